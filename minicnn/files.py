@@ -1,0 +1,42 @@
+"""Writing files so that a crash, a full disk or Ctrl-C never leaves half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
+
+    The temporary file keeps the suffix of `path` (libraries choose a format by it), is
+    flushed to disk before the rename, and is removed when the block raises. Missing parent
+    folders are made.
+
+    Raises:
+        OSError: the folder cannot be made or written, or the disk is full.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=target.suffix)
+    temporary = Path(name)
+    try:
+        os.close(handle)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0o600, which a rename would keep
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _umask() -> int:
+    """The process's umask; Python can only read it by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
