@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_UMASK = os.umask(0o077)  # it can only be read by setting it: once, before threads exist
+os.umask(_UMASK)
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         os.close(handle)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0o600, which a rename would keep
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp gives 0o600, which a rename would keep
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -33,10 +36,3 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
-
-
-def _umask() -> int:
-    """The process's umask; Python can only read it by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
