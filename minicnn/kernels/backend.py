@@ -1,0 +1,84 @@
+"""Which implementation of the kernels is in use: reference, numpy or numba."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from importlib.util import find_spec
+from types import ModuleType, TracebackType
+
+MODULES = {"reference": "reference", "numpy": "numpy_kernels", "numba": "numba_kernels"}
+
+NUMBA_HINT = (
+    "Numba is not installed: the NumPy kernels work, but train several times slower. "
+    'Get it with: pip install "minicnn[numba]" (or choose backend "numpy" to silence this)'
+)
+
+_current: str | None = None  # until first asked for
+
+
+class use_backend:  # noqa: N801 - used like a function, as in `with use_backend("numpy"):`
+    """Make `name` ("reference", "numpy", "numba"; None: the default) the current backend.
+
+    Called plainly it lasts until the next call; as a context manager until the block ends.
+
+    Raises:
+        ValueError: an unknown name.
+        ImportError: "numba" where Numba is not installed.
+    """
+
+    def __init__(self, name: str | None) -> None:
+        global _current
+        self._previous = _current
+        if name is not None:
+            module(name)
+        _current = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        global _current
+        _current = self._previous
+
+
+def current_backend() -> str:
+    """The backend in use; at first MINICNN_BACKEND, else Numba where it is installed."""
+    global _current
+    if _current is None:
+        _current = _default()
+    return _current
+
+
+def available_backends() -> list[str]:
+    """The backends that can be used here, slowest first."""
+    return [name for name in MODULES if name != "numba" or find_spec("numba")]
+
+
+def module(name: str | None = None) -> ModuleType:
+    """The module that holds the kernels of backend `name` (None: of the current one)."""
+    name = current_backend() if name is None else name
+    if name not in MODULES:
+        raise ValueError(f"expected a backend out of {', '.join(MODULES)}, received {name!r}")
+    if name not in available_backends():
+        raise ImportError(
+            'backend "numba" needs Numba, which is not installed: pip install "minicnn[numba]"'
+        )
+    return importlib.import_module(f".{MODULES[name]}", __package__)
+
+
+def _default() -> str:
+    name = os.environ.get("MINICNN_BACKEND", "").strip().lower()
+    if name:
+        module(name)
+        return name
+    if find_spec("numba"):
+        return "numba"
+    warnings.warn(NUMBA_HINT, stacklevel=4)
+    return "numpy"

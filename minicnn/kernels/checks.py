@@ -1,0 +1,63 @@
+"""What the doorway asks of an array; the kernels behind it trust the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def check_array(name: str, value: Any, ndim: int) -> Array:
+    """`value` as a C-contiguous float array with `ndim` axes.
+
+    Raises:
+        TypeError: neither float32 nor float64.
+        ValueError: another number of axes.
+    """
+    array = np.asarray(value)
+    if array.dtype not in DTYPES:
+        raise TypeError(
+            f"expected {name} as float32 or float64, received {array.dtype}; "
+            f"convert it: {name}.astype(np.float32)"
+        )
+    if array.ndim != ndim:
+        raise ValueError(
+            f"expected {name} with {ndim} axes, received {array.ndim} (shape {array.shape})"
+        )
+    return np.ascontiguousarray(array)
+
+
+def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> Array:
+    """`array`, if its shape is `shape` (None: any size).
+
+    Raises:
+        ValueError: it is not.
+    """
+    fits = len(shape) == array.ndim and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"expected {name} of shape ({wanted}), received {array.shape}")
+    return array
+
+
+def check_backward(dy: Any, shape: tuple[int, ...]) -> Array:
+    """dy as a contiguous float array of exactly the forward output's shape."""
+    return check_shape("dy", check_array("dy", dy, len(shape)), shape)
+
+
+def check_same_dtype(**arrays: Array | None) -> None:
+    """All the arrays given have one dtype.
+
+    Raises:
+        TypeError: they differ; the message lists each.
+    """
+    present = {name: array.dtype for name, array in arrays.items() if array is not None}
+    if len(set(present.values())) > 1:
+        listed = ", ".join(f"{name} {dtype}" for name, dtype in present.items())
+        raise TypeError(f"expected arrays of one dtype, received {listed}")

@@ -1,0 +1,28 @@
+"""How minicnn calls Numba: one decorator, used by every jitted kernel.
+
+Kernels are compiled at their first call for the dtypes they meet (no fixed signatures, so that
+float64 gradient checks run too) and cached on disk. `nogil` lets the threads of threads.py run
+them side by side; `parallel=True` is not used: it would compile several times longer and bring
+in a threading layer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
+    """Compile `function`, cached on disk where any cache folder can be written.
+
+    Numba caches beside the source, else in the user's cache folder (NUMBA_CACHE_DIR moves it);
+    where neither can be written it raises, and the kernel is compiled anew in each process.
+    """
+    try:
+        return numba.njit(function, nogil=True, cache=True)
+    except RuntimeError:  # "cannot cache function: no locator available"
+        return numba.njit(function, nogil=True)

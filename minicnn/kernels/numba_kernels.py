@@ -1,0 +1,192 @@
+"""The kernels, jitted by Numba: plain loops that the compiler turns into vector code.
+
+Same names, order and meaning as in reference.py. The innermost loop runs over the channels,
+which lie side by side in NHWC, so that it becomes vector instructions. Matrix products are
+left to BLAS, as in numpy_kernels.py.
+"""
+
+from __future__ import annotations
+
+from ..typing import Array
+from . import gemm
+from .jit import jit
+from .window import Window
+
+
+@jit
+def im2col(x: Array, window: Window, cols: Array) -> None:
+    """Copy runs: a row of the patch matrix is KH stretches of KW*C neighbours in memory."""
+    KH, KW, SH, SW, DH, DW, top, _, left, _, OH, OW = window
+    N, H, W, C = x.shape
+    lines = x.reshape(N, H, W * C)
+    rows = cols.reshape(N, OH, OW, KH, KW * C)
+    for n in range(N):
+        for oh in range(OH):
+            for ow in range(OW):
+                iw = ow * SW - left
+                inside = DW == 1 and iw >= 0 and iw + KW <= W
+                for i in range(KH):
+                    ih = oh * SH - top + i * DH
+                    if ih < 0 or ih >= H:
+                        for k in range(KW * C):
+                            rows[n, oh, ow, i, k] = 0
+                    elif inside:
+                        for k in range(KW * C):
+                            rows[n, oh, ow, i, k] = lines[n, ih, iw * C + k]
+                    else:
+                        for j in range(KW):
+                            jw = iw + j * DW
+                            padding = jw < 0 or jw >= W
+                            for c in range(C):
+                                rows[n, oh, ow, i, j * C + c] = 0 if padding else x[n, ih, jw, c]
+
+
+@jit
+def col2im(cols: Array, window: Window, dx: Array) -> None:
+    """Add the same runs back. Outputs are visited in order, so sums are the same every time."""
+    KH, KW, SH, SW, DH, DW, top, _, left, _, OH, OW = window
+    N, H, W, C = dx.shape
+    lines = dx.reshape(N, H, W * C)
+    rows = cols.reshape(N, OH, OW, KH, KW * C)
+    dx[...] = 0
+    for n in range(N):
+        for oh in range(OH):
+            for ow in range(OW):
+                iw = ow * SW - left
+                inside = DW == 1 and iw >= 0 and iw + KW <= W
+                for i in range(KH):
+                    ih = oh * SH - top + i * DH
+                    if ih < 0 or ih >= H:
+                        continue
+                    if inside:
+                        for k in range(KW * C):
+                            lines[n, ih, iw * C + k] += rows[n, oh, ow, i, k]
+                    else:
+                        for j in range(KW):
+                            jw = iw + j * DW
+                            if 0 <= jw < W:
+                                for c in range(C):
+                                    dx[n, ih, jw, c] += rows[n, oh, ow, i, j * C + c]
+
+
+def conv2d(x: Array, w: Array, b: Array | None, window: Window, y: Array) -> None:
+    """im2col and one matrix product for a block of images."""
+    gemm.conv2d(im2col, x, w, b, window, y)
+
+
+def conv2d_backward(
+    dy: Array, x: Array, w: Array, window: Window, dx: Array | None, dw: Array, db: Array
+) -> None:
+    """Two matrix products and col2im for a block of images."""
+    gemm.conv2d_backward(im2col, col2im, dy, x, w, window, dx, dw, db)
+
+
+@jit
+def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
+    """A running maximum over the taps, in row-major order, for all channels at once."""
+    KH, KW, SH, SW, _, _, top, _, left, _, OH, OW = window
+    N, H, W, C = x.shape
+    for n in range(N):
+        for oh in range(OH):
+            for ow in range(OW):
+                first = True
+                for i in range(KH):
+                    ih = oh * SH - top + i
+                    if ih < 0 or ih >= H:
+                        continue
+                    for j in range(KW):
+                        iw = ow * SW - left + j
+                        if iw < 0 or iw >= W:
+                            continue
+                        tap = i * KW + j
+                        if first:
+                            for c in range(C):
+                                y[n, oh, ow, c] = x[n, ih, iw, c]
+                                argmax[n, oh, ow, c] = tap
+                            first = False
+                        else:
+                            for c in range(C):
+                                value, best = x[n, ih, iw, c], y[n, oh, ow, c]
+                                # larger, or the first NaN (only a NaN differs from itself)
+                                take = (value > best) | ((value != value) & (best == best))
+                                y[n, oh, ow, c] = value if take else best
+                                argmax[n, oh, ow, c] = tap if take else argmax[n, oh, ow, c]
+
+
+@jit
+def max_pool2d_backward(dy: Array, argmax: Array, window: Window, dx: Array) -> None:
+    """For each tap, add dy where that tap won."""
+    KH, KW, SH, SW, _, _, top, _, left, _, OH, OW = window
+    N, H, W, C = dx.shape
+    dx[...] = 0
+    for n in range(N):
+        for oh in range(OH):
+            for ow in range(OW):
+                for i in range(KH):
+                    ih = oh * SH - top + i
+                    if ih < 0 or ih >= H:
+                        continue
+                    for j in range(KW):
+                        iw = ow * SW - left + j
+                        if iw < 0 or iw >= W:
+                            continue
+                        tap = i * KW + j
+                        for c in range(C):
+                            won = argmax[n, oh, ow, c] == tap
+                            dx[n, ih, iw, c] += dy[n, oh, ow, c] if won else 0
+
+
+@jit
+def avg_pool2d(x: Array, window: Window, y: Array) -> None:
+    """Sum over the taps, divided by how many lie inside the image."""
+    KH, KW, SH, SW, _, _, top, _, left, _, OH, OW = window
+    N, H, W, C = x.shape
+    for n in range(N):
+        for oh in range(OH):
+            first_h, stop_h = max(0, oh * SH - top), min(H, oh * SH - top + KH)
+            for ow in range(OW):
+                first_w, stop_w = max(0, ow * SW - left), min(W, ow * SW - left + KW)
+                count = (stop_h - first_h) * (stop_w - first_w)
+                for c in range(C):
+                    y[n, oh, ow, c] = 0
+                for ih in range(first_h, stop_h):
+                    for iw in range(first_w, stop_w):
+                        for c in range(C):
+                            y[n, oh, ow, c] += x[n, ih, iw, c]
+                for c in range(C):
+                    y[n, oh, ow, c] /= count
+
+
+@jit
+def avg_pool2d_backward(dy: Array, window: Window, dx: Array) -> None:
+    """Each tap inside the image gets dy / count."""
+    KH, KW, SH, SW, _, _, top, _, left, _, OH, OW = window
+    N, H, W, C = dx.shape
+    dx[...] = 0
+    for n in range(N):
+        for oh in range(OH):
+            first_h, stop_h = max(0, oh * SH - top), min(H, oh * SH - top + KH)
+            for ow in range(OW):
+                first_w, stop_w = max(0, ow * SW - left), min(W, ow * SW - left + KW)
+                count = (stop_h - first_h) * (stop_w - first_w)
+                for ih in range(first_h, stop_h):
+                    for iw in range(first_w, stop_w):
+                        for c in range(C):
+                            dx[n, ih, iw, c] += dy[n, oh, ow, c] / count
+
+
+def dense(x: Array, w: Array, b: Array | None, y: Array) -> None:
+    """One matrix product."""
+    gemm.dense(x, w, b, y)
+
+
+def dense_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    dx: Array | None,
+    dw: Array | None,
+    db: Array | None,
+) -> None:
+    """Two matrix products and a sum."""
+    gemm.dense_backward(dy, x, w, dx, dw, db)

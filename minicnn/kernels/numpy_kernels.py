@@ -1,0 +1,137 @@
+"""The kernels in NumPy: stride tricks, slices and matrix products; no loop over pixels.
+
+Same names, order and meaning as in reference.py. Loops here run over the taps of the window
+(KH*KW of them, nine or so), each step working on whole images at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..typing import Array
+from . import gemm
+from .window import Window
+
+
+def im2col(x: Array, window: Window, cols: Array) -> None:
+    """Read the padded image through a view with six axes, and copy that view once."""
+    KH, KW, SH, SW, DH, DW, top, bottom, left, right, OH, OW = window
+    if top or bottom or left or right:
+        x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    N, _, _, C = x.shape
+    n, h, w, c = x.strides
+    patches = as_strided(
+        x,
+        shape=(N, OH, OW, KH, KW, C),
+        strides=(n, h * SH, w * SW, h * DH, w * DW, c),
+        writeable=False,
+    )
+    cols.reshape(patches.shape)[...] = patches
+
+
+def col2im(cols: Array, window: Window, dx: Array) -> None:
+    """Add each tap's column of pixels back where im2col read it."""
+    N, H, W, C = dx.shape
+    rows = cols.reshape(N, window.OH, window.OW, window.KH, window.KW, C)
+    dx[...] = 0
+    for i, j, outputs, pixels in _tap_slices(window, (H, W)):
+        dx[pixels] += rows[outputs][..., i, j, :]
+
+
+def conv2d(x: Array, w: Array, b: Array | None, window: Window, y: Array) -> None:
+    """im2col and one matrix product for a block of images."""
+    gemm.conv2d(im2col, x, w, b, window, y)
+
+
+def conv2d_backward(
+    dy: Array, x: Array, w: Array, window: Window, dx: Array | None, dw: Array, db: Array
+) -> None:
+    """Two matrix products and col2im for a block of images."""
+    gemm.conv2d_backward(im2col, col2im, dy, x, w, window, dx, dw, db)
+
+
+def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
+    """A running maximum over the taps, in row-major order."""
+    argmax[...] = -1
+    y[...] = -np.inf
+    for i, j, outputs, pixels in _tap_slices(window, x.shape[1:3]):
+        value, best, winner = x[pixels], y[outputs], argmax[outputs]
+        take = ~(value <= best)  # larger, or one of the two is NaN
+        take &= best == best  # NaN: the first one stays
+        take |= winner < 0  # the first tap inside the image, even if it is -inf
+        np.copyto(best, value, where=take)
+        np.copyto(winner, i * window.KW + j, where=take)
+
+
+def max_pool2d_backward(dy: Array, argmax: Array, window: Window, dx: Array) -> None:
+    """For each tap, add dy where that tap won."""
+    dx[...] = 0
+    for i, j, outputs, pixels in _tap_slices(window, dx.shape[1:3]):
+        won = argmax[outputs] == i * window.KW + j
+        dx[pixels] += np.where(won, dy[outputs], 0)
+
+
+def avg_pool2d(x: Array, window: Window, y: Array) -> None:
+    """Sum over the taps, divided by how many lie inside the image."""
+    y[...] = 0
+    for _, _, outputs, pixels in _tap_slices(window, x.shape[1:3]):
+        y[outputs] += x[pixels]
+    y /= _tap_count(window, x.shape[1:3]).astype(y.dtype)
+
+
+def avg_pool2d_backward(dy: Array, window: Window, dx: Array) -> None:
+    """Each tap inside the image gets dy / count."""
+    share = dy / _tap_count(window, dx.shape[1:3]).astype(dy.dtype)
+    dx[...] = 0
+    for _, _, outputs, pixels in _tap_slices(window, dx.shape[1:3]):
+        dx[pixels] += share[outputs]
+
+
+def dense(x: Array, w: Array, b: Array | None, y: Array) -> None:
+    """One matrix product."""
+    gemm.dense(x, w, b, y)
+
+
+def dense_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    dx: Array | None,
+    dw: Array | None,
+    db: Array | None,
+) -> None:
+    """Two matrix products and a sum."""
+    gemm.dense_backward(dy, x, w, dx, dw, db)
+
+
+Slices = tuple[slice, slice, slice]
+
+
+def _tap_slices(
+    window: Window, image: tuple[int, ...]
+) -> Iterator[tuple[int, int, Slices, Slices]]:
+    """For each tap (i, j): the outputs whose tap lies inside the image, and those pixels."""
+    for i in range(window.KH):
+        oh, ih = _inside(image[0], i * window.DH - window.top, window.SH, window.OH)
+        for j in range(window.KW):
+            ow, iw = _inside(image[1], j * window.DW - window.left, window.SW, window.OW)
+            yield i, j, (slice(None), oh, ow), (slice(None), ih, iw)
+
+
+def _inside(size: int, offset: int, stride: int, outputs: int) -> tuple[slice, slice]:
+    """Along one axis: the outputs o with 0 <= o*stride + offset < size, and those pixels."""
+    first = max(0, -(offset // stride))  # ceil(-offset / stride)
+    stop = max(first, min(outputs, (size - 1 - offset) // stride + 1))
+    start = first * stride + offset
+    return slice(first, stop), slice(start, start + (stop - first) * stride, stride)
+
+
+def _tap_count(window: Window, image: tuple[int, ...]) -> Array:
+    """(OH, OW, 1): how many taps of each output lie inside the image."""
+    count = np.zeros((1, window.OH, window.OW, 1))
+    for _, _, outputs, _ in _tap_slices(window, image):
+        count[outputs] += 1
+    return count[0]

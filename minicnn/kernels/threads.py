@@ -1,0 +1,129 @@
+"""Running pieces of a batch side by side, with the same result to the bit for any thread count.
+
+Where the pieces are cut depends on the shapes alone, never on the number of threads; each
+piece is computed by one thread with BLAS held to one thread; partial sums are added in the
+order of the pieces. So threads only decide who computes a piece, not what comes out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+Task = Callable[[], None]
+
+_threads: int | None = None  # until first asked for
+
+MOST_PIECES = 16  # enough to keep that many threads busy; bounds the memory of partial sums
+SMALLEST_PIECE = 16  # images: less is not worth handing to another thread
+
+
+def pieces(n: int, smallest: int = SMALLEST_PIECE) -> list[slice]:
+    """Cut range(n) into at most MOST_PIECES slices of at least `smallest`; n = 0 gives none."""
+    count = max(1, min(MOST_PIECES, n // smallest))
+    size = -(-n // count) if n else 1
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def run(tasks: Sequence[Task]) -> None:
+    """Run the tasks on get_threads() threads, the caller's among them; return when all ended.
+
+    An exception of a task is raised here once the others have ended.
+    """
+    workers = min(get_threads(), len(tasks))
+    queue = iter(tasks)  # `next` on it is atomic: each task is taken once
+    with _blas_on_one_thread:
+        if workers <= 1:
+            _work(queue)
+            return
+        helpers = [_pool(workers - 1).submit(_work, queue) for _ in range(workers - 1)]
+        try:
+            _work(queue)
+        finally:
+            errors = [helper.exception() for helper in helpers]
+        for error in errors:
+            if error is not None:
+                raise error
+
+
+def set_threads(n: int | None) -> None:
+    """Use `n` threads; None: MINICNN_THREADS, or else all the processors this process may use.
+
+    Raises:
+        TypeError: n is not a whole number.
+        ValueError: n < 1, or MINICNN_THREADS is not a positive whole number.
+    """
+    global _threads
+    if n is None:
+        n = _default_threads()
+    if not hasattr(n, "__index__") or isinstance(n, bool):
+        raise TypeError(f"expected a number of threads, received {n!r}")
+    if n < 1:
+        raise ValueError(f"expected at least 1 thread, received {n}")
+    _threads = int(n)
+
+
+def get_threads() -> int:
+    """How many threads the kernels use."""
+    if _threads is None:
+        set_threads(None)
+    assert _threads is not None
+    return _threads
+
+
+def _work(queue: Iterator[Task]) -> None:
+    for task in queue:
+        task()
+
+
+@cache
+def _pool(helpers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(helpers, thread_name_prefix="minicnn")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class _BlasOnOneThread:
+    """Hold BLAS to one thread while any region runs; regions may overlap (the page predicts
+    while training runs), so the first one in sets the limit and the last one out lifts it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._regions = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._regions == 0:
+                self._limit = _blas().limit(limits=1, user_api="blas")
+            self._regions += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._regions -= 1
+            if self._regions == 0:
+                self._limit.restore_original_limits()
+
+
+_blas_on_one_thread = _BlasOnOneThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child inherits no threads
+
+
+def _default_threads() -> int:
+    text = os.environ.get("MINICNN_THREADS", "").strip()
+    if not text:
+        affinity = getattr(os, "sched_getaffinity", None)  # Linux: respects taskset and cgroups
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"expected MINICNN_THREADS as a whole number >= 1, received {text!r}")
+    return int(text)
