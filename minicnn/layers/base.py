@@ -1,0 +1,132 @@
+"""What every layer is: it builds once, then runs forward and backward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..initializers import Initializer
+from ..typing import Array, DType, Shape
+
+
+@dataclass(eq=False)
+class Layer:
+    """The contract. A subclass overrides `infer` (and `add_params`), `forward`, `backward`.
+
+    Shapes of layers leave out the batch axis; arrays have it first. `params` and `grads` have
+    equal keys; `backward` assigns grads. `state` holds what is saved but not trained. What
+    backward needs is kept only by forward(training=True), and consumed by one backward.
+    """
+
+    name: str | None = field(default=None, kw_only=True)
+
+    input_shape: Shape = field(default=(), init=False, repr=False)
+    output_shape: Shape = field(default=(), init=False, repr=False)
+    params: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
+    grads: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
+    state: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
+    built: bool = field(default=False, init=False, repr=False)
+    _kept: tuple[Any, ...] | None = field(default=None, init=False, repr=False)
+
+    def build(
+        self, input_shape: Shape, rng: np.random.Generator | None, dtype: DType = "float32"
+    ) -> None:
+        """Work out the output shape and create the parameters.
+
+        Args:
+            input_shape: without the batch axis.
+            rng: draws the weights. None: the parameters are empty placeholders that take no
+                memory, for `Sequential.load` to replace.
+
+        Raises:
+            ValueError: the layer cannot take this shape.
+        """
+        self.input_shape = tuple(input_shape)
+        self.output_shape = self.infer(self.input_shape)
+        self.params, self.grads, self.state = {}, {}, {}
+        self.add_params(rng, np.dtype(dtype))
+        self.built = True
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """The output shape for this input shape; raises ValueError where there is none."""
+        return input_shape
+
+    def add_params(self, rng: np.random.Generator | None, dtype: np.dtype[Any]) -> None:
+        """Create `params` (and `state`) with `draw`; layers without any leave this alone."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """y for x; with training=True what backward needs is kept."""
+        raise TypeError(f"{type(self).__name__} has no forward(): override it")
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        """Assign grads and return dx (or None where need_dx is False and it would cost)."""
+        raise TypeError(f"{type(self).__name__} has no backward(): override it")
+
+    def penalty(self) -> float:
+        """What the layer's regularizers add to the loss."""
+        return 0.0
+
+    def flops(self) -> int:
+        """Floating-point operations of forward for one image; a multiply-add counts as two."""
+        return 0
+
+    def patch_size(self) -> int:
+        """Numbers in the patch matrix of one image (convolutions only)."""
+        return 0
+
+    @property
+    def label(self) -> str:
+        """How the layer is called in messages and tables."""
+        return self.name or type(self).__name__
+
+    @property
+    def num_params(self) -> int:
+        """How many numbers are trained."""
+        return sum(prod(p.shape) for p in self.params.values())
+
+    @staticmethod
+    def draw(
+        initializer: Initializer,
+        shape: Shape,
+        rng: np.random.Generator | None,
+        dtype: np.dtype[Any],
+    ) -> Array:
+        """A parameter; without a generator a read-only placeholder of that shape."""
+        if rng is None:
+            return np.broadcast_to(np.zeros((), dtype), shape)
+        return initializer(shape, rng, dtype)
+
+    def keep(self, training: bool, *values: Any) -> None:
+        """Remember `values` for backward if training."""
+        self._kept = values if training else None
+
+    def kept(self) -> Any:
+        """What forward kept, once.
+
+        Raises:
+            RuntimeError: there was no forward(training=True), or a backward used it already.
+        """
+        values, self._kept = self._kept, None
+        if values is None:
+            raise RuntimeError(
+                f"{self.label}.backward() needs forward(x, training=True) first; "
+                "each forward serves one backward"
+            )
+        return values
+
+
+def expect_image(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
+    """`input_shape` as (H, W, C).
+
+    Raises:
+        ValueError: it has another number of axes; says which layer, and what would help.
+    """
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"{layer.label}: expected images (H, W, channels), received {input_shape}; "
+            "grey images need a last axis of 1: x.reshape(-1, H, W, 1)"
+        )
+    return input_shape[0], input_shape[1], input_shape[2]

@@ -1,0 +1,51 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from .. import kernels
+from ..kernels.window import pair
+from ..typing import Array, Shape
+from .weighted import Weighted
+
+
+@dataclass(eq=False)
+class Dense(Weighted):
+    """y = activation(x · w + b).
+
+    Args:
+        units: U, how many numbers come out.
+        activation, use_bias, kernel_initializer, bias_initializer, l2: as in Conv2D.
+
+    Shapes: (D,) → (U,); params w (D, U) and b (U,).
+    """
+
+    units: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pair("units", (self.units, self.units))
+
+    def infer(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"{self.label}: expected one axis (features), received {input_shape}; "
+                "put a Flatten() before it"
+            )
+        return (self.units,)
+
+    def weight_shape(self) -> Shape:
+        return self.input_shape[0], self.units
+
+    def linear(self, x: Array, training: bool) -> Array:
+        self.keep(training, x)
+        return kernels.dense(x, self.params["w"], self.params.get("b"))
+
+    def linear_backward(self, dy: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
+        (x,) = self.kept()
+        return kernels.dense_backward(dy, x, self.params["w"], need_dx=need_dx)
+
+    def flops(self) -> int:
+        return 2 * prod(self.weight_shape())

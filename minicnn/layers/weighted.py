@@ -1,0 +1,89 @@
+"""What Conv2D and Dense share: weights, bias, activation, L2 penalty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from ..initializers import Initializer
+from ..typing import Array, Shape
+from . import activation as activations
+from .activation import Activation
+from .base import Layer
+
+
+@dataclass(eq=False)
+class Weighted(Layer):
+    """activation(linear(x)), where linear has weights `w` and a bias `b`.
+
+    A subclass overrides `weight_shape`, `linear` and `linear_backward`.
+    """
+
+    activation: Activation | None = field(default=None, kw_only=True)
+    use_bias: bool = field(default=True, kw_only=True)
+    kernel_initializer: Initializer = field(default="glorot_uniform", kw_only=True)  # type: ignore[assignment]
+    bias_initializer: Initializer = field(default="zeros", kw_only=True)  # type: ignore[assignment]
+    l2: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.activation = activations.get(self.activation)
+        self.kernel_initializer = initializers.get(self.kernel_initializer)
+        self.bias_initializer = initializers.get(self.bias_initializer)
+        if not self.l2 >= 0:
+            raise ValueError(f"expected l2 >= 0, received {self.l2!r}")
+
+    def weight_shape(self) -> Shape:
+        """The shape of w; its last axis is that of b."""
+        raise TypeError(f"{type(self).__name__} has no weight_shape(): override it")
+
+    def linear(self, x: Array, training: bool) -> Array:
+        """What the weights do to x, before the activation."""
+        raise TypeError(f"{type(self).__name__} has no linear(): override it")
+
+    def linear_backward(self, dy: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
+        """dx, dw, db of `linear`."""
+        raise TypeError(f"{type(self).__name__} has no linear_backward(): override it")
+
+    def add_params(self, rng: np.random.Generator | None, dtype: np.dtype[Any]) -> None:
+        shape = self.weight_shape()
+        self.params["w"] = self.draw(self.kernel_initializer, shape, rng, dtype)
+        if self.use_bias:
+            self.params["b"] = self.draw(self.bias_initializer, shape[-1:], rng, dtype)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        y = self.linear(x, training)
+        return y if self.activation is None else self.activation.forward(y, training, out=y)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        if self.activation is not None:
+            dy = self.activation.backward(dy)
+        return self.backward_from_linear(dy, need_dx)
+
+    def backward_from_linear(self, dy: Array, need_dx: bool = True) -> Array | None:
+        """backward, given the gradient by the linear part's output; adds the L2 gradient."""
+        dx, dw, db = self.linear_backward(dy, need_dx)
+        if self.l2:
+            dw += dw.dtype.type(2 * self.l2) * self.params["w"]
+        self.grads = {"w": dw, "b": db} if self.use_bias else {"w": dw}
+        return dx
+
+    def penalty(self) -> float:
+        """l2 · Σ w², as in Keras."""
+        return self.l2 * float(np.sum(np.square(self.params["w"]))) if self.l2 else 0.0
+
+
+class LinearPart(Layer):
+    """A Weighted layer without its activation, sharing its parameters: for a loss on logits."""
+
+    def __init__(self, layer: Weighted) -> None:
+        super().__init__(name=layer.label)
+        self.layer = layer
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        return self.layer.linear(x, training)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        return self.layer.backward_from_linear(dy, need_dx)

@@ -1,0 +1,147 @@
+"""Losses: how wrong the outputs are, for each sample, and the gradient by the outputs.
+
+Every loss is a pair of functions of the same (outputs, targets): `per_sample` gives (N,)
+values, `gradient` their derivative by the outputs. Weights and the mean over the batch are the
+business of fit.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .registry import lookup
+from .typing import Array
+
+
+class Loss:
+    """Base. `takes_logits` says that a final softmax belongs to the loss (see fit.py)."""
+
+    takes_logits = False
+
+    def per_sample(self, outputs: Array, targets: Array) -> Array:
+        """(N,): the loss of each sample."""
+        raise TypeError(f"{type(self).__name__} has no value: override per_sample()")
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        """The shape of outputs: ∂ per_sample / ∂ outputs, sample by sample."""
+        raise TypeError(f"{type(self).__name__} has no gradient: override gradient()")
+
+
+@dataclass
+class CategoricalCrossentropy(Loss):
+    """-Σ_k q_k · log softmax(z)_k, for logits z and one-hot targets, computed together.
+
+    log softmax(z) = z - max z - log Σ e^(z - max z): never the logarithm of a zero. The gradient
+    by z is simply softmax(z) - q. Label smoothing makes q = (1 - ε) · onehot + ε / K.
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture" (2016), section 7, for the
+    smoothing.
+
+    Args:
+        label_smoothing: ε in [0, 1).
+        from_logits: the model has no softmax at its end, its outputs are z themselves.
+
+    Shapes: outputs (N, …, K), targets the same, one-hot or any distribution over K.
+    """
+
+    label_smoothing: float = 0.0
+    from_logits: bool = False
+
+    takes_logits = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"expected 0 <= label_smoothing < 1, received {self.label_smoothing}")
+
+    def per_sample(self, outputs: Array, targets: Array) -> Array:
+        shifted = outputs - outputs.max(axis=-1, keepdims=True)
+        log_sum = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        losses = np.sum(self.distribution(outputs, targets) * (log_sum - shifted), axis=-1)
+        return losses.reshape(len(losses), -1).mean(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        e = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        q = self.distribution(outputs, targets)
+        # q sums to 1 for one-hot targets; where it does not, the softmax counts Σq times
+        dz = e / e.sum(axis=-1, keepdims=True) * q.sum(axis=-1, keepdims=True) - q
+        return _per_position(dz)
+
+    def distribution(self, outputs: Array, targets: Array) -> Array:
+        """q, smoothed, in the dtype of outputs.
+
+        Raises:
+            ValueError: targets have another shape than outputs.
+        """
+        if targets.shape != outputs.shape:
+            raise ValueError(
+                f"expected one-hot targets of shape {outputs.shape}, received {targets.shape}; "
+                "whole-number labels go with loss='sparse_categorical_crossentropy'"
+            )
+        q = targets.astype(outputs.dtype, copy=False)
+        if self.label_smoothing:
+            real = outputs.dtype.type
+            q = q * real(1 - self.label_smoothing) + real(self.label_smoothing / q.shape[-1])
+        return q
+
+
+@dataclass
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """The same with whole-number targets: the index of the true class, (N, …) or (N, …, 1)."""
+
+    def distribution(self, outputs: Array, targets: Array) -> Array:
+        if targets.shape == (*outputs.shape[:-1], 1):
+            targets = targets[..., 0]
+        if targets.shape != outputs.shape[:-1] or targets.dtype.kind not in "iu":
+            raise ValueError(
+                f"expected whole-number targets of shape {outputs.shape[:-1]}, received "
+                f"{targets.dtype} {targets.shape}; one-hot labels go with "
+                "loss='categorical_crossentropy'"
+            )
+        classes = outputs.shape[-1]
+        if targets.size and not 0 <= targets.min() <= targets.max() < classes:
+            raise ValueError(
+                f"expected targets in 0…{classes - 1}, received {targets.min()}…{targets.max()}"
+            )
+        onehot = np.zeros(outputs.shape, outputs.dtype)
+        np.put_along_axis(onehot, targets[..., None].astype(np.intp), 1, axis=-1)
+        return super().distribution(outputs, onehot)
+
+
+@dataclass
+class MeanSquaredError(Loss):
+    """mean_k (y_k - t_k)² of each sample; gradient 2(y - t)/K."""
+
+    def per_sample(self, outputs: Array, targets: Array) -> Array:
+        return np.square(_difference(outputs, targets)).reshape(len(outputs), -1).mean(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        d = _difference(outputs, targets)
+        return d * d.dtype.type(2 / max(d[:1].size, 1))
+
+
+def _difference(outputs: Array, targets: Array) -> Array:
+    if targets.shape != outputs.shape:
+        raise ValueError(f"expected targets of shape {outputs.shape}, received {targets.shape}")
+    return outputs - targets.astype(outputs.dtype, copy=False)
+
+
+def _per_position(dz: Array) -> Array:
+    """A sample's loss is the mean over its positions (one, unless outputs have more axes)."""
+    positions = max(dz[:1].size // dz.shape[-1], 1)
+    return dz if positions == 1 else dz / dz.dtype.type(positions)
+
+
+TABLE: dict[str, type[Loss]] = {
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+}
+
+
+def get(loss: Any) -> Loss:
+    """A loss from a name, a saved configuration or an instance."""
+    return lookup("loss", loss, TABLE, Loss)

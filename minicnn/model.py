@@ -1,0 +1,235 @@
+"""Sequential: a network and what one does with it, in the words of Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import losses, optimizers
+from .batches import ArrayLike, Samples, samples
+from .losses import Loss
+from .metrics import Metric
+from .metrics import get as get_metric
+from .network import Network
+from .optimizers import Optimizer
+from .typing import Array
+
+if TYPE_CHECKING:
+    from .callbacks import Callback, History
+
+DEFAULT_BATCH = 256  # of evaluate and predict: bounds their memory
+
+# fit, saving, summary and the callbacks come after the model; the methods below that are only a
+# shorter way to write them reach for them when called.
+
+
+class Sequential(Network):
+    __doc__ = Network.__doc__
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = "categorical_crossentropy",
+        metrics: Iterable[Any] | str = (),
+    ) -> None:
+        """Choose how to train: names ("adam", "accuracy", …) or objects.
+
+        Raises:
+            ValueError: an unknown name, with what there is; or a cross-entropy for a model that
+                does not end in softmax, or one from logits for a model that does.
+        """
+        new_loss = losses.get(loss)
+        self._check_softmax(new_loss)
+        self._optimizer = optimizers.get(optimizer)
+        names = [metrics] if isinstance(metrics, str) else metrics
+        self._metrics = [get_metric(name) for name in names if name != "loss"]
+        self._loss = new_loss
+        self.softmax_in_loss = new_loss.takes_logits
+
+    @property
+    def loss(self) -> Loss:
+        """The loss given to compile(); RuntimeError before."""
+        return self._compiled(self._loss)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer given to compile(); RuntimeError before."""
+        return self._compiled(self._optimizer)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics given to compile()."""
+        return self._metrics
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: Any,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] = (),
+        validation_split: float = 0.0,
+        validation_data: tuple[Any, ...] | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> History:
+        """Train; the arguments are those of Keras.
+
+        Args:
+            x: (N, *input_shape): an array, or anything that gathers rows by an index array
+                (such as `MnistData.train_x`).
+            y: targets, one-hot (N, K) or whole numbers (N,), as the loss wants them.
+            batch_size: samples a step.
+            epochs: the epoch to stop before; with initial_epoch=4, epochs=10 trains six.
+            verbose: 1 or "auto": a progress bar; 2: a plain line an epoch; 0: nothing.
+            callbacks: told in the order given, after History.
+            validation_split: the share at the end of x that is held out.
+            validation_data: (x, y) or (x, y, sample_weight); wins over validation_split.
+            shuffle: draw a new order each epoch.
+            class_weight: class index → weight of its samples in the loss.
+            sample_weight: (N,) weights; the loss is Σ weight·loss / N.
+            steps_per_epoch: batches an epoch, if not a whole pass; the next epoch goes on where
+                this one stopped.
+
+        Returns:
+            History: `.history["loss"]` and so on, a value an epoch.
+
+        Raises:
+            ValueError, TypeError: data that does not fit the model; says how.
+            RuntimeError: compile() was not called.
+        """
+        from . import fit as loop
+        from .callbacks import History, ProgressBar
+
+        _check_count("batch_size", batch_size)
+        _check_count("epochs", epochs, minimum=0)
+        _check_count("initial_epoch", initial_epoch, minimum=0)
+        if steps_per_epoch is not None:
+            _check_count("steps_per_epoch", steps_per_epoch)
+        if verbose not in (0, 1, 2, "auto"):
+            raise ValueError(f'expected verbose 0, 1, 2 or "auto", received {verbose!r}')
+        data = self._samples(x, y, sample_weight, class_weight)
+        validation = None
+        if validation_data is not None:
+            validation = self._samples(*validation_data)
+        elif validation_split:
+            data, validation = data.split(validation_split)
+        history = History()
+        bar = [ProgressBar(plain=verbose == 2)] if verbose else []
+        loop.fit(
+            self,
+            data,
+            batch_size=batch_size,
+            epochs=epochs,
+            validation=validation,
+            shuffle=shuffle,
+            callbacks=[history, *callbacks, *bar],
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+        )
+        return history
+
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> dict[str, float]:
+        """One step on one batch; returns its loss and metrics from before the step."""
+        from . import fit as loop
+
+        return loop.train_step(
+            self, *self._samples(x, y, sample_weight, class_weight).take(slice(None))
+        )
+
+    def evaluate(
+        self, x: ArrayLike, y: Any, batch_size: int = DEFAULT_BATCH, sample_weight: Any = None
+    ) -> dict[str, float]:
+        """Loss and metrics over all samples, by name; memory grows with batch_size alone."""
+        from . import fit as loop
+
+        _check_count("batch_size", batch_size)
+        return loop.evaluate(self, self._samples(x, y, sample_weight), batch_size=batch_size)
+
+    def predict(self, x: ArrayLike, batch_size: int = DEFAULT_BATCH) -> Array:
+        """The outputs (N, *output_shape) for x; memory beside them grows with batch_size alone."""
+        from . import fit as loop
+
+        _check_count("batch_size", batch_size)
+        return loop.predict(self, self._samples(x, None), batch_size=batch_size)
+
+    def summary(self, batch_size: int = 1) -> None:
+        """Print a table: layers, shapes, parameters, FLOPs an image, bytes at `batch_size`."""
+        from .summary import print_summary
+
+        _check_count("batch_size", batch_size)
+        print_summary(self, batch_size)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and configuration to one `.safetensors` file (see saving.py)."""
+        from .saving import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Sequential:
+        """Read a model that save() wrote. Raises ModelError for anything else."""
+        from .saving import load
+
+        return load(path)
+
+    # ---- private ----
+
+    _loss: Loss | None = None
+    _optimizer: Optimizer | None = None
+    _metrics: list[Metric] = []  # noqa: RUF012 - replaced by compile, never changed
+
+    def _samples(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> Samples:
+        if not self.built:
+            self.build(tuple(getattr(x, "shape", ()))[1:])
+        assert self.input_shape is not None
+        return samples(x, y, self.input_shape, self.dtype, sample_weight, class_weight)
+
+    def _check_softmax(self, loss: Loss) -> None:
+        if not loss.takes_logits:
+            return
+        from_logits = getattr(loss, "from_logits", False)
+        name = type(loss).__name__
+        if self.ends_in_softmax() and from_logits:
+            raise ValueError(
+                f"{name}(from_logits=True) is for a model without softmax at its end; this one "
+                "has one: drop from_logits (the loss takes the logits anyway)"
+            )
+        if not self.ends_in_softmax() and not from_logits:
+            raise ValueError(
+                f"{name} needs a model that ends in softmax: give its last layer "
+                f'activation="softmax", or use losses.{name}(from_logits=True)'
+            )
+
+    @staticmethod
+    def _compiled(part: Any) -> Any:
+        if part is None:
+            raise RuntimeError(
+                'call model.compile(optimizer="adam", loss="categorical_crossentropy", '
+                'metrics=["accuracy"]) first'
+            )
+        return part
+
+
+def _check_count(name: str, value: Any, minimum: int = 1) -> None:
+    if not hasattr(value, "__index__") or isinstance(value, bool):
+        raise TypeError(f"expected {name} as a whole number, received {value!r}")
+    if value < minimum:
+        raise ValueError(f"expected {name} >= {minimum}, received {value!r}")

@@ -1,0 +1,211 @@
+"""Optimizers: what a gradient does to a weight.
+
+All follow PyTorch's formulas (tests hold them together for 100 steps). In each, w is a weight,
+g its gradient, lr the learning rate of the step, t = 1, 2, … the number of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from . import schedules
+from .registry import lookup
+from .schedules import Schedule
+from .typing import Array
+
+Parameter = tuple[str, Array, Array]
+"""(a unique name, w, g); w is changed in place."""
+
+
+@dataclass
+class Optimizer:
+    """Base: clipping, weight decay, the count of steps; a subclass overrides `update`.
+
+    Args:
+        learning_rate: a number, or a schedule of the step.
+        weight_decay: λ; g + λw takes g's place (an L2 penalty of λ/2 · Σw²; AdamW differs).
+        clipnorm: scales a parameter's g down to this Euclidean norm where it is longer.
+        global_clipnorm: the same with the norm over all parameters together.
+    """
+
+    learning_rate: Schedule | float = 1e-3
+    weight_decay: float = field(default=0.0, kw_only=True)
+    clipnorm: float | None = field(default=None, kw_only=True)
+    global_clipnorm: float | None = field(default=None, kw_only=True)
+
+    iterations: int = field(default=0, init=False, repr=False)
+    slots: dict[str, dict[str, Array]] = field(default_factory=dict, init=False, repr=False)
+    """What is remembered of each parameter, by its name: momentum and the like."""
+
+    def __post_init__(self) -> None:
+        self.learning_rate = schedules.get(self.learning_rate)
+        if not self.weight_decay >= 0:
+            raise ValueError(f"expected weight_decay >= 0, received {self.weight_decay!r}")
+        for name in ("clipnorm", "global_clipnorm"):
+            norm = getattr(self, name)
+            if norm is not None and not norm > 0:
+                raise ValueError(f"expected {name} > 0 or None, received {norm!r}")
+
+    @property
+    def current_learning_rate(self) -> float:
+        """The rate that the next step will use."""
+        return schedules.get(self.learning_rate)(self.iterations)
+
+    def step(self, parameters: Iterable[Parameter]) -> None:
+        """Move every w one step, in place. Gradients may be overwritten."""
+        lr = self.current_learning_rate
+        self.iterations += 1
+        parameters = list(parameters)
+        self._clip([g for _, _, g in parameters])
+        for name, w, g in parameters:
+            slots = self.slots.setdefault(name, {})
+            if self.weight_decay:
+                g = self.decay(w, g, lr)
+            w -= w.dtype.type(lr) * self.update(w, g, slots)
+
+    def decay(self, w: Array, g: Array, lr: float) -> Array:
+        """The gradient with weight decay in it."""
+        return g + g.dtype.type(self.weight_decay) * w
+
+    def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
+        """u, where w ← w - lr · u."""
+        raise TypeError(f"{type(self).__name__} moves nothing: override update()")
+
+    def _clip(self, grads: list[Array]) -> None:
+        """Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
+        networks" (2013), algorithm 1."""
+        for limit, groups in (
+            (self.clipnorm, [[g] for g in grads]),
+            (self.global_clipnorm, [grads]),
+        ):
+            for group in groups if limit is not None else ():
+                norm = sqrt(sum(float(np.vdot(g, g)) for g in group))
+                if limit is not None and norm > limit:
+                    for g in group:
+                        g *= g.dtype.type(limit / norm)
+
+
+@dataclass
+class SGD(Optimizer):
+    """v ← momentum · v + g; u = v, or with Nesterov u = g + momentum · v; w ← w - lr · u.
+
+    Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum
+    in deep learning" (2013), section 2, in PyTorch's form (lr outside v).
+    """
+
+    learning_rate: Schedule | float = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share("momentum", self.momentum)
+        if self.nesterov and not self.momentum:
+            raise ValueError("expected momentum > 0 with nesterov=True, received 0")
+
+    def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
+        if not self.momentum:
+            return g
+        v = _slot(slots, "v", w)
+        v *= v.dtype.type(self.momentum)
+        v += g
+        return g + v.dtype.type(self.momentum) * v if self.nesterov else v
+
+
+@dataclass
+class RMSprop(Optimizer):
+    """s ← rho · s + (1 - rho) · g²; u = g / (√s + epsilon); with momentum v ← momentum · v + u.
+
+    Source: Tieleman & Hinton, "Lecture 6.5 - RMSprop", Coursera (2012).
+    """
+
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share("rho", self.rho)
+        _check_share("momentum", self.momentum)
+
+    def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
+        s = _slot(slots, "s", w)
+        s += (g * g - s) * s.dtype.type(1 - self.rho)
+        u = g / (np.sqrt(s) + s.dtype.type(self.epsilon))
+        if not self.momentum:
+            return u
+        v = _slot(slots, "v", w)
+        v *= v.dtype.type(self.momentum)
+        v += u
+        return v
+
+
+@dataclass
+class Adam(Optimizer):
+    """m ← β₁m + (1-β₁)g; s ← β₂s + (1-β₂)g²; u = (m / (1-β₁ᵗ)) / (√(s / (1-β₂ᵗ)) + ε).
+
+    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share("beta_1", self.beta_1)
+        _check_share("beta_2", self.beta_2)
+
+    def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
+        real = w.dtype.type
+        m, s = _slot(slots, "m", w), _slot(slots, "s", w)
+        m += (g - m) * real(1 - self.beta_1)
+        s += (g * g - s) * real(1 - self.beta_2)
+        root = np.sqrt(s)
+        root *= real(1 / sqrt(1 - self.beta_2**self.iterations))
+        root += real(self.epsilon)
+        return np.divide(m, root, out=root) * real(1 / (1 - self.beta_1**self.iterations))
+
+
+@dataclass
+class AdamW(Adam):
+    """Adam with decoupled decay: w ← w - lr · λ · w beside the step, not through g.
+
+    Source: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2.
+    """
+
+    weight_decay: float = field(default=1e-2, kw_only=True)
+
+    def decay(self, w: Array, g: Array, lr: float) -> Array:
+        w *= w.dtype.type(1 - lr * self.weight_decay)
+        return g
+
+
+TABLE: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def get(optimizer: Any) -> Optimizer:
+    """An optimizer from a name, a saved configuration or an instance."""
+    return lookup("optimizer", optimizer, TABLE, Optimizer)
+
+
+def _slot(slots: dict[str, Array], name: str, w: Array) -> Array:
+    """What is remembered under `name`; zeros, shaped as w, at first."""
+    if name not in slots:
+        slots[name] = np.zeros_like(w)
+    return slots[name]
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"expected 0 <= {name} < 1, received {value!r}")

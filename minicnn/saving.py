@@ -1,0 +1,149 @@
+"""Models on disk: one .safetensors file, weights as tensors, the rest as JSON in its metadata.
+
+safetensors holds plain numbers and text; nothing in the file is ever executed or unpickled.
+Metadata: {"format": "minicnn", "version": "1", "minicnn": the package's version,
+"config": JSON of the model}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import layers
+from .errors import ModelError
+from .files import atomic_path
+from .model import Sequential
+from .registry import config_of
+from .typing import Array
+from .version import __version__
+
+FORMAT, VERSION = "minicnn", "1"
+
+
+def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write `model` to `path`, by a temporary file and a rename.
+
+    Raises:
+        ValueError: the suffix is not .safetensors.
+        RuntimeError: the model is not built.
+        OSError: the file cannot be written; what stood there before is untouched.
+    """
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"expected a path that ends in .safetensors, received {path}")
+    if not model.built:
+        raise RuntimeError("an unbuilt model has no weights to save: give it an input_shape")
+    tensors = {
+        name: np.ascontiguousarray(held[key]) for name, (held, key) in model.tensors().items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "minicnn": __version__,
+        "config": json.dumps(_config(model)),
+    }
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Read a model, compiled as it was saved (the optimizer starts afresh).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelError: damaged, or not a minicnn model, or one of another version; says what was
+            expected and what came.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file at {path}")
+    metadata, tensors = _read(path)
+    if metadata.get("format") != FORMAT:
+        raise ModelError(
+            f"{path}: expected a model that minicnn saved, received a safetensors file "
+            f"with metadata {sorted(metadata)}"
+        )
+    if metadata.get("version") != VERSION:
+        raise ModelError(
+            f"{path}: expected format version {VERSION}, received {metadata.get('version')!r}; "
+            "use the minicnn release that wrote it"
+        )
+    try:
+        config = json.loads(metadata.get("config", ""))
+        model = _model(config)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path}: the model's configuration cannot be used: {error}") from error
+    _fill(model, tensors, path)
+    return model
+
+
+def _config(model: Sequential) -> dict[str, Any]:
+    compiled = None
+    if model._loss is not None:
+        compiled = {
+            "optimizer": config_of(model.optimizer),
+            "loss": config_of(model.loss),
+            "metrics": [metric.name for metric in model.metrics],
+        }
+    return {
+        "name": model.name,
+        "input_shape": model.input_shape,
+        "dtype": model.dtype.name,
+        "seed": model.seed,
+        "class_names": model.class_names,
+        "layers": [config_of(layer) for layer in model.layers],
+        "compile": compiled,
+    }
+
+
+def _model(config: dict[str, Any]) -> Sequential:
+    model = Sequential(
+        [layers.get(item) for item in config["layers"]],
+        seed=config["seed"],
+        dtype=str(config["dtype"]),
+        name=str(config["name"]),
+    )
+    names = config["class_names"]
+    model.class_names = None if names is None else [str(name) for name in names]
+    model.build(config["input_shape"], draw_weights=False)
+    if config["compile"] is not None:
+        model.compile(**config["compile"])
+    return model
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f"{path}: expected a .safetensors file, received one that is damaged or of another "
+            f"kind ({error}); restore it or train again"
+        ) from error
+
+
+def _fill(model: Sequential, tensors: dict[str, Array], path: Path) -> None:
+    expected = model.tensors()
+    if tensors.keys() != expected.keys():
+        missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
+        raise ModelError(
+            f"{path}: the tensors do not fit the configuration: "
+            f"missing {sorted(missing)}, unexpected {sorted(extra)}"
+        )
+    for name, (held, key) in expected.items():
+        found = tensors[name]
+        if found.shape != held[key].shape or found.dtype != model.dtype:
+            raise ModelError(
+                f"{path}: tensor {name}: expected {model.dtype} {held[key].shape}, "
+                f"received {found.dtype} {found.shape}"
+            )
+        held[key] = found

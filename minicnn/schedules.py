@@ -1,0 +1,125 @@
+"""Learning-rate schedules: functions from the number of steps taken (batches) to a rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Any
+
+from .registry import lookup
+
+
+class Schedule:
+    """Base: `schedule(step)` is the learning rate of step 0, 1, 2, …"""
+
+    def __call__(self, step: int) -> float:
+        raise TypeError(f"{type(self).__name__} gives no rate: override __call__()")
+
+
+@dataclass
+class Constant(Schedule):
+    """Always the same rate."""
+
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check_rate(self.learning_rate)
+
+    def __call__(self, step: int) -> float:
+        return self.learning_rate
+
+
+@dataclass
+class StepDecay(Schedule):
+    """learning_rate · factor^⌊step / every⌋: a drop every so many steps."""
+
+    learning_rate: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_rate(self.learning_rate)
+        _check_steps("every", self.every, 1)
+
+    def __call__(self, step: int) -> float:
+        return float(self.learning_rate * self.factor ** (step // self.every))
+
+
+@dataclass
+class ExponentialDecay(Schedule):
+    """learning_rate · decay_rate^(step / decay_steps)."""
+
+    learning_rate: float
+    decay_steps: int
+    decay_rate: float
+
+    def __post_init__(self) -> None:
+        _check_rate(self.learning_rate)
+        _check_steps("decay_steps", self.decay_steps, 1)
+
+    def __call__(self, step: int) -> float:
+        return float(self.learning_rate * self.decay_rate ** (step / self.decay_steps))
+
+
+@dataclass
+class CosineDecay(Schedule):
+    """A linear warm-up, then half a cosine down to `final · learning_rate`, which then stays.
+
+    Steps 0 … warmup_steps-1 climb from learning_rate/warmup_steps to learning_rate; with
+    t = (step - warmup_steps) / (decay_steps - warmup_steps) in [0, 1] the rate is then
+    learning_rate · (final + (1 - final) · (1 + cos πt) / 2).
+
+    Source: Loshchilov & Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017),
+    equation 5, without restarts.
+
+    Args:
+        learning_rate: the peak.
+        decay_steps: all steps, the warm-up among them.
+        warmup_steps: steps of the warm-up.
+        final: the last rate as a share of the peak.
+    """
+
+    learning_rate: float
+    decay_steps: int
+    warmup_steps: int = 0
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_rate(self.learning_rate)
+        _check_steps("warmup_steps", self.warmup_steps, 0)
+        _check_steps("decay_steps", self.decay_steps, self.warmup_steps + 1)
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        t = min(1.0, (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps))
+        return self.learning_rate * (self.final + (1 - self.final) * (1 + cos(pi * t)) / 2)
+
+
+TABLE: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "step_decay": StepDecay,
+    "exponential_decay": ExponentialDecay,
+    "cosine_decay": CosineDecay,
+}
+
+
+def get(rate: Any) -> Schedule:
+    """A schedule from a number, a saved configuration or an instance.
+
+    Raises:
+        ValueError, TypeError: neither; or a rate that is negative or not finite.
+    """
+    if isinstance(rate, (int, float)) and not isinstance(rate, bool):
+        return Constant(float(rate))
+    return lookup("schedule", rate, TABLE, Schedule)
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 <= rate < float("inf"):
+        raise ValueError(f"expected a learning rate >= 0, received {rate!r}")
+
+
+def _check_steps(name: str, steps: int, minimum: int) -> None:
+    if not hasattr(steps, "__index__") or steps < minimum:
+        raise ValueError(f"expected {name} as a whole number >= {minimum}, received {steps!r}")

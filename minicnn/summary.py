@@ -1,0 +1,62 @@
+"""The table that model.summary() prints."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+def print_summary(model: Network, batch_size: int = 1) -> None:
+    """Print layers, output shapes, parameters, FLOPs an image, and bytes at `batch_size`.
+
+    Activation bytes are those of the layer's output; patch-matrix bytes what im2col would take
+    for the whole batch at once (the kernels build it a block of images at a time).
+
+    Raises:
+        RuntimeError: the model is not built, so no shape is known.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    if not model.built:
+        raise RuntimeError("the model has no shapes yet: give Sequential an input_shape, or fit it")
+    item = model.dtype.itemsize * batch_size
+    table = Table(title=f"{model.name}: input {model.input_shape}", title_justify="left")
+    table.add_column("layer")
+    table.add_column("output shape")
+    for heading in ("parameters", "FLOPs/image", f"activation, batch {batch_size}", "patch matrix"):
+        table.add_column(heading, justify="right")
+    totals = [0, 0, 0, 0]
+    for layer in model.layers:
+        activation = getattr(layer, "activation", None)
+        label = f"{layer.label} ({type(activation).__name__})" if activation else layer.label
+        numbers = [
+            layer.num_params,
+            layer.flops(),
+            prod(layer.output_shape) * item,
+            layer.patch_size() * item,
+        ]
+        totals = [total + number for total, number in zip(totals, numbers, strict=True)]
+        table.add_row(label, str(layer.output_shape), *_cells(numbers))
+    table.add_section()
+    table.add_row("total", "", *_cells(totals), style="bold")
+    Console().print(table)
+
+
+def _cells(numbers: list[int]) -> list[str]:
+    params, flops, activation, patches = numbers
+    return [f"{params:,}", f"{flops:,}", human_bytes(activation), human_bytes(patches)]
+
+
+def human_bytes(n: float) -> str:
+    """1536 → "1.5 KiB"; 0 → "–"."""
+    if not n:
+        return "–"
+    for unit in ("B", "KiB", "MiB"):
+        if n < 1024:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:.1f} GiB"
