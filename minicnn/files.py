@@ -27,8 +27,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         os.close(handle)
-        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp gives 0o600, which a rename would keep
         yield temporary
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp gave 0o600, which the rename would keep
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
