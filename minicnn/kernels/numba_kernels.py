@@ -19,54 +19,53 @@ def im2col(x: Array, window: Window, cols: Array) -> None:
     KH, KW, SH, SW, DH, DW, top, _, left, _, OH, OW = window
     N, H, W, C = x.shape
     lines = x.reshape(N, H, W * C)
-    rows = cols.reshape(N, OH, OW, KH, KW * C)
+    runs = cols.reshape(N, OH, OW, KH, KW * C)
     for n in range(N):
         for oh in range(OH):
-            for ow in range(OW):
-                iw = ow * SW - left
-                inside = DW == 1 and iw >= 0 and iw + KW <= W
-                for i in range(KH):
-                    ih = oh * SH - top + i * DH
-                    if ih < 0 or ih >= H:
+            for i in range(KH):
+                ih = oh * SH - top + i * DH
+                if ih < 0 or ih >= H:
+                    runs[n, oh, :, i] = 0
+                    continue
+                line = lines[n, ih]
+                for ow in range(OW):
+                    run, iw = runs[n, oh, ow, i], ow * SW - left
+                    if DW == 1 and iw >= 0 and iw + KW <= W:
                         for k in range(KW * C):
-                            rows[n, oh, ow, i, k] = 0
-                    elif inside:
-                        for k in range(KW * C):
-                            rows[n, oh, ow, i, k] = lines[n, ih, iw * C + k]
+                            run[k] = line[iw * C + k]
                     else:
                         for j in range(KW):
                             jw = iw + j * DW
-                            padding = jw < 0 or jw >= W
                             for c in range(C):
-                                rows[n, oh, ow, i, j * C + c] = 0 if padding else x[n, ih, jw, c]
+                                run[j * C + c] = line[jw * C + c] if 0 <= jw < W else 0
 
 
 @jit
 def col2im(cols: Array, window: Window, dx: Array) -> None:
-    """Add the same runs back. Outputs are visited in order, so sums are the same every time."""
+    """Add the same runs back, always in the same order, so that the sums are the same."""
     KH, KW, SH, SW, DH, DW, top, _, left, _, OH, OW = window
     N, H, W, C = dx.shape
     lines = dx.reshape(N, H, W * C)
-    rows = cols.reshape(N, OH, OW, KH, KW * C)
+    runs = cols.reshape(N, OH, OW, KH, KW * C)
     dx[...] = 0
     for n in range(N):
         for oh in range(OH):
-            for ow in range(OW):
-                iw = ow * SW - left
-                inside = DW == 1 and iw >= 0 and iw + KW <= W
-                for i in range(KH):
-                    ih = oh * SH - top + i * DH
-                    if ih < 0 or ih >= H:
-                        continue
-                    if inside:
+            for i in range(KH):
+                ih = oh * SH - top + i * DH
+                if ih < 0 or ih >= H:
+                    continue
+                line = lines[n, ih]
+                for ow in range(OW):
+                    run, iw = runs[n, oh, ow, i], ow * SW - left
+                    if DW == 1 and iw >= 0 and iw + KW <= W:
                         for k in range(KW * C):
-                            lines[n, ih, iw * C + k] += rows[n, oh, ow, i, k]
+                            line[iw * C + k] += run[k]
                     else:
                         for j in range(KW):
                             jw = iw + j * DW
                             if 0 <= jw < W:
                                 for c in range(C):
-                                    dx[n, ih, jw, c] += rows[n, oh, ow, i, j * C + c]
+                                    line[jw * C + c] += run[j * C + c]
 
 
 def conv2d(x: Array, w: Array, b: Array | None, window: Window, y: Array) -> None:

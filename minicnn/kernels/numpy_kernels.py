@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..typing import Array
 from . import gemm
+from .elementwise import where_or_zero
 from .window import Window
 
 
@@ -54,24 +55,26 @@ def conv2d_backward(
 
 
 def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
-    """A running maximum over the taps, in row-major order."""
-    argmax[...] = -1
+    """A running maximum over the taps; then argmax = how many taps come before the first winner."""
+    taps = list(_tap_slices(window, x.shape[1:3]))
     y[...] = -np.inf
-    for i, j, outputs, pixels in _tap_slices(window, x.shape[1:3]):
-        value, best, winner = x[pixels], y[outputs], argmax[outputs]
-        take = ~(value <= best)  # larger, or one of the two is NaN
-        take &= best == best  # NaN: the first one stays
-        take |= winner < 0  # the first tap inside the image, even if it is -inf
-        np.copyto(best, value, where=take)
-        np.copyto(winner, i * window.KW + j, where=take)
+    for _, _, outputs, pixels in taps:
+        np.maximum(y[outputs], x[pixels], out=y[outputs])  # a NaN stays
+    argmax[...] = 0
+    waiting = np.ones(y.shape, bool)
+    for _, _, outputs, pixels in taps:
+        value = x[pixels]
+        won = value == y[outputs]
+        won |= value != value  # the maximum is NaN: its first NaN wins
+        waiting[outputs] &= ~won
+        argmax += waiting
 
 
 def max_pool2d_backward(dy: Array, argmax: Array, window: Window, dx: Array) -> None:
     """For each tap, add dy where that tap won."""
     dx[...] = 0
     for i, j, outputs, pixels in _tap_slices(window, dx.shape[1:3]):
-        won = argmax[outputs] == i * window.KW + j
-        dx[pixels] += np.where(won, dy[outputs], 0)
+        dx[pixels] += where_or_zero(argmax[outputs] == i * window.KW + j, dy[outputs])
 
 
 def avg_pool2d(x: Array, window: Window, y: Array) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.elementwise import where_or_zero
 from ..registry import lookup
 from ..typing import Array
 from .base import Layer
@@ -49,7 +50,7 @@ class ReLU(Activation):
         return np.maximum(x, 0, out=out)
 
     def df(self, dy: Array, y: Array) -> Array:
-        return np.where(y > 0, dy, 0).astype(dy.dtype, copy=False)
+        return where_or_zero(y > 0, dy)
 
 
 @dataclass(eq=False)
