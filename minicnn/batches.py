@@ -29,9 +29,9 @@ class Samples:
     """x (N, …), targets y (N, …) and weights (N,), the last two or None."""
 
     x: ArrayLike
-    y: Array | None = None
-    weight: Array | None = None
-    dtype: np.dtype[Any] = np.dtype(np.float32)
+    y: Array | None
+    weight: Array | None
+    dtype: np.dtype[Any]
 
     def __len__(self) -> int:
         return len(self.x)

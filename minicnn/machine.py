@@ -26,10 +26,10 @@ def processor() -> str:
     """The processor's name, as well as the operating system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    except OSError:
+            names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
+    except OSError:  # not Linux
         names = []
-    return names[0] if names else platform.processor() or platform.machine()
+    return (names[0] if names else platform.processor() or platform.machine()).strip()
 
 
 def peak_memory_mib() -> float | None:

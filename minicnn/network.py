@@ -196,6 +196,6 @@ def split_softmax(layers: list[Layer]) -> tuple[list[Layer], Softmax | None]:
     *before, last = layers
     if isinstance(last, Softmax):
         return before, last
-    if isinstance(last, Weighted) and isinstance(last.activation, Softmax):
-        return [*before, LinearPart(last)], last.activation
+    if isinstance(last, Weighted) and isinstance(last.nonlinearity, Softmax):
+        return [*before, LinearPart(last)], last.nonlinearity
     return layers, None

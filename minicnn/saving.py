@@ -123,7 +123,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+            names = list(file.keys())
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
             f"{path}: expected a .safetensors file, received one that is damaged or of another "

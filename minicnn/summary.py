@@ -24,15 +24,16 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
     if not model.built:
         raise RuntimeError("the model has no shapes yet: give Sequential an input_shape, or fit it")
     item = model.dtype.itemsize * batch_size
-    table = Table(title=f"{model.name}: input {model.input_shape}", title_justify="left")
+    title = f"{model.name}: input {model.input_shape}, bytes at batch size {batch_size}"
+    table = Table(title=title, title_justify="left")
     table.add_column("layer")
-    table.add_column("output shape")
-    for heading in ("parameters", "FLOPs/image", f"activation, batch {batch_size}", "patch matrix"):
-        table.add_column(heading, justify="right")
+    table.add_column("output", no_wrap=True)
+    for heading in ("params", "FLOPs/image", "output", "patches"):
+        table.add_column(heading, justify="right", no_wrap=True)
     totals = [0, 0, 0, 0]
     for layer in model.layers:
-        activation = getattr(layer, "activation", None)
-        label = f"{layer.label} ({type(activation).__name__})" if activation else layer.label
+        activation = getattr(layer, "nonlinearity", None)
+        label = f"{layer.label} {type(activation).__name__}" if activation else layer.label
         numbers = [
             layer.num_params,
             layer.flops(),

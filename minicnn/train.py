@@ -318,9 +318,7 @@ def _split(text: str) -> str | float | int:
 
 def _whole(text: str, minimum: int) -> int:
     if not text.isdigit() or int(text) < minimum:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number >= {minimum}, received {text!r}"
-        )
+        raise argparse.ArgumentTypeError(f"expected a whole number >= {minimum}, received {text!r}")
     return int(text)
 
 

@@ -142,7 +142,7 @@ def max_pool2d(
         y: (N, OH, OW, C); argmax: the same shape, int32: i*KW + j of the tap that won.
     """
     x = check_array("x", x, 4)
-    win = pool_window(*x.shape[1:3], size, stride, padding)
+    win = pool_window(x.shape[1], x.shape[2], size, stride, padding)
     y = np.empty((len(x), win.OH, win.OW, x.shape[3]), x.dtype)
     argmax = np.empty(y.shape, np.int32)
     kernel = module(backend).max_pool2d
@@ -170,8 +170,9 @@ def max_pool2d_backward(
     Returns:
         dx: (N, H, W, C).
     """
-    win = pool_window(*_image_shape(x_shape), size, stride, padding)
-    dy = check_backward(dy, (x_shape[0], win.OH, win.OW, x_shape[3]))
+    N, H, W, C = _image_batch(x_shape)
+    win = pool_window(H, W, size, stride, padding)
+    dy = check_backward(dy, (N, win.OH, win.OW, C))
     argmax = check_shape("argmax", np.ascontiguousarray(argmax, np.int32), dy.shape)
     if argmax.size and not 0 <= argmax.min() <= argmax.max() < win.KH * win.KW:
         raise ValueError(
@@ -200,7 +201,7 @@ def avg_pool2d(
         y: (N, OH, OW, C).
     """
     x = check_array("x", x, 4)
-    win = pool_window(*x.shape[1:3], size, stride, padding)
+    win = pool_window(x.shape[1], x.shape[2], size, stride, padding)
     y = np.empty((len(x), win.OH, win.OW, x.shape[3]), x.dtype)
     kernel = module(backend).avg_pool2d
     run([partial(kernel, x[p], win, y[p]) for p in pieces(len(x))])
@@ -220,8 +221,9 @@ def avg_pool2d_backward(
 
     Args and shapes as in max_pool2d_backward.
     """
-    win = pool_window(*_image_shape(x_shape), size, stride, padding)
-    dy = check_backward(dy, (x_shape[0], win.OH, win.OW, x_shape[3]))
+    N, H, W, C = _image_batch(x_shape)
+    win = pool_window(H, W, size, stride, padding)
+    dy = check_backward(dy, (N, win.OH, win.OW, C))
     dx = np.empty(x_shape, dy.dtype)
     kernel = module(backend).avg_pool2d_backward
     run([partial(kernel, dy[p], win, dx[p]) for p in pieces(len(dx))])
@@ -300,7 +302,7 @@ def im2col(
     Source: Chellapilla, Puri, Simard (2006), section 3.2.
     """
     x = check_array("x", x, 4)
-    win = window(*x.shape[1:3], kernel, stride, padding, dilation)
+    win = window(x.shape[1], x.shape[2], kernel, stride, padding, dilation)
     rows, K = win.OH * win.OW, win.KH * win.KW * x.shape[3]
     cols = np.empty((len(x), rows, K), x.dtype)
     copy = module(backend).im2col
@@ -328,7 +330,7 @@ def col2im(
     Returns:
         x: (N, H, W, C); a pixel that k windows read is the sum of k numbers.
     """
-    N, H, W, C = (*x_shape[:1], *_image_shape(x_shape), x_shape[3])
+    N, H, W, C = _image_batch(x_shape)
     win = window(H, W, kernel, stride, padding, dilation)
     rows, K = win.OH * win.OW, win.KH * win.KW * C
     cols = check_shape("cols", check_array("cols", cols, 2), (N * rows, K))
@@ -341,15 +343,15 @@ def col2im(
 
 def _conv_window(x: Array, w: Array, stride: Any, padding: Any, dilation: Any) -> Window:
     KH, KW, C, _ = w.shape
-    if C != x.shape[3]:
+    if x.shape[3] != C:
         raise ValueError(
             f"expected w (KH, KW, {x.shape[3]}, F) for x with {x.shape[3]} channels, "
             f"received w {w.shape}"
         )
-    return window(*x.shape[1:3], (KH, KW), stride, padding, dilation)
+    return window(x.shape[1], x.shape[2], (KH, KW), stride, padding, dilation)
 
 
-def _image_shape(x_shape: tuple[int, ...]) -> tuple[int, int]:
+def _image_batch(x_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     if len(x_shape) != 4:
         raise ValueError(f"expected x_shape as (N, H, W, C), received {x_shape!r}")
-    return x_shape[1], x_shape[2]
+    return x_shape[0], x_shape[1], x_shape[2], x_shape[3]

@@ -18,7 +18,7 @@ NUMBA_HINT = (
 _current: str | None = None  # until first asked for
 
 
-class use_backend:  # noqa: N801 - used like a function, as in `with use_backend("numpy"):`
+class use_backend:
     """Make `name` ("reference", "numpy", "numba"; None: the default) the current backend.
 
     Called plainly it lasts until the next call; as a context manager until the block ends.

@@ -22,7 +22,9 @@ def jit(function: F) -> F:
     Numba caches beside the source, else in the user's cache folder (NUMBA_CACHE_DIR moves it);
     where neither can be written it raises, and the kernel is compiled anew in each process.
     """
+    compiled: Any
     try:
-        return numba.njit(function, nogil=True, cache=True)
+        compiled = numba.njit(function, nogil=True, cache=True)
     except RuntimeError:  # "cannot cache function: no locator available"
-        return numba.njit(function, nogil=True)
+        compiled = numba.njit(function, nogil=True)
+    return compiled

@@ -50,9 +50,7 @@ class MaxPool2D(Pool2D):
     """The maximum of each window; its gradient goes to the pixel that won (ties: the first)."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y, argmax = kernels.max_pool2d(
-            x, self.pool_size, stride=self.strides, padding=self.padding
-        )
+        y, argmax = kernels.max_pool2d(x, self.pool_size, stride=self.strides, padding=self.padding)
         self.keep(training, argmax, x.shape)
         return y
 

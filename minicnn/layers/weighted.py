@@ -22,14 +22,17 @@ class Weighted(Layer):
     A subclass overrides `weight_shape`, `linear` and `linear_backward`.
     """
 
-    activation: Activation | None = field(default=None, kw_only=True)
+    activation: Activation | str | None = field(default=None, kw_only=True)
     use_bias: bool = field(default=True, kw_only=True)
-    kernel_initializer: Initializer = field(default="glorot_uniform", kw_only=True)  # type: ignore[assignment]
-    bias_initializer: Initializer = field(default="zeros", kw_only=True)  # type: ignore[assignment]
+    kernel_initializer: Initializer | str = field(default="glorot_uniform", kw_only=True)
+    bias_initializer: Initializer | str = field(default="zeros", kw_only=True)
     l2: float = field(default=0.0, kw_only=True)
 
+    nonlinearity: Activation | None = field(default=None, init=False, repr=False)
+    """The activation as a layer."""
+
     def __post_init__(self) -> None:
-        self.activation = activations.get(self.activation)
+        self.activation = self.nonlinearity = activations.get(self.activation)
         self.kernel_initializer = initializers.get(self.kernel_initializer)
         self.bias_initializer = initializers.get(self.bias_initializer)
         if not self.l2 >= 0:
@@ -49,17 +52,18 @@ class Weighted(Layer):
 
     def add_params(self, rng: np.random.Generator | None, dtype: np.dtype[Any]) -> None:
         shape = self.weight_shape()
-        self.params["w"] = self.draw(self.kernel_initializer, shape, rng, dtype)
+        w, b = initializers.get(self.kernel_initializer), initializers.get(self.bias_initializer)
+        self.params["w"] = self.draw(w, shape, rng, dtype)
         if self.use_bias:
-            self.params["b"] = self.draw(self.bias_initializer, shape[-1:], rng, dtype)
+            self.params["b"] = self.draw(b, shape[-1:], rng, dtype)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y = self.linear(x, training)
-        return y if self.activation is None else self.activation.forward(y, training, out=y)
+        return y if self.nonlinearity is None else self.nonlinearity.forward(y, training, out=y)
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        if self.activation is not None:
-            dy = self.activation.backward(dy)
+        if self.nonlinearity is not None:
+            dy = self.nonlinearity.backward(dy)
         return self.backward_from_linear(dy, need_dx)
 
     def backward_from_linear(self, dy: Array, need_dx: bool = True) -> Array | None:

@@ -1,0 +1,217 @@
+"""Is backprop right? Compare it with what the definition of a derivative gives.
+
+For a scalar L of the inputs and parameters, each entry p of an array is moved a little both
+ways: ∂L/∂p ≈ (L(p + ε) - L(p - ε)) / 2ε, whose own error is of the order ε² (central
+difference). In float64 with ε = 1e-5 the two agree to about ten digits if backprop is right,
+and hardly to one if it is wrong.
+
+`python -m minicnn.gradcheck` prints the comparison for every layer and loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import kernels, layers, losses
+from .layers import Layer
+from .losses import Loss
+from .typing import Array, Shape
+
+EPSILON = 1e-5
+TOLERANCE = 1e-7
+
+
+class Check(NamedTuple):
+    """One line of the table."""
+
+    what: str  # the layer or loss, with its options
+    parameter: str  # "x" for the gradient by the input
+    shape: Shape
+    error: float  # relative
+
+
+def numerical_gradient(f: Callable[[], float], array: Array, epsilon: float = EPSILON) -> Array:
+    """∂f/∂array by central differences, entry by entry.
+
+    Args:
+        f: computes L from `array`, which is changed and put back in place.
+        array: float64, any shape.
+        epsilon: the step.
+
+    Returns:
+        The shape of `array`.
+    """
+    gradient = np.empty_like(array)
+    for index in np.ndindex(*array.shape):
+        value = array[index]
+        array[index] = value + epsilon
+        above = f()
+        array[index] = value - epsilon
+        below = f()
+        array[index] = value
+        gradient[index] = (above - below) / (2 * epsilon)
+    return gradient
+
+
+def relative_error(a: Array, b: Array) -> float:
+    """max |a - b| / max(|a|, |b|), over whole arrays; 0 if both are zero, NaN if any is NaN."""
+    scale = max(float(np.max(np.abs(a), initial=0)), float(np.max(np.abs(b), initial=0)))
+    difference = float(np.max(np.abs(a - b), initial=0))
+    return difference / scale if scale else difference
+
+
+def spread(shape: Shape, rng: np.random.Generator) -> Array:
+    """Distinct numbers in (-1, 1), none near 0, no two near each other, in random order.
+
+    So that no step of ε crosses a kink: of ReLU at 0, of max-pooling where two are equal.
+    """
+    n = int(np.prod(shape))
+    return ((rng.permutation(n) + 0.5) / n * 2 - 1 + 0.1 / n).reshape(shape)
+
+
+def check_layer(layer: Layer, input_shape: Shape, batch: int = 3, seed: int = 0) -> Iterator[Check]:
+    """Check the gradients of a layer by its input and by each of its parameters.
+
+    L = Σ r · y for fixed random r, plus the layer's penalty.
+
+    Args:
+        layer: not built yet, or to be built anew, in float64.
+        input_shape: without the batch axis.
+    """
+    rng = np.random.default_rng(seed)
+    layer.build(input_shape, rng, np.float64)
+    for p in layer.params.values():
+        p += 0.1 * rng.standard_normal(p.shape)  # biases at zero would hide mistakes
+    x = spread((batch, *input_shape), rng)
+    r = rng.standard_normal((batch, *layer.output_shape))
+    state = {key: value.copy() for key, value in layer.state.items()}
+
+    def loss() -> float:
+        for key, value in state.items():
+            layer.state[key][...] = value
+        if isinstance(layer, layers.Dropout):
+            layer.rng = np.random.default_rng(seed)  # the same mask every time
+        return float(np.sum(r * layer.forward(x, training=True))) + layer.penalty()
+
+    loss()
+    dx = layer.backward(r)
+    assert dx is not None
+    grads = {"x": dx} | layer.grads
+    for name, array in ({"x": x} | layer.params).items():
+        error = relative_error(grads[name], numerical_gradient(loss, array))
+        yield Check(_describe(layer), name, array.shape, error)
+
+
+def check_loss(loss: Loss, outputs: Array, targets: Array) -> Check:
+    """Check a loss's gradient by the outputs (N, K), float64; L is the sum over the samples."""
+    numeric = numerical_gradient(lambda: float(np.sum(loss.per_sample(outputs, targets))), outputs)
+    error = relative_error(loss.gradient(outputs, targets), numeric)
+    smoothing = getattr(loss, "label_smoothing", 0)
+    what = f"{type(loss).__name__}({f'label_smoothing={smoothing}' if smoothing else ''})"
+    return Check(what, "outputs", outputs.shape, error)
+
+
+def all_layers() -> list[tuple[Layer, Shape]]:
+    """Every kind of layer, with options that exercise it, and an input shape."""
+    image = (6, 5, 3)
+    return [
+        (layers.Conv2D(4, 3), image),
+        (layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", l2=0.1), image),
+        (layers.Conv2D(2, 2, dilation_rate=2, padding=((1, 0), (2, 1)), activation="tanh"), image),
+        (layers.MaxPool2D(2), image),
+        (layers.MaxPool2D(3, 1, padding="same"), image),
+        (layers.AvgPool2D(2), image),
+        (layers.AvgPool2D(3, 2, padding=1), image),
+        (layers.GlobalAvgPool2D(), image),
+        (layers.Dense(5, activation="sigmoid", l2=0.1), (7,)),
+        (layers.Dense(4, activation="softmax", use_bias=False), (7,)),
+        (layers.Flatten(), image),
+        (layers.Reshape((15, 6)), image),
+        (layers.ReLU(), image),
+        (layers.LeakyReLU(0.2), image),
+        (layers.Sigmoid(), image),
+        (layers.Tanh(), image),
+        (layers.Softmax(), (6,)),
+        (layers.Dropout(0.4), image),
+        (layers.BatchNorm(), image),
+        (layers.BatchNorm(), (6,)),
+    ]
+
+
+def checks(seed: int = 0) -> Iterator[Check]:
+    """Check all layers, then all losses."""
+    for layer, shape in all_layers():
+        yield from check_layer(layer, shape, seed=seed)
+    rng = np.random.default_rng(seed)
+    outputs, classes = rng.standard_normal((4, 5)), rng.integers(0, 5, 4)
+    onehot = np.eye(5)[classes]
+    yield check_loss(losses.CategoricalCrossentropy(), outputs, onehot)
+    yield check_loss(losses.CategoricalCrossentropy(label_smoothing=0.1), outputs, onehot)
+    yield check_loss(losses.SparseCategoricalCrossentropy(), outputs, classes)
+    yield check_loss(losses.MeanSquaredError(), outputs, onehot)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table; 1 if an error is over the tolerance."""
+    from rich.console import Console
+    from rich.table import Table
+
+    parser = argparse.ArgumentParser(
+        prog="python -m minicnn.gradcheck",
+        description="Compare backpropagation with central differences in float64, layer by layer.",
+    )
+    parser.add_argument("--backend", choices=kernels.available_backends())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="default: %(default)g")
+    options = parser.parse_args(argv)
+    if options.seed < 0:
+        parser.error(f"expected --seed >= 0, received {options.seed}")
+    table = Table(title=f"Gradient check, {options.backend or kernels.current_backend()} kernels")
+    for heading in ("layer or loss", "gradient by", "shape", "relative error", ""):
+        table.add_column(heading, justify="right" if heading == "relative error" else "left")
+    failed, previous = 0, ""
+    with kernels.use_backend(options.backend):
+        for check in checks(options.seed):
+            right = check.error <= options.tolerance  # a NaN is not
+            failed += not right
+            mark = "ok" if right else "[bold red]WRONG[/]"
+            what = "" if check.what == previous else check.what
+            error = f"{check.error:.1e}"
+            table.add_row(what, check.parameter, str(check.shape), error, mark)
+            previous = check.what
+    Console().print(table)
+    verdict = f"{failed} wrong" if failed else "all right"
+    print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
+    return 1 if failed else 0
+
+
+def _describe(layer: Layer) -> str:
+    """The call that made the layer, without what stands at its default."""
+    arguments, options = [], []
+    for f in fields(layer):
+        if not f.init or "initializer" in f.name:
+            continue
+        value = _short(getattr(layer, f.name))
+        if value == f.default or (f.name == "strides" and f.default is None):
+            continue
+        shown = type(value).__name__ if isinstance(value, Layer) else str(value)
+        if f.default is MISSING:
+            arguments.append(shown)
+        else:
+            options.append(f"{f.name}={shown}")
+    return f"{type(layer).__name__}({', '.join(arguments + options)})"
+
+
+def _short(value: Any) -> Any:
+    """(3, 3) as 3, which is how one writes it."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
