@@ -1,0 +1,41 @@
+"""Names of metrics: which log entry is meant, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_ALIASES = {"acc": "accuracy"}
+
+
+def resolve(name: str) -> str:
+    """The full name: `acc` is `accuracy`, `val_acc` is `val_accuracy`."""
+    base = name.removeprefix("val_")
+    return name.removesuffix(base) + _ALIASES.get(base, base)
+
+
+def find(name: str, logs: Iterable[str], asked_by: str) -> str:
+    """The entry of `logs` that `name` means, under this name or its full one.
+
+    Raises:
+        ValueError: there is none; the message lists what there is.
+    """
+    known = list(logs)
+    for candidate in (name, resolve(name)):
+        if candidate in known:
+            return candidate
+    hint = ""
+    if name.startswith("val_") and not any(entry.startswith("val_") for entry in known):
+        hint = "; val_… needs validation_data or validation_split in fit"
+    raise ValueError(
+        f"{asked_by}: no metric {name!r} in the logs, which have {', '.join(known)}{hint}"
+    )
+
+
+def rises(name: str) -> bool | None:
+    """True where more is better, False where less is, None where the name doesn't tell."""
+    base = resolve(name).removeprefix("val_")
+    if "accuracy" in base or base.startswith("top"):
+        return True
+    if "loss" in base or "error" in base:
+        return False
+    return None

@@ -1,0 +1,144 @@
+import csv
+import math
+import os
+
+import numpy as np
+import pytest
+
+from minicnn.callbacks import CSVLogger, LambdaCallback
+from minicnn.callbacks import logs as logs_module
+
+EPOCHS = [{"loss": 2.0, "val_loss": 2.5}, {"loss": 1.25, "val_loss": math.nan}]
+
+
+def table(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_a_row_an_epoch(drive, tmp_path):
+    path = tmp_path / "new folder" / "history.csv"
+    drive([CSVLogger(path)], EPOCHS)
+    assert path.read_text() == "epoch,loss,val_loss\n1,2,2.5\n2,1.25,nan\n"
+
+
+def test_the_row_is_there_when_the_epoch_ends(drive, tmp_path):
+    path, seen = tmp_path / "a.csv", []
+    watch = LambdaCallback(on_epoch_end=lambda state: seen.append(len(table(path))))
+    drive([CSVLogger(path), watch], EPOCHS)
+    assert seen == [2, 3]
+
+
+def test_float32_survives(drive, tmp_path):
+    value = np.float32(0.1234567)
+    drive([CSVLogger(tmp_path / "a.csv")], [{"loss": value, "count": 12_345_678_901}])
+    _, row = table(tmp_path / "a.csv")
+    assert np.float32(row[1]) == value
+    assert row[2] == "12345678901"
+
+
+def test_names_that_come_later_get_columns_at_the_end(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    drive([CSVLogger(path)], [{"loss": 3, "x": 1}, {"loss": 2, 'a "b", c': 5}, {"loss": 1}])
+    assert table(path) == [
+        ["epoch", "loss", "x", 'a "b", c'],
+        ["1", "3", "1", ""],
+        ["2", "2", "", "5"],
+        ["3", "1", "", ""],
+    ]
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_an_old_file_is_replaced(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("something,else\n1,2\n")
+    drive([CSVLogger(path)], EPOCHS[:1])
+    assert table(path) == [["epoch", "loss", "val_loss"], ["1", "2", "2.5"]]
+
+
+def test_append_goes_on(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    drive([CSVLogger(path, append=True)], EPOCHS)
+    drive([CSVLogger(path, append=True)], EPOCHS[:1])
+    assert [row[0] for row in table(path)] == ["epoch", "1", "2", "1"]
+
+
+def test_append_keeps_the_order_of_the_file(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("val_loss,epoch,loss\n9,1,8\n")
+    drive([CSVLogger(path, append=True)], EPOCHS[:1])
+    assert table(path)[-1] == ["2.5", "1", "2"]
+
+
+def test_append_drops_the_half_row_of_a_crash(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("epoch,loss,val_loss\n1,2,3\n2,1.")
+    drive([CSVLogger(path, append=True)], EPOCHS[:1])
+    assert path.read_text() == "epoch,loss,val_loss\n1,2,3\n1,2,2.5\n"
+
+
+def test_append_refuses_another_header(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("epoch,loss\n1,2\n")
+    with pytest.raises(
+        ValueError, match=r"columns epoch, loss, the logs have epoch, loss, val_loss"
+    ):
+        drive([CSVLogger(path, append=True)], EPOCHS)
+    assert path.read_text() == "epoch,loss\n1,2\n"
+
+
+def test_an_impossible_path_fails_before_training(drive, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        drive([CSVLogger(tmp_path / "file" / "a.csv")], EPOCHS)
+
+
+def test_a_lost_folder_warns_once_and_training_goes_on(drive, tmp_path):
+    path = tmp_path / "gone" / "a.csv"
+
+    def lose(state):
+        path.unlink()
+        path.parent.rmdir()
+
+    lost = LambdaCallback(on_train_begin=lose)
+    with pytest.warns(RuntimeWarning, match=r"can't write .*a\.csv") as caught:
+        state = drive([CSVLogger(path), lost], EPOCHS * 2)
+    assert len(caught) == 1
+    assert state.epoch == 3
+
+
+def test_a_deleted_file_comes_back_with_its_header(drive, tmp_path):
+    path = tmp_path / "a.csv"
+    lose = LambdaCallback(on_epoch_end=lambda state: path.unlink() if state.epoch == 0 else None)
+    drive([CSVLogger(path), lose], EPOCHS)
+    assert table(path) == [["epoch", "loss", "val_loss"], ["2", "1.25", "nan"]]
+
+
+def test_a_full_disk_leaves_whole_rows(drive, tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+
+    class Full:
+        """A file that takes four bytes and no more."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, data):
+            return self.file.write(data[:4])
+
+    def fill(state):
+        full = lambda *args, **options: Full(open(*args, **options))  # noqa: E731, SIM115
+        monkeypatch.setattr(logs_module, "open", full, raising=False)
+
+    with pytest.warns(RuntimeWarning, match="the disk is full"):
+        drive([CSVLogger(path), LambdaCallback(on_epoch_end=fill)], EPOCHS)
+    assert path.read_text() == "epoch,loss,val_loss\n1,2,2.5\n"

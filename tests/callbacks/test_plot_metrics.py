@@ -1,0 +1,230 @@
+import math
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import plots
+from minicnn.callbacks import LambdaCallback, PlotMetrics
+from minicnn.callbacks import plots as module
+from minicnn.callbacks.plots import _Series
+
+EPOCHS = [
+    {"loss": 2.0 / n, "accuracy": 1 - 0.5 / n, "val_loss": 2.5 / n, "val_accuracy": 1 - 0.6 / n}
+    for n in (1, 2, 3)
+]
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def lines(figure, title):
+    """Labelled lines of the chart `title`: {label: (x, y)}."""
+    axes = next(axes for axes in figure.axes if axes.get_title(loc="left") == title)
+    return {
+        line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
+        for line in axes.lines
+        if not line.get_label().startswith(("_", "best"))
+    }
+
+
+def test_it_writes_a_picture_at_the_end(drive, tmp_path):
+    path = tmp_path / "new" / "history.png"
+    plot = PlotMetrics(path)
+    drive([plot], EPOCHS)
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 300
+    assert [file.name for file in path.parent.iterdir()] == ["history.png"]
+    assert titles(plot.figure()) == ["loss", "accuracy"]
+    assert lines(plot.figure(), "loss") == {
+        "training": ([1, 2, 3], [2.0, 1.0, 2.0 / 3]),
+        "validation": ([1, 2, 3], [2.5, 1.25, 2.5 / 3]),
+    }
+
+
+@pytest.fixture
+def saves(monkeypatch):
+    """When the picture was written, on a clock that the test moves; drawing takes 50 ms."""
+    now, times = [0.0], []
+
+    def save(figure, path):
+        times.append(now[0])
+        now[0] += 0.05
+
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(plots, "save", save)
+    return SimpleNamespace(now=now, times=times)
+
+
+def passing(saves, seconds):
+    return LambdaCallback(on_batch_end=lambda s: saves.now.__setitem__(0, saves.now[0] + seconds))
+
+
+def test_it_draws_every_few_seconds_and_at_the_end(drive, saves, tmp_path):
+    drive([passing(saves, 0.25), PlotMetrics(tmp_path / "a.png")], EPOCHS * 4)  # 1 s an epoch
+    assert saves.times == pytest.approx([3.0, 6.05, 9.1, 12.15])
+
+
+def test_a_short_run_is_drawn_once(drive, saves, tmp_path):
+    drive([passing(saves, 0.25), PlotMetrics(tmp_path / "a.png")], EPOCHS[:2])
+    assert saves.times == [2.0]
+
+
+def test_a_slow_drawing_comes_seldom(drive, saves, tmp_path):
+    plot = PlotMetrics(tmp_path / "a.png", per="both", every_seconds=0)
+    drive([passing(saves, 0.25), plot], EPOCHS * 4)
+    assert len(saves.times) * 0.05 <= 0.03 * 12 + 0.1
+
+
+def test_an_epoch_that_came_too_early_is_drawn_during_the_next(drive, saves, tmp_path):
+    plot = PlotMetrics(tmp_path / "a.png", every_seconds=2.0)
+    drive([passing(saves, 0.5), plot], EPOCHS[:2], steps=3)  # epochs end at 1.5 and 3
+    assert saves.times[0] == 2.0
+
+
+def test_nothing_to_draw_leaves_an_older_picture(drive, saves, tmp_path):
+    with pytest.raises(RuntimeError, match="the batch failed"):
+        drive([PlotMetrics(tmp_path / "a.png")], EPOCHS, fail_at=(0, 0))
+    assert saves.times == []
+
+
+def test_an_error_in_training_still_draws_what_there_is(drive, saves, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        drive([PlotMetrics(tmp_path / "a.png")], EPOCHS, fail_at=(2, 1), error=KeyboardInterrupt())
+    assert len(saves.times) == 1
+
+
+def test_per_batch(drive, saves, tmp_path):
+    plot = PlotMetrics(tmp_path / "a.png", per="batch")
+    drive([plot], EPOCHS[:2], losses={(0, 0): 9.0})
+    chart = lines(plot.figure(), "loss")
+    assert chart["validation"] == ([1, 2], [2.5, 1.25])
+    assert chart["training (smoothed)"][0] == [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
+    raw = plot.figure().axes[0].lines[0]
+    assert list(raw.get_ydata()) == [9.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_per_both(drive, saves, tmp_path):
+    plot = PlotMetrics(tmp_path / "a.png", per="both")
+    drive([plot], EPOCHS[:2])
+    assert set(lines(plot.figure(), "loss")) == {"training", "validation"}
+    assert len(plot.figure().axes[0].lines[0].get_xdata()) == 8
+
+
+def test_a_second_run_starts_afresh(drive, saves, tmp_path):
+    plot = PlotMetrics(tmp_path / "a.png", per="both")
+    drive([plot], EPOCHS)
+    drive([plot], EPOCHS[:1])
+    assert lines(plot.figure(), "loss")["training"] == ([1], [2.0])
+    assert len(plot.figure().axes[0].lines[0].get_xdata()) == 4
+
+
+@pytest.mark.parametrize("name", ["accuracy", "acc", "val_accuracy", "val_acc"])
+def test_metrics_choose_the_charts(drive, saves, tmp_path, name):
+    plot = PlotMetrics(tmp_path / "a.png", metrics=[name])
+    drive([plot], EPOCHS)
+    assert titles(plot.figure()) == ["accuracy"]
+    expected = {"validation"} if name.startswith("val") else {"training", "validation"}
+    assert set(lines(plot.figure(), "accuracy")) == expected
+
+
+@pytest.mark.parametrize(
+    ("per", "name", "when"),
+    [("epoch", "f1", (0, 3)), ("batch", "f1", (0, 0)), ("both", "val_f1", (0, 3))],
+)
+def test_a_metric_that_the_logs_lack_is_an_error(drive, saves, tmp_path, per, name, when):
+    seen = []
+    watch = LambdaCallback(on_batch_end=lambda state: seen.append((state.epoch, state.step)))
+    plot = PlotMetrics(tmp_path / "a.png", metrics=["acc", name], per=per)
+    with pytest.raises(
+        ValueError, match=rf"PlotMetrics: no metric '{name}' .* have loss, accuracy"
+    ):
+        drive([watch, plot], EPOCHS)
+    assert seen[-1] == when  # as early as it can be known
+
+
+def test_a_failing_write_warns_once_and_training_goes_on(drive, tmp_path):
+    (tmp_path / "file").write_text("")
+    plot = PlotMetrics(tmp_path / "file" / "a.png", every_seconds=0)
+    expire = LambdaCallback(on_epoch_end=lambda state: setattr(plot, "_next", 0.0))
+    with pytest.warns(RuntimeWarning, match=r"can't write .*a\.png") as caught:
+        state = drive([expire, plot], EPOCHS)
+    assert len(caught) == 1
+    assert (state.epoch, state.stop) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": "a.jpg"}, r"\.png, \.svg or \.pdf, received a\.jpg"),
+        ({"path": "a.png", "per": "step"}, "received 'step'"),
+        ({"path": "a.png", "every_seconds": -1}, "every_seconds >= 0, received -1"),
+        ({"path": "a.png", "metrics": "loss"}, "a list of metrics, received 'loss'"),
+        ({}, "outside a notebook it needs a path"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PlotMetrics(**arguments)
+
+
+def test_its_formats_are_those_of_plots():
+    for suffix in plots._FORMATS:
+        PlotMetrics("a" + suffix)
+
+
+def test_a_notebook_shows_one_picture_that_changes(drive, saves, monkeypatch):
+    shown, updated = [], []
+
+    def display(image, display_id):
+        shown.append(image)
+        return SimpleNamespace(update=updated.append)
+
+    kernel = SimpleNamespace(kernel=object())
+    fake = SimpleNamespace(get_ipython=lambda: kernel)
+    inside = SimpleNamespace(display=display, Image=lambda data, retina: data)
+    monkeypatch.setitem(sys.modules, "IPython", fake)
+    monkeypatch.setitem(sys.modules, "IPython.display", inside)
+    drive([passing(saves, 1.0), PlotMetrics()], EPOCHS)
+    assert len(shown) == 1
+    assert len(updated) >= 1
+    assert all(image.startswith(b"\x89PNG") for image in shown + updated)
+    kernel.kernel = None  # IPython in a terminal
+    with pytest.raises(ValueError, match="outside a notebook"):
+        PlotMetrics()
+
+
+def test_a_series_stays_small_and_keeps_the_mean():
+    series = _Series(100)
+    values = np.random.default_rng(0).random(100 * 64)
+    for place, value in enumerate(values):
+        series.add({"epoch": place, "loss": value})
+    kept = series.values()
+    assert 50 <= len(kept["loss"]) < 100
+    np.testing.assert_allclose(
+        kept["loss"], values.reshape(-1, series.group).mean(1)[: len(kept["loss"])]
+    )
+    assert kept["epoch"] == sorted(kept["epoch"])
+
+
+def test_a_series_leaves_a_hole_for_nan_and_for_what_is_missing():
+    series = _Series(4)
+    for row in ({"a": 1.0}, {"a": math.nan}, {"a": 2.0, "b": 3.0}):
+        series.add(row)
+    np.testing.assert_array_equal(series.values()["a"], [1, math.nan, 2])
+    np.testing.assert_array_equal(series.values()["b"], [math.nan, math.nan, 3])
+    series.add({"a": 4.0, "b": 5.0})  # full: pairs are merged
+    np.testing.assert_array_equal(series.values()["a"], [math.nan, 3.0])
+
+
+def test_importing_the_callbacks_is_cheap():
+    code = (
+        "import sys, minicnn.callbacks as c; c.ProgressBar(); c.PlotMetrics('a.png');"
+        "assert not {'matplotlib', 'rich', 'IPython'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

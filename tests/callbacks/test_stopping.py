@@ -1,0 +1,154 @@
+import math
+
+import numpy as np
+import pytest
+
+from minicnn.callbacks import EarlyStopping, TerminateOnNaN
+from minicnn.callbacks.names import find, rises
+
+NAN = math.nan
+
+
+def val(*losses):
+    return [{"loss": 1.0, "val_loss": loss} for loss in losses]
+
+
+def test_it_stops_after_patience_epochs_without_improvement(drive):
+    stopper = EarlyStopping(patience=2)
+    state = drive([stopper], val(3.0, 2.0, 2.5, 2.0, 1.0))
+    assert state.stop
+    assert state.epoch == 3
+    assert (stopper.best, stopper.best_epoch, stopper.wait) == (2.0, 1, 2)
+    assert state.stop_reason == "val_loss has not improved for 2 epochs (best: 2 in epoch 2)"
+
+
+def test_an_improvement_restarts_the_wait(drive):
+    state = drive([EarlyStopping(patience=2)], val(3.0, 3.1, 2.0, 2.1, 1.0, 1.1))
+    assert not state.stop
+    assert state.epoch == 5
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_the_best_weights_come_back(drive, restore):
+    stopper = EarlyStopping(patience=2, restore_best_weights=restore)
+    state = drive([stopper], val(3.0, 2.0, 2.5, 2.5), steps=4)
+    batches = 8 if restore else 16  # the weight counts the batches; epoch 2 was best
+    np.testing.assert_array_equal(state.model.weights[0], batches)
+
+
+def test_they_come_back_when_the_run_ends_by_itself_or_by_an_error(drive):
+    state = drive([EarlyStopping(patience=9)], val(1.0, 2.0, 3.0))
+    np.testing.assert_array_equal(state.model.weights[0], 4)
+    stopper, model = EarlyStopping(), []
+    catch = EarlyStopping()
+    catch.on_train_begin = lambda state: model.append(state.model)
+    with pytest.raises(KeyboardInterrupt):
+        drive([catch, stopper], val(1.0, 2.0), fail_at=(1, 2), error=KeyboardInterrupt())
+    np.testing.assert_array_equal(model[0].weights[0], 4)
+
+
+def test_the_direction_comes_from_the_name(drive):
+    logs = [{"val_accuracy": a} for a in (0.5, 0.9, 0.8, 0.7)]
+    stopper = EarlyStopping("val_acc", patience=2)
+    assert drive([stopper], logs).stop
+    assert (stopper.best, stopper.best_epoch) == (0.9, 1)
+
+
+def test_the_direction_can_be_given(drive):
+    stopper = EarlyStopping("score", mode="max", patience=1)
+    state = drive([stopper], [{"score": 1.0}, {"score": 2.0}, {"score": 1.5}])
+    assert (state.epoch, stopper.best) == (2, 2.0)
+
+
+def test_less_than_min_delta_is_no_improvement(drive):
+    stopper = EarlyStopping(patience=2, min_delta=0.5)
+    state = drive([stopper], val(3.0, 2.6, 2.55, 2.5))
+    assert (state.epoch, stopper.best) == (2, 3.0)
+
+
+def test_nan_is_no_improvement_and_never_the_best(drive):
+    stopper = EarlyStopping(patience=3)
+    state = drive([stopper], val(NAN, 2.0, NAN, NAN, NAN))
+    assert (state.epoch, stopper.best, stopper.best_epoch) == (4, 2.0, 1)
+
+
+def test_nothing_but_nan_stops_without_touching_the_weights(drive):
+    state = drive([EarlyStopping(patience=2)], val(NAN, NAN, NAN))
+    assert state.stop_reason == "val_loss has been NaN for 2 epochs"
+    np.testing.assert_array_equal(state.model.weights[0], 8)
+
+
+def test_a_baseline_must_be_beaten_in_time(drive):
+    state = drive([EarlyStopping(patience=2, baseline=1.0)], val(3.0, 2.0, 0.5))
+    assert (state.stop, state.epoch) == (True, 1)
+    assert not drive([EarlyStopping(patience=2, baseline=1.0)], val(3.0, 0.9, 0.8)).stop
+
+
+def test_start_from_epoch_forgets_what_came_before(drive):
+    stopper = EarlyStopping(patience=1, start_from_epoch=2)
+    state = drive([stopper], val(0.1, 9.0, 3.0, 2.0, 2.5))
+    assert (state.epoch, stopper.best, stopper.best_epoch) == (4, 2.0, 3)
+
+
+def test_a_second_run_starts_anew(drive):
+    stopper = EarlyStopping(patience=1)
+    drive([stopper], val(1.0, 2.0))
+    assert not drive([stopper], val(5.0, 4.0)).stop
+    assert stopper.best == 4.0
+
+
+def test_a_missing_metric_is_named_with_what_there_is(drive):
+    with pytest.raises(ValueError, match=r"'val_loss' .* have loss, accuracy; .*validation_data"):
+        drive([EarlyStopping()], [{"loss": 1.0, "accuracy": 0.5}])
+    with pytest.raises(
+        ValueError, match=r"'top_3_accuracy' in the logs, which have loss, val_loss$"
+    ):
+        drive([EarlyStopping("top_3_accuracy")], val(1.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"patience": 0}, "patience >= 1, received 0"),
+        ({"min_delta": -1}, "min_delta >= 0, received -1"),
+        ({"min_delta": NAN}, "min_delta >= 0, received nan"),
+        ({"mode": "best"}, "received 'best'"),
+        ({"monitor": "score"}, 'say mode="min" or mode="max"'),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EarlyStopping(**arguments)
+
+
+def test_the_first_reason_stays(drive):
+    both = [EarlyStopping(patience=1), EarlyStopping("loss", patience=1)]
+    state = drive(both, val(1.0, 1.0))
+    assert state.stop_reason.startswith("val_loss")
+
+
+@pytest.mark.parametrize("loss", [NAN, math.inf, -math.inf])
+def test_terminate_on_nan_stops_at_that_batch(drive, loss):
+    state = drive([TerminateOnNaN()], [{"loss": 1.0}] * 3, losses={(1, 2): loss})
+    assert (state.epoch, state.step, state.stop) == (1, 2, True)
+    assert f"became {loss} in epoch 2, step 3;" in state.stop_reason
+
+
+def test_terminate_on_nan_leaves_a_sound_run_alone(drive):
+    state = drive([TerminateOnNaN()], [{"loss": 1e30}] * 2)
+    assert not state.stop
+    assert state.stop_reason == ""
+
+
+def test_aliases_work_only_where_the_log_has_no_such_name():
+    assert find("acc", ["loss", "accuracy"], "x") == "accuracy"
+    assert find("val_acc", ["val_accuracy"], "x") == "val_accuracy"
+    assert find("acc", ["acc", "accuracy"], "x") == "acc"
+    with pytest.raises(ValueError, match=r"which have val_accuracy$"):
+        find("acc", ["val_accuracy"], "x")
+
+
+def test_rises():
+    assert [rises(n) for n in ("acc", "val_accuracy", "top_5")] == [True] * 3
+    assert [rises(n) for n in ("loss", "val_loss", "mean_squared_error")] == [False] * 3
+    assert rises("score") is None
