@@ -6,6 +6,7 @@ It knows a model by its public face, and callbacks by their five hooks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +70,9 @@ def fit(
             if state.stop:
                 break
     finally:
-        _tell(callbacks, "on_train_end", state)
+        with ExitStack() as stack:  # each of them ends, even if another one's end raises
+            for callback in reversed(callbacks):
+                stack.callback(callback.on_train_end, state)
 
 
 def train_step(model: Sequential, x: Array, y: Array | None, weight: Array | None = None) -> Logs:

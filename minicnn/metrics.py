@@ -60,6 +60,17 @@ class MeanSquaredError(Metric):
         return np.square(d).reshape(len(d), -1).mean(axis=1)
 
 
+def rises(name: str) -> bool | None:
+    """True where more of the metric called `name` is better, False where less is, None where the
+    name doesn't tell."""
+    base = name.removeprefix("val_")
+    if base.startswith(("acc", "top")) or "accuracy" in base:
+        return True
+    if "loss" in base or "error" in base:
+        return False
+    return None
+
+
 def class_indices(targets: Array, outputs: Array) -> Array:
     """(N,) class indices from one-hot (N, K), or from whole numbers (N,) or (N, 1).
 

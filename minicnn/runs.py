@@ -151,6 +151,7 @@ def draw(
         result.predicted[rows],
         result.probabilities[rows],
         class_names,
+        total=len(result.true),
     )
     plots.save(figure, folder / MISTAKES)
     for layer in model.layers:

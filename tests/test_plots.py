@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from minicnn import plots
-from minicnn.callbacks.names import rises
+from minicnn.metrics import rises
+from minicnn.plots.curves import _running_mean
 
 NAN, INF = math.nan, math.inf
 NAMES = [str(digit) for digit in range(10)]
@@ -209,15 +210,15 @@ def test_any_number_of_metrics(count):
 
 def test_the_running_mean_is_the_mean_and_skips_nan():
     y = np.random.default_rng(0).random(500)
-    smooth = plots._running_mean(y)
+    smooth = _running_mean(y)
     np.testing.assert_allclose(smooth[250], y[245:256].mean())
     np.testing.assert_allclose(smooth[0], y[:6].mean())
     y[250] = NAN
-    np.testing.assert_allclose(plots._running_mean(y)[250], np.nanmean(y[245:256]))
-    assert np.isnan(plots._running_mean(np.full(5, NAN))).all()
+    np.testing.assert_allclose(_running_mean(y)[250], np.nanmean(y[245:256]))
+    assert np.isnan(_running_mean(np.full(5, NAN))).all()
     y[100] = 1e30  # one spike doesn't drown what follows
-    assert 0 < plots._running_mean(y)[200] < 1
-    np.testing.assert_array_equal(plots._running_mean(np.array([3.0])), [3.0])
+    assert 0 < _running_mean(y)[200] < 1
+    np.testing.assert_array_equal(_running_mean(np.array([3.0])), [3.0])
 
 
 # ---- confusion matrix ----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Names of metrics: which log entry is meant, and which way is better."""
+"""Names of metrics: which log entry is meant."""
 
 from __future__ import annotations
 
@@ -29,13 +29,3 @@ def find(name: str, logs: Iterable[str], asked_by: str) -> str:
     raise ValueError(
         f"{asked_by}: no metric {name!r} in the logs, which have {', '.join(known)}{hint}"
     )
-
-
-def rises(name: str) -> bool | None:
-    """True where more is better, False where less is, None where the name doesn't tell."""
-    base = resolve(name).removeprefix("val_")
-    if "accuracy" in base or base.startswith("top"):
-        return True
-    if "loss" in base or "error" in base:
-        return False
-    return None

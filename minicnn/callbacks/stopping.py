@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from ..metrics import rises
 from .base import Callback, State
-from .names import find, rises
+from .names import find
 
 _MODES = ("auto", "min", "max")
 

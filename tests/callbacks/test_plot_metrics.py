@@ -11,6 +11,7 @@ from minicnn import plots
 from minicnn.callbacks import LambdaCallback, PlotMetrics
 from minicnn.callbacks import plots as module
 from minicnn.callbacks.plots import _Series
+from minicnn.plots import style
 
 EPOCHS = [
     {"loss": 2.0 / n, "accuracy": 1 - 0.5 / n, "val_loss": 2.5 / n, "val_accuracy": 1 - 0.6 / n}
@@ -174,7 +175,7 @@ def test_wrong_arguments(arguments, message):
 
 
 def test_its_formats_are_those_of_plots():
-    for suffix in plots._FORMATS:
+    for suffix in style.FORMATS:
         PlotMetrics("a" + suffix)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minicnn.callbacks import EarlyStopping, TerminateOnNaN
-from minicnn.callbacks.names import find, rises
+from minicnn.callbacks.names import find
+from minicnn.metrics import rises
 
 NAN = math.nan
 

@@ -1,0 +1,95 @@
+"""The confusion matrix, and the accuracy of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.figure import Figure
+
+from ..typing import Array
+from .style import BLUE, INK, ORANGE, PALE, short, styled
+
+_ERRORS = LinearSegmentedColormap.from_list("errors", ["#FFFFFF", "#F6C7A3", ORANGE, "#7A3300"])
+_RIGHT = LinearSegmentedColormap.from_list("right", ["#FFFFFF", "#A9D3EA"])
+
+
+@styled
+def confusion_matrix(matrix: Array, class_names: Sequence[str], title: str | None = None) -> Figure:
+    """Draw counts of true class against predicted class, and each class's accuracy as a bar.
+
+    Right answers are pale blue, mistakes orange by their share of the true class's samples, so
+    that a few mistakes stand out beside thousands of right answers. An empty cell is a zero.
+
+    Args:
+        matrix: (C, C) integers >= 0; a row for each true class.
+        class_names: C names.
+
+    Raises:
+        ValueError: the shapes don't fit.
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.shape != (len(class_names), len(class_names)):
+        raise ValueError(
+            f"confusion_matrix: expected ({len(class_names)}, {len(class_names)}), a row and a "
+            f"column for each class name, received {matrix.shape}"
+        )
+    names = [short(name, 20) for name in class_names]
+    count, longest = len(names), max(map(len, names))
+    cell = min(max(5.0 / count, 0.25), 0.9)  # inches
+    label = 0.07 * longest + 0.4
+    figure = Figure(figsize=(label + count * cell + 2.1, label + count * cell + 0.7))
+    cells, bars = figure.subplots(1, 2, sharey=True, width_ratios=[count * cell, 1.5])
+    totals = matrix.sum(axis=1)
+    share = np.trace(matrix) / max(totals.sum(), 1)
+    right = f"{100 * share:.2f} % of {totals.sum():,} right" if totals.any() else "no samples"
+    figure.suptitle(title or right, x=0.01, ha="left")
+    worst = _cells(cells, matrix / np.maximum(totals, 1)[:, None], matrix, cell)
+    if worst > 0:
+        note = f"orange: mistakes by their share of the true class, up to {100 * worst:.1f} %"
+        cells.set_title(note, fontsize=8, fontweight="normal")
+    turn = longest * 0.075 > cell
+    cells.set_xticks(range(count), names, rotation=90 if turn else 0)
+    cells.set_yticks(range(count), names)
+    cells.set_xlabel("predicted class")
+    cells.set_ylabel("true class")
+    _bars(bars, np.diagonal(matrix), totals)
+    return figure
+
+
+def _cells(axes: Axes, shares: Array, counts: Array, cell: float) -> float:
+    """Draw the matrix; return the largest share that one kind of mistake has of its class."""
+    wrong = np.where(np.eye(len(shares), dtype=bool), 0.0, shares)
+    worst = float(wrong.max(initial=0))
+    # By the root, one hopeless pair of classes doesn't pale all others; and where there are
+    # hardly any mistakes, none looks grave.
+    colours = _ERRORS(PowerNorm(0.5, 0.0, max(worst, 0.02))(wrong))
+    np.einsum("iic->ic", colours)[:] = _RIGHT(np.diagonal(shares))
+    axes.imshow(colours, aspect="auto", interpolation="nearest")
+    digits = len(f"{counts.max(initial=0)}")
+    size = min(9.0, cell * 72 * 0.88 / (0.62 * digits))
+    for i, j in np.argwhere(counts):
+        light = colours[i, j, :3] ** 2.2 @ (0.2126, 0.7152, 0.0722)
+        ink = "black" if light > 0.18 else "white"
+        axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", color=ink, fontsize=size)
+    axes.set_xticks(np.arange(len(counts) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(counts) + 1) - 0.5, minor=True)
+    axes.grid(True, which="minor", axis="both", linewidth=0.6)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    return worst
+
+
+def _bars(axes: Axes, right: Array, totals: Array) -> None:
+    accuracy = right / np.maximum(totals, 1)
+    axes.barh(range(len(right)), accuracy, color=BLUE, height=0.62)
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
+    axes.set_xlabel("accuracy of the class")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", which="both", length=0, labelleft=False)
+    for i, (value, total) in enumerate(zip(accuracy, totals, strict=True)):
+        text = f"{100 * value:.1f} %" if total else "no samples"
+        axes.text(1.04, i, text, va="center", fontsize=8, color=INK if total else PALE)

@@ -1,0 +1,215 @@
+"""Curves over the epochs: one chart a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ..metrics import rises
+from ..typing import Array
+from .style import BLUE, INK, ORANGE, message, styled
+
+_NOT_METRICS = ("epoch", "seconds", "images_per_second")
+
+
+@styled
+def history(
+    history: Mapping[str, Sequence[float]],
+    *,
+    batches: Mapping[str, Sequence[float]] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw a chart for each metric, `val_x` on the chart of `x`; the best epoch is ringed.
+
+    Accuracy is drawn on 0 to 1. Where the later epochs fill less than half of a chart, its empty
+    corner shows them magnified. × at the top marks an epoch that is NaN or infinite.
+
+    Args:
+        history: lists of equal length: "epoch" (the x axis; without it, 1, 2, …), "loss",
+            "val_loss", "accuracy", … Times and rates are left out.
+        batches: the same for single batches; their "epoch" is a fraction: 0.5 is halfway
+            through the first. Drawn faintly, with a running mean.
+    """
+    batches = batches or {}
+    seen = dict.fromkeys(name.removeprefix("val_") for name in [*history, *batches])
+    # The learning rate explains the others: it comes last.
+    names = sorted((n for n in seen if n not in _NOT_METRICS), key=lambda n: n == "learning_rate")
+    if not any(len(history.get(key, ())) for name in names for key in (name, f"val_{name}")):
+        names = [name for name in names if len(batches.get(name, ()))]
+    if not names:
+        return message("no epochs yet", title)
+    columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.5 * columns, 3.4 * rows + 0.3 * bool(title)))
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    for number, name in enumerate(names):
+        _chart(figure.add_subplot(rows, columns, number + 1), name, history, batches)
+    return figure
+
+
+def _chart(
+    axes: Axes,
+    name: str,
+    history: Mapping[str, Sequence[float]],
+    batches: Mapping[str, Sequence[float]],
+) -> None:
+    axes.set_title(name.replace("_", " "), pad=22)
+    axes.set_xlabel("epoch")
+    axes.grid(True, axis="y")
+    axes.xaxis.set_major_locator(_whole(8))
+    epochs = _floats(history.get("epoch", range(1, 1 + max(map(len, history.values()), default=0))))
+    curves = {
+        label: (epochs, _floats(history[key]), colour)
+        for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE))
+        if len(history.get(key, ()))
+    }
+    noise = None
+    if len(batches.get(name, ())):
+        noise = _floats(batches["epoch"]), _floats(batches[name])
+    if name == "learning_rate":
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    best = _best(name, curves)
+    _curves(axes, curves, noise, best)
+    _limits(axes, name, curves, noise)
+    _unclip(axes)
+    for x, y, colour in curves.values():
+        if (gone := x[~np.isfinite(y)]).size:
+            top = axes.get_xaxis_transform()
+            axes.plot(gone, np.full(len(gone), 0.97), "x", color=colour, transform=top)
+    if name != "learning_rate":
+        _magnify(axes, curves, noise, best)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, handlelength=1.4,
+            columnspacing=1.2, borderpad=0.1, handletextpad=0.5,
+        )  # fmt: skip
+
+
+Curves = dict[str, tuple[Array, Array, str]]
+
+
+def _curves(
+    axes: Axes,
+    curves: Curves,
+    noise: tuple[Array, Array] | None,
+    best: tuple[float, float] | None,
+    largest: float = 4.0,
+) -> None:
+    if noise is not None:
+        label = None if "training" in curves else "training (smoothed)"
+        axes.plot(*noise, color=BLUE, alpha=0.3, linewidth=0.8)
+        axes.plot(noise[0], _running_mean(noise[1]), color=BLUE, linewidth=1.0, label=label)
+    for label, (x, y, colour) in curves.items():
+        size = 4.0 if len(x) <= 12 else 3.0 if len(x) <= 40 else 0.0
+        size = min(size, largest)
+        shape = "s" if label == "validation" else "o"
+        # A lone point, or one between gaps, has no line to show it.
+        gaps = np.isfinite(y) & ~(np.isfinite(np.roll(y, 1)) | np.isfinite(np.roll(y, -1)))
+        if gaps.any() or len(y) == 1:
+            size = max(size, 3)
+        y = np.where(np.isfinite(y), y, np.nan)
+        axes.plot(x, y, color=colour, marker=shape, markersize=size, linewidth=1.6, label=label)
+    if best is not None:
+        axes.plot(
+            *best, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK,
+            label=f"best {best[1]:.4g} (epoch {best[0]:g})", zorder=5,
+        )  # fmt: skip
+
+
+def _best(name: str, curves: Curves) -> tuple[float, float] | None:
+    """Epoch and value of the best validation (else training) value; None if nobody can say."""
+    rising = rises(name)
+    if not curves or rising is None:
+        return None
+    x, y, _ = curves.get("validation", next(iter(curves.values())))
+    known = np.isfinite(y)
+    if not known.any():
+        return None
+    x, y = x[known], y[known]
+    i = int(np.argmax(y) if rising else np.argmin(y))
+    return float(x[i]), float(y[i])
+
+
+def _limits(axes: Axes, name: str, curves: Curves, noise: tuple[Array, Array] | None) -> None:
+    lines = [(x, y) for x, y, _ in curves.values()]
+    if noise is not None:  # single batches may leave the chart, their running mean may not
+        lines.append((noise[0], _running_mean(noise[1])))
+    x = np.concatenate([x for x, _ in lines])
+    y = np.concatenate([y for _, y in lines])
+    y = y[np.isfinite(y)]
+    first, last = (0.0 if noise else x.min()), x.max()
+    pad = 0.5 if first == last else 0.03 * (last - first)
+    axes.set_xlim(first - (0 if noise else pad), last + pad)
+    if "accuracy" in name:
+        axes.set_ylim(0, 1)
+    elif y.size and y.min() >= 0:
+        axes.set_ylim(0, 1.06 * y.max() or 1.0)
+
+
+def _unclip(axes: Axes) -> None:
+    """Let lines that stay within the limits overlap the frame: an accuracy of 1 is all drawn."""
+    bottom, top = axes.get_ylim()
+    for line in axes.lines:
+        y = _floats(line.get_ydata())
+        line.set_clip_on(bool(np.any((y < bottom) | (y > top))))
+
+
+_CORNER = 0.38, 0.42  # an inset takes what is right of the first and beyond the second
+
+
+def _magnify(
+    axes: Axes, curves: Curves, noise: tuple[Array, Array] | None, best: tuple[float, float] | None
+) -> None:
+    """Show the later epochs magnified in the upper or lower right corner, if it is empty."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    start = left + _CORNER[0] * (right - left)
+    late = {k: (x[x >= start], y[x >= start], c) for k, (x, y, c) in curves.items()}
+    points = [y[np.isfinite(y)] for _, y, _ in late.values()]
+    if min(map(len, points), default=0) < 3:
+        return
+    seen = np.concatenate(points)
+    drawn = seen
+    if noise is not None:
+        after = noise[1][noise[0] >= start]
+        drawn = np.concatenate([seen, after[np.isfinite(after)]])
+    low, high = ((value - bottom) / (top - bottom) for value in (drawn.min(), drawn.max()))
+    if 1 - _CORNER[1] < low and high <= 1:
+        inset = axes.inset_axes((0.44, 0.1, 0.55, 0.40))
+    elif low >= 0 and high < _CORNER[1]:
+        inset = axes.inset_axes((0.44, 0.56, 0.55, 0.40))
+    else:
+        return
+    _curves(inset, late, None, best if best and best[0] >= start else None, 3.0)
+    pad = 0.12 * (seen.max() - seen.min()) or 0.01
+    inset.set_ylim(max(seen.min() - pad, bottom), min(seen.max() + pad, top))
+    _unclip(inset)
+    inset.xaxis.set_major_locator(_whole(5))
+    inset.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    inset.tick_params(labelsize=7, length=2)
+    inset.grid(True, axis="y")
+    inset.set_facecolor("#FAFAFA")
+
+
+def _whole(most: int) -> MaxNLocator:
+    return MaxNLocator(nbins=most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+
+
+def _running_mean(y: Array) -> Array:
+    """The mean of a window of a fiftieth of y around each place, NaN left out."""
+    half = max(len(y) // 100, 1)
+    good, window = np.isfinite(y), np.ones(2 * half + 1)
+    here = slice(half, half + len(y))
+    total = np.convolve(np.where(good, y, 0.0), window)[here]
+    count = np.convolve(good, window)[here].round()
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _floats(values: Any) -> Array:
+    """As float64, with NaN for what can't be drawn: infinities, and what is next to them."""
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.abs(array) < 1e300, array, np.nan)
