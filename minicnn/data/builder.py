@@ -1,0 +1,125 @@
+"""Writing a sheet, its labels and its manifest."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from minicnn.data.labels import MAX_CLASSES, one_hot
+from minicnn.data.manifest import FileRecord, Manifest
+from minicnn.data.sheet import MAX_PIXELS
+from minicnn.data.split import train_count
+from minicnn.errors import DataError
+from minicnn.files import atomic_path
+
+
+def sheet_paths(out: Path, name: str) -> tuple[Path, Path, Path]:
+    """Where a sheet called `name` is written: images, labels, manifest."""
+    return out / f"{name}_images.png", out / f"{name}_labels_uint8", out / f"{name}.json"
+
+
+def check_target(out: Path, name: str, force: bool) -> None:
+    """See that a sheet may be written, before the work is done.
+
+    Raises:
+        DataError: it exists and `force` is off, or `out` is a file.
+        ValueError: `name` isn't a plain file name.
+    """
+    if not name or name != Path(name).name or name.startswith("."):
+        raise ValueError(f"expected a plain name for the sheet, received {name!r}")
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: expected a folder to write to, received a file")
+    existing = [path for path in sheet_paths(out, name) if path.exists()]
+    if existing and not force:
+        raise DataError(f"{existing[0]}: exists already; choose another name, or use --force")
+
+
+def write_sheet(
+    out: str | os.PathLike[str],
+    name: str,
+    images: np.ndarray,
+    classes: np.ndarray,
+    *,
+    class_names: Sequence[str],
+    num_train: int,
+    image_shape: Sequence[int],
+    source: str,
+    built: dict[str, Any],
+    force: bool = False,
+) -> Path:
+    """Write `<name>_images.png`, `<name>_labels_uint8` and `<name>.json` into the folder `out`.
+
+    The same arguments give the same bytes. The manifest comes last: a sheet that it describes
+    is complete.
+
+    Args:
+        images: (N, H*W) uint8; the first num_train rows are the training part.
+        classes: (N,) class numbers, 0 to len(class_names) - 1.
+        class_names: 2 to 1,000 different names.
+        image_shape: (H, W) or (H, W, 1), pixels.
+        source: where the images come from, in words.
+        built: how, as JSON.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        DataError: the sheet exists (without force), or would be larger than the loader takes.
+        ValueError: the arguments don't fit each other.
+        OSError: the folder can't be written, the disk is full.
+    """
+    folder = Path(out)
+    check_target(folder, name, force)
+    _check(images, classes, class_names, num_train, image_shape)
+    image_path, label_path, manifest_path = sheet_paths(folder, name)
+    with ExitStack() as stack:  # all are written, then renamed one by one, the manifest last
+        manifest_temporary = stack.enter_context(atomic_path(manifest_path))
+        label_temporary = stack.enter_context(atomic_path(label_path))
+        image_temporary = stack.enter_context(atomic_path(image_path))
+        rows = np.ascontiguousarray(images)
+        Image.fromarray(rows).save(image_temporary, "PNG", optimize=True)
+        label_temporary.write_bytes(one_hot(classes, len(class_names)).tobytes())
+        Manifest(
+            num_images=len(images),
+            num_train=num_train,
+            image_shape=(int(image_shape[0]), int(image_shape[1]), 1),
+            class_names=tuple(class_names),
+            train_counts=_counts(classes[:num_train], len(class_names)),
+            test_counts=_counts(classes[num_train:], len(class_names)),
+            images=FileRecord.of(image_temporary, image_path.name),
+            labels=FileRecord.of(label_temporary, label_path.name),
+            source=source,
+            built=built,
+        ).write(manifest_temporary)
+    return manifest_path
+
+
+def _counts(classes: np.ndarray, num_classes: int) -> tuple[int, ...]:
+    return tuple(np.bincount(classes, minlength=num_classes).tolist())
+
+
+def _check(
+    images: np.ndarray,
+    classes: np.ndarray,
+    class_names: Sequence[str],
+    num_train: int,
+    image_shape: Sequence[int],
+) -> None:
+    if images.dtype != np.uint8 or images.ndim != 2:
+        raise ValueError(f"expected uint8 images (N, H*W), received {images.dtype} {images.shape}")
+    if int(np.prod(image_shape)) != images.shape[1]:
+        raise ValueError(f"expected images of {image_shape} pixels, received {images.shape[1]}")
+    if images.size > MAX_PIXELS:
+        raise DataError(
+            f"expected a sheet of at most {MAX_PIXELS:,} pixels, received {images.size:,}; "
+            "use fewer or smaller images"
+        )
+    if not 2 <= len(class_names) <= MAX_CLASSES or len(set(class_names)) != len(class_names):
+        raise ValueError(f"expected 2 to {MAX_CLASSES} different class names")
+    if classes.shape != (len(images),) or classes.min() < 0 or classes.max() >= len(class_names):
+        raise ValueError(f"expected one class number below {len(class_names)} an image")
+    train_count(num_train, len(images))

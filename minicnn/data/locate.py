@@ -1,0 +1,96 @@
+"""Finding the sheet, its labels and its manifest in a folder."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from minicnn.data.manifest import Manifest, read_manifest
+from minicnn.errors import DataError
+
+SAMPLE = Path(__file__).parent / "sample"
+
+
+class SheetFiles(NamedTuple):
+    """The files of one sheet; manifest and its path are None where there isn't any."""
+
+    images: Path
+    labels: Path
+    manifest: Manifest | None = None
+    manifest_path: Path | None = None
+
+
+def in_folder(folder: Path) -> SheetFiles:
+    """The one sheet in `folder`: as its manifest says, else *images.png and *labels_uint8.
+
+    Raises:
+        DataError: no folder, no sheet, no labels, or more than one of them.
+    """
+    if not folder.is_dir():
+        received = (
+            "a file; give it as images=, and its labels as labels="
+            if folder.exists()
+            else 'a path where nothing is ("sample", "mnist" and "fashion" are known by name)'
+        )
+        raise DataError(f"{folder}: expected a folder that holds a sheet, received {received}")
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: can't be read: {error.strerror or error}") from error
+    manifests = [
+        (path, found)
+        for path in files
+        if path.suffix == ".json" and (found := _manifest(path)) is not None
+    ]
+    if len(manifests) == 1:
+        path, manifest = manifests[0]
+        images, labels = folder / manifest.images.name, folder / manifest.labels.name
+        for file in (images, labels):
+            if not file.is_file():
+                raise DataError(f"{folder}: expected {file.name}, which {path.name} describes")
+        return SheetFiles(images, labels, manifest, path)
+    if manifests:
+        raise DataError(_several(folder, "manifest", [path for path, _ in manifests]))
+    sheets = [path for path in files if path.name.endswith("images.png")]
+    labels_files = [path for path in files if path.name.endswith("labels_uint8")]
+    return SheetFiles(
+        _only(folder, "sheet (a file *images.png)", sheets),
+        _only(folder, "label file (*labels_uint8)", labels_files),
+    )
+
+
+def beside(images: Path, labels: Path) -> SheetFiles:
+    """Two files given one by one, with the manifest next to the sheet if it describes both."""
+    if images.name.endswith("_images.png") and images.parent == labels.parent:
+        path = images.with_name(images.name.removesuffix("_images.png") + ".json")
+        manifest = read_manifest(path) if path.is_file() else None
+        if manifest and (manifest.images.name, manifest.labels.name) == (images.name, labels.name):
+            return SheetFiles(images, labels, manifest, path)
+    return SheetFiles(images, labels)
+
+
+def _manifest(path: Path) -> Manifest | None:
+    """Read a manifest; a damaged JSON file counts only where a sheet has its name."""
+    try:
+        return read_manifest(path)
+    except DataError:
+        if path.with_name(path.stem + "_images.png").exists():
+            raise
+        return None
+
+
+def _only(folder: Path, what: str, found: list[Path]) -> Path:
+    if not found:
+        raise DataError(
+            f"{folder}: expected a {what}, found none; python -m minicnn.sprite builds one, or "
+            "give the files as images= and labels="
+        )
+    if len(found) > 1:
+        raise DataError(_several(folder, what, found))
+    return found[0]
+
+
+def _several(folder: Path, what: str, found: list[Path]) -> str:
+    names = ", ".join(path.name for path in found[:5])
+    return (
+        f"{folder}: expected one {what}, found {len(found)} ({names}); "
+        "give the files as images= and labels="
+    )

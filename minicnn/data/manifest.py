@@ -1,0 +1,127 @@
+"""The small JSON file beside a sheet: what is in it, and the hashes of both files."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from minicnn.data.cache import sha256_of
+from minicnn.errors import DataError
+
+FORMAT = "minicnn-sprite"
+VERSION = 1
+_MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Name, size in bytes and SHA-256 of one of the two files."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, name: str) -> "FileRecord":
+        """The record of a file on disk that is, or will be, called `name`."""
+        return cls(name, path.stat().st_size, sha256_of(path))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a sheet holds. The first num_train images are the training part."""
+
+    num_images: int
+    num_train: int
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    train_counts: tuple[int, ...]
+    test_counts: tuple[int, ...]
+    images: FileRecord
+    labels: FileRecord
+    source: str
+    built: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write as JSON; the same manifest gives the same bytes. `path` should be temporary."""
+        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        path.write_bytes(text.encode())
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Read a manifest; None if the file is JSON of some other kind.
+
+    Raises:
+        DataError: a manifest, but damaged or of a newer version.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected a JSON manifest, received {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return None
+    if content.get("version") != VERSION:
+        raise DataError(
+            f"{path}: expected manifest version {VERSION}, received {content.get('version')!r}; "
+            "update minicnn, or build the sheet again"
+        )
+    try:
+        return _parse(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: the manifest is damaged ({type(error).__name__}: {error}); build the sheet "
+            "again, or delete the manifest to do without it"
+        ) from error
+
+
+def check_file(record: FileRecord, path: Path, sha256: str, manifest: Path) -> None:
+    """Check a file against its record.
+
+    Raises:
+        DataError: other bytes than when the manifest was written.
+    """
+    if sha256 != record.sha256:
+        raise DataError(
+            f"{path}: expected the file that {manifest.name} describes (SHA-256 "
+            f"{record.sha256[:16]}…), received {sha256[:16]}…; the sheet was changed or damaged: "
+            "build it again, or delete the manifest to do without it"
+        )
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    names = tuple(_text(name) for name in content["class_names"])
+    height, width, channels = (_count(n) for n in content["image_shape"])
+    manifest = Manifest(
+        num_images=_count(content["num_images"]),
+        num_train=_count(content["num_train"]),
+        image_shape=(height, width, 1),
+        class_names=names,
+        train_counts=tuple(_count(n) for n in content["train_counts"]),
+        test_counts=tuple(_count(n) for n in content["test_counts"]),
+        images=FileRecord(**{k: content["images"][k] for k in ("name", "bytes", "sha256")}),
+        labels=FileRecord(**{k: content["labels"][k] for k in ("name", "bytes", "sha256")}),
+        source=_text(content.get("source", "")),
+        built=dict(content.get("built", {})),
+    )
+    for record in (manifest.images, manifest.labels):
+        if Path(_text(record.name)).name != record.name:  # a manifest must not point elsewhere
+            raise ValueError(f"expected a file name, received {record.name!r}")
+        _text(record.sha256)
+    if channels != 1 or not 0 < manifest.num_train < manifest.num_images:
+        raise ValueError("sizes that don't fit each other")
+    return manifest
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"expected a count, received {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, received {value!r}")
+    return value

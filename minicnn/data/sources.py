@@ -1,0 +1,168 @@
+"""Where sheets come from that aren't on disk yet, and the cache that they are kept in."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minicnn.data.cache import sha256_of
+from minicnn.data.locate import SheetFiles
+from minicnn.data.network import Incomplete, NetworkLimits, download
+from minicnn.data.png import HEADER_BYTES, SIGNATURE, check_whole, read_header
+from minicnn.errors import DataError
+from minicnn.files import atomic_path
+
+BASE_URL = "https://storage.googleapis.com/learnjs-data/model-builder/"
+FASHION_NAMES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+_log = logging.getLogger(__name__)
+
+
+class Official(NamedTuple):
+    """An official sheet: 28×28 pixels, 10 classes, num_images rows."""
+
+    images: str
+    labels: str
+    num_images: int
+
+
+OFFICIAL = {
+    "mnist": Official("mnist_images.png", "mnist_labels_uint8", 65_000),
+    "fashion": Official("fashion_mnist_images.png", "fashion_mnist_labels_uint8", 70_000),
+}
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Is it an http(s) URL?"""
+    return isinstance(path, str) and path.lower().startswith(("http://", "https://"))
+
+
+def fetch_official(
+    name: str,
+    base_url: str | None,
+    cache: Path,
+    limits: NetworkLimits,
+    progress: bool | None = None,
+) -> SheetFiles:
+    """Both files of an official sheet ("mnist", "fashion"), from the cache or the network.
+
+    Their checksums aren't published, so their structure is checked instead.
+
+    Raises:
+        DataError: a download failed, or the files aren't what they should be.
+        ValueError: base_url isn't an http(s) URL.
+    """
+    official = OFFICIAL[name]
+    base = (base_url or BASE_URL).rstrip("/") + "/"
+    if not is_url(base):
+        raise ValueError(
+            f"expected base_url to start with http:// or https://, received {base_url!r}; a local "
+            "folder is given as the source"
+        )
+    labels = fetch(base + official.labels, "labels", cache, limits, progress)
+    size = labels.stat().st_size
+    if size != 10 * official.num_images:
+        raise DataError(
+            f"{base + official.labels}: expected {10 * official.num_images:,} bytes of labels, "
+            f"received {size:,}; use another mirror (base_url=)"
+        )
+    images = fetch(base + official.images, "images", cache, limits, progress)
+    header = read_header(images)
+    if (header.width, header.height) != (784, official.num_images):
+        raise DataError(
+            f"{base + official.images}: expected a sheet of 784×{official.num_images} pixels, "
+            f"received {header.width}×{header.height}; use another mirror (base_url=)"
+        )
+    return SheetFiles(images, labels)
+
+
+def fetch(
+    url: str, kind: str, cache: Path, limits: NetworkLimits, progress: bool | None = None
+) -> Path:
+    """The file at `url`, from the cache if it is there as it was downloaded, else from the
+    network.
+
+    Args:
+        kind: "images" (a PNG) or "labels" (bytes that are 0 or 1).
+        cache: kept in its folder "downloads", with a record of URL, size and SHA-256 beside it.
+
+    Raises:
+        DataError: the download failed, isn't of this kind, or can't be stored.
+    """
+    path = cache / "downloads" / _file_name(url)
+    record = path.with_name(path.name + ".json")
+    check = _check_images if kind == "images" else _check_labels
+    try:
+        if _verified(path, record, url):
+            return path
+        with atomic_path(path) as temporary:
+            download(url, temporary, lambda file: check(file, url), limits, progress)
+            content = _record(url, temporary)
+        with atomic_path(record) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{path.parent}: downloads can't be stored here ({error.strerror or error}); choose "
+            "another folder with --data-dir, cache_dir= or MINICNN_DATA"
+        ) from error
+    return path
+
+
+def _file_name(url: str) -> str:
+    """A file name that belongs to this URL alone, and ends as the URL does."""
+    name = re.split("[?#]", url)[0].rsplit("/", 1)[-1]
+    end = re.sub(r"[^A-Za-z0-9._]", "_", name)[-80:]
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{end}"
+
+
+def _record(url: str, path: Path) -> dict[str, Any]:
+    return {"url": url, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _verified(path: Path, record: Path, url: str) -> bool:
+    """Is the cached file the one that was downloaded? Says so on the log if it isn't."""
+    if not path.exists():
+        return False
+    try:
+        if json.loads(record.read_text(encoding="utf-8")) == _record(url, path):
+            return True
+        reason = "it was changed or damaged since it was downloaded"
+    except (OSError, ValueError, RecursionError):
+        reason = "its record is missing or damaged"
+    _log.warning("%s is downloaded again: %s", path, reason)
+    return False
+
+
+def _check_images(path: Path, url: str) -> None:
+    with open(path, "rb") as file:
+        start = file.read(HEADER_BYTES)
+    if start and SIGNATURE.startswith(start[:8]) and len(start) < HEADER_BYTES:
+        raise Incomplete(f"the file is truncated: only {len(start)} bytes came")
+    try:
+        header = read_header(path)
+    except DataError as error:
+        raise _renamed(error, path, url) from error
+    try:
+        check_whole(path, header)
+    except DataError as error:  # the right kind of file, but cut off or garbled on the way
+        raise Incomplete(str(error).removeprefix(f"{path}: ")) from error
+
+
+def _check_labels(path: Path, url: str) -> None:
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if not start or start[0] > 1:
+        raise DataError(
+            f"{url}: expected label bytes, 0 or 1, received "
+            + (f"a file that starts with {start!r}" if start else "an empty file")
+        )
+
+
+def _renamed(error: DataError, path: Path, url: str) -> DataError:
+    """The error about a temporary file, with the URL in its place."""
+    return DataError(str(error).replace(str(path), url, 1))

@@ -1,0 +1,41 @@
+"""Where the training part ends and the test part begins."""
+
+import numpy as np
+
+_KNOWN = {65_000: 55_000, 70_000: 60_000}  # MNIST's sheet and Fashion-MNIST's
+
+
+def train_count(split: str | float | int, num_images: int, from_manifest: int | None = None) -> int:
+    """How many of `num_images` images, from the first on, are for training.
+
+    "standard": what the manifest says; else 55,000 of 65,000 (MNIST), 60,000 of 70,000
+    (Fashion-MNIST), five sixths of any other number. "tutorial": five sixths always, which on
+    MNIST moves 834 training images into the test part. A float is the training part's share,
+    an int its number of images.
+
+    Raises:
+        ValueError: an unknown name, or a part would be empty.
+        TypeError: neither text nor a number.
+    """
+    if isinstance(split, str):
+        if split not in ("standard", "tutorial"):
+            raise ValueError(
+                f'expected split "standard", "tutorial", a share or a number, received {split!r}'
+            )
+        count = num_images * 5 // 6
+        if split == "standard":
+            count = from_manifest or _KNOWN.get(num_images, count)
+    elif isinstance(split, bool) or not isinstance(split, (int, float, np.integer, np.floating)):
+        raise TypeError(f"expected split as text or a number, received {split!r}")
+    elif isinstance(split, (int, np.integer)):
+        count = int(split)
+    else:
+        if not 0 < split < 1:
+            raise ValueError(f"expected a share between 0 and 1, received {split!r}")
+        count = int(num_images * float(split))
+    if not 0 < count < num_images:
+        raise ValueError(
+            f"expected a split that leaves both parts at least one of {num_images:,} images, "
+            f"received {split!r}: {count:,} for training"
+        )
+    return count

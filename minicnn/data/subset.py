@@ -1,0 +1,94 @@
+"""Drawing a smaller sheet from a larger one, each class with its share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from minicnn.data import locate
+from minicnn.data.builder import check_target, write_sheet
+from minicnn.data.cache import data_folder, sha256_of
+from minicnn.data.loader import load_sheet
+from minicnn.data.split import train_count
+
+
+def subset(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    train: int,
+    test: int,
+    seed: int = 0,
+    name: str = "subset",
+    source: str | None = None,
+    force: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Draw a smaller sheet from the one in `folder`: training images from its training part,
+    test images from its test part, each class with the share that it has there.
+
+    Returns:
+        The new manifest's path.
+
+    Raises:
+        DataError: the sheet in `folder` is damaged, or the new one exists (without force).
+        ValueError: more images than there are.
+    """
+    check_target(Path(out), name, force)
+    files = locate.in_folder(Path(folder))
+    sheet = load_sheet(files, data_folder(cache_dir))
+    manifest = files.manifest
+    total, num_classes = sheet.labels.shape
+    count = train_count("standard", total, manifest.num_train if manifest else None)
+    classes = sheet.labels.argmax(axis=1)
+    seeds = np.random.SeedSequence(seed).spawn(2)
+    rows = np.concatenate(
+        [
+            draw_balanced(classes[:count], train, seeds[0]),
+            count + draw_balanced(classes[count:], test, seeds[1]),
+        ]
+    )
+    return write_sheet(
+        out,
+        name,
+        sheet.images[rows],
+        classes[rows],
+        class_names=manifest.class_names if manifest else [str(n) for n in range(num_classes)],
+        num_train=train,
+        image_shape=sheet.image_shape,
+        source=source or (manifest and manifest.source) or files.images.name,
+        built={
+            "by": "minicnn.sprite subset",
+            "seed": seed,
+            "from_train_images": count,
+            "from_test_images": total - count,
+            "from_sha256": sha256_of(files.images),
+        },
+        force=force,
+    )
+
+
+def draw_balanced(classes: np.ndarray, n: int, seed: np.random.SeedSequence) -> np.ndarray:
+    """n different positions in `classes` (N,), shuffled, each class with its share.
+
+    Raises:
+        ValueError: n isn't from 1 to N.
+    """
+    if not 1 <= n <= len(classes):
+        raise ValueError(f"expected 1 to {len(classes):,} images of this part, received {n:,}")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    wanted = largest_remainder(np.bincount(classes), n)
+    rows = [
+        rng.choice(np.flatnonzero(classes == number), size=k, replace=False)
+        for number, k in enumerate(wanted)
+    ]
+    return rng.permutation(np.concatenate(rows))
+
+
+def largest_remainder(counts: np.ndarray, n: int) -> np.ndarray:
+    """Share n seats among `counts` (C,) in proportion: (C,) int that add up to n, none of them
+    more than its count if n <= counts.sum(). Equal remainders: the first class gets the seat."""
+    seats, remainders = np.divmod(counts.astype(np.int64) * n, int(counts.sum()))
+    order = np.argsort(-remainders, kind="stable")
+    seats[order[: n - int(seats.sum())]] += 1
+    return seats

@@ -1,0 +1,58 @@
+"""Small sheets for the tests of the loader, and a place for its cache."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, height: int, raw: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
+    """A PNG written by hand: any header over any pixels."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return SIGNATURE + b"".join(chunk(*part) for part in parts)
+
+
+class Sheets:
+    """Makes sheets of `n` images of 4×4 pixels in `classes` classes in a folder."""
+
+    chunk = staticmethod(chunk)
+    png = staticmethod(png)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def pixels(self, n: int = 30, width: int = 16, seed: int = 0) -> np.ndarray:
+        return np.random.default_rng(seed).integers(0, 256, (n, width)).astype(np.uint8)
+
+    def labels(self, n: int = 30, classes: int = 3) -> np.ndarray:
+        return np.eye(classes, dtype=np.uint8)[np.arange(n) % classes]
+
+    def write(self, n: int = 30, classes: int = 3, folder: str = "sheet", width: int = 16) -> Path:
+        path = self.folder / folder
+        path.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(self.pixels(n, width)).save(path / "x_images.png")
+        (path / "x_labels_uint8").write_bytes(self.labels(n, classes).tobytes())
+        return path
+
+
+@pytest.fixture
+def sheets(tmp_path: Path) -> Sheets:
+    return Sheets(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test touches the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("MINICNN_DATA", str(folder))
+    return folder
