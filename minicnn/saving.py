@@ -1,8 +1,9 @@
 """Models on disk: one .safetensors file, weights as tensors, the rest as JSON in its metadata.
 
 safetensors holds plain numbers and text; nothing in the file is ever executed or unpickled.
-Metadata: {"format": "minicnn", "version": "1", "minicnn": the package's version,
-"config": JSON of the model}.
+The metadata has one entry, "minicnn": JSON of {"version": 1, "written_by": the package's version,
+"model": the configuration}. (One, because safetensors writes several in random order, and the same
+model shall give the same bytes.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .registry import config_of
 from .typing import Array
 from .version import __version__
 
-FORMAT, VERSION = "minicnn", "1"
+ENTRY, VERSION = "minicnn", 1
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
@@ -43,14 +44,9 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     tensors = {
         name: np.ascontiguousarray(held[key]) for name, (held, key) in model.tensors().items()
     }
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "minicnn": __version__,
-        "config": json.dumps(_config(model)),
-    }
+    about = {"version": VERSION, "written_by": __version__, "model": _config(model)}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        save_file(tensors, temporary, {ENTRY: json.dumps(about)})
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -65,21 +61,23 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
     metadata, tensors = _read(path)
-    if metadata.get("format") != FORMAT:
+    if ENTRY not in metadata:
         raise ModelError(
-            f"{path}: expected a model that minicnn saved, received a safetensors file "
-            f"with metadata {sorted(metadata)}"
-        )
-    if metadata.get("version") != VERSION:
-        raise ModelError(
-            f"{path}: expected format version {VERSION}, received {metadata.get('version')!r}; "
-            "use the minicnn release that wrote it"
+            f"{path}: expected a model that minicnn saved, received a safetensors file with "
+            f"metadata {sorted(metadata)}"
         )
     try:
-        config = json.loads(metadata.get("config", ""))
-        model = _model(config)
+        about = json.loads(metadata[ENTRY])
+        if about["version"] != VERSION:
+            raise ModelError(
+                f"{path}: expected format version {VERSION}, received {about['version']!r}; "
+                "use the minicnn release that wrote it"
+            )
+        model = _model(about["model"])
+    except ModelError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{path}: the model's configuration cannot be used: {error}") from error
+        raise ModelError(f"{path}: the model's configuration cannot be used: {error!r}") from error
     _fill(model, tensors, path)
     return model
 

@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 EPILOG = """\
 examples:
-  python -m minicnn.train                        the sample digits, about half a minute
+  python -m minicnn.train                        the sample digits, in half a minute
   python -m minicnn.train --data mnist           all of MNIST, downloaded once (11 MB)
   python -m minicnn.train --data my_sheet        images of your own: see python -m minicnn.sprite
   python -m minicnn.train --tutorial             exactly as the TensorFlow.js tutorial trains
@@ -73,7 +73,11 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--model", choices=networks.TABLE, default="course", help="default: %(default)s"
     )
-    model.add_argument("--epochs", type=_positive, help=f"default: {default.epochs}")
+    model.add_argument(
+        "--epochs",
+        type=_positive,
+        help=f"default: {default.epochs}; {recipes.LARGE.epochs} for {recipes.MANY:,} images or more",
+    )
     model.add_argument("--batch-size", type=_positive, help=f"default: {default.batch_size}")
     model.add_argument(
         "--lr",
@@ -121,9 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> int:
     say = _silent if options.quiet else print
     _choose_kernels(options, say)
-    recipe = _recipe(options)
     data = _data(options).load()
     train, test = _parts(data, options.tutorial)
+    recipe = _recipe(options, len(train[0]))
     model = Sequential(
         networks.TABLE[options.model](data.num_classes),
         input_shape=data.image_shape,
@@ -190,8 +194,8 @@ def _choose_kernels(options: argparse.Namespace, say: Say) -> None:
         kernels.set_threads(options.threads)
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    return (recipes.TUTORIAL if options.tutorial else recipes.DEFAULT).changed(
+def _recipe(options: argparse.Namespace, samples: int) -> Recipe:
+    return (recipes.TUTORIAL if options.tutorial else recipes.default(samples)).changed(
         epochs=options.epochs,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
