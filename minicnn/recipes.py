@@ -63,7 +63,10 @@ a point of accuracy on images that were neither trained on nor tested."""
 LARGE = replace(DEFAULT, epochs=10)
 """The same for sheets of MANY images or more, which need fewer passes."""
 
-MANY = 30_000
+SMALL = replace(DEFAULT, epochs=100, batch_size=16, learning_rate=2e-3)
+"""The same for sheets of less than FEW images: small batches, or there would be hardly a step."""
+
+FEW, MANY = 3_000, 30_000
 
 TUTORIAL = Recipe(epochs=20, batch_size=512, optimizer="adam", learning_rate=1e-3)
 """That of the TensorFlow.js tutorial."""
@@ -71,4 +74,4 @@ TUTORIAL = Recipe(epochs=20, batch_size=512, optimizer="adam", learning_rate=1e-
 
 def default(samples: int) -> Recipe:
     """The recipe for `samples` training samples."""
-    return LARGE if samples >= MANY else DEFAULT
+    return SMALL if samples < FEW else LARGE if samples >= MANY else DEFAULT

@@ -142,8 +142,7 @@ def draw(
     from . import plots
 
     matrix = confusion_matrix(result.true, result.predicted, len(class_names))
-    title = f"Test images: {result.accuracy:.2%} right"
-    plots.save(plots.confusion_matrix(matrix, class_names, title), folder / CONFUSION)
+    plots.save(plots.confusion_matrix(matrix, class_names), folder / CONFUSION)
     rows = result.wrong if len(result.wrong) else np.arange(len(result.true))
     figure = plots.mistakes(
         x[rows],

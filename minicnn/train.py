@@ -76,14 +76,20 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--epochs",
         type=_positive,
-        help=f"default: {default.epochs}; {recipes.LARGE.epochs} for {recipes.MANY:,} images or more",
+        help=f"default: {recipes.SMALL.epochs} below {recipes.FEW:,} training images, "
+        f"{recipes.LARGE.epochs} from {recipes.MANY:,} on, else {default.epochs}",
     )
-    model.add_argument("--batch-size", type=_positive, help=f"default: {default.batch_size}")
+    model.add_argument(
+        "--batch-size",
+        type=_positive,
+        help=f"default: {default.batch_size}; {recipes.SMALL.batch_size} below {recipes.FEW:,}",
+    )
     model.add_argument(
         "--lr",
         type=_rate,
         dest="learning_rate",
-        help=f"peak learning rate; default: {default.learning_rate}",
+        help=f"peak learning rate; default: {default.learning_rate:g}; "
+        f"{recipes.SMALL.learning_rate:g} below {recipes.FEW:,}",
     )
     model.add_argument(
         "--optimizer", choices=optimizers.TABLE, help=f"default: {default.optimizer}"
@@ -302,7 +308,8 @@ def _report(
 def _next(options: argparse.Namespace) -> str:
     if options.data == "sample":
         return "train on all of MNIST: python -m minicnn.train --data mnist"
-    return "try another network: python -m minicnn.train --model node; see --help"
+    source = shlex.quote(options.data)
+    return f"try another network: python -m minicnn.train --data {source} --model node"
 
 
 def _silent(text: str) -> None:
