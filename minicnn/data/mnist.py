@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from minicnn.data import locate
 from minicnn.data.batches import Cursor
 from minicnn.data.cache import data_folder
 from minicnn.data.loader import Sheet, load_sheet
-from minicnn.data.network import NetworkLimits
 from minicnn.data.scaled import ScaledImages, scale
 from minicnn.data.sources import FASHION_NAMES, fetch, fetch_official, is_url
 from minicnn.data.split import train_count
+
+if TYPE_CHECKING:
+    from minicnn.data.download import DownloadLimits
 
 PathOrUrl = str | os.PathLike[str]
 
@@ -47,7 +49,7 @@ class MnistData:
         image_shape: (H, W), pixels, where the images aren't square.
         class_names: one a class, instead of the manifest's or "0", "1", …
         progress: show a bar while downloading; None shows it on a terminal only.
-        network: time-outs, retries and limits of downloads.
+        limits: time-outs, attempts and largest size of a download.
 
     Raises:
         ValueError, TypeError: arguments that don't fit each other. Files are first read by
@@ -67,7 +69,7 @@ class MnistData:
         image_shape: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
         progress: bool | None = None,
-        network: NetworkLimits | None = None,
+        limits: "DownloadLimits | None" = None,
     ) -> None:
         if (images is None) != (labels is None):
             raise ValueError("expected images and labels together, received only one of them")
@@ -86,7 +88,7 @@ class MnistData:
         self._names = None if class_names is None else tuple(str(name) for name in class_names)
         self._cache = data_folder(cache_dir)
         self._base_url, self._progress = base_url, progress
-        self._network = network or NetworkLimits()
+        self._limits = limits
         self._loaded = False
 
     def load(self) -> "MnistData":
@@ -237,7 +239,7 @@ class MnistData:
         return self._sheet
 
     def _find(self) -> locate.SheetFiles:
-        options = (self._cache, self._network, self._progress)
+        options = (self._cache, self._limits, self._progress)
         if self._images is not None and self._labels is not None:
             given = {"images": self._images, "labels": self._labels}
             local = [

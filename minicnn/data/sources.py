@@ -6,14 +6,16 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minicnn.data.cache import sha256_of
 from minicnn.data.locate import SheetFiles
-from minicnn.data.network import Incomplete, NetworkLimits, download
-from minicnn.data.png import HEADER_BYTES, SIGNATURE, check_whole, read_header
+from minicnn.data.png import check_whole, read_header
 from minicnn.errors import DataError
 from minicnn.files import atomic_path
+
+if TYPE_CHECKING:
+    from minicnn.data.download import DownloadLimits
 
 BASE_URL = "https://storage.googleapis.com/learnjs-data/model-builder/"
 FASHION_NAMES = (
@@ -46,7 +48,7 @@ def fetch_official(
     name: str,
     base_url: str | None,
     cache: Path,
-    limits: NetworkLimits,
+    limits: "DownloadLimits | None" = None,
     progress: bool | None = None,
 ) -> SheetFiles:
     """Both files of an official sheet ("mnist", "fashion"), from the cache or the network.
@@ -82,7 +84,11 @@ def fetch_official(
 
 
 def fetch(
-    url: str, kind: str, cache: Path, limits: NetworkLimits, progress: bool | None = None
+    url: str,
+    kind: str,
+    cache: Path,
+    limits: "DownloadLimits | None" = None,
+    progress: bool | None = None,
 ) -> Path:
     """The file at `url`, from the cache if it is there as it was downloaded, else from the
     network.
@@ -97,17 +103,21 @@ def fetch(
     path = cache / "downloads" / _file_name(url)
     record = path.with_name(path.name + ".json")
     check = _check_images if kind == "images" else _check_labels
+
+    def accept(file: Path) -> None:
+        check(file)
+        with atomic_path(record) as temporary:  # first: no file without it
+            temporary.write_text(json.dumps(_record(url, file), indent=1) + "\n", encoding="utf-8")
+
     try:
-        if _verified(path, record, url):
-            return path
-        with atomic_path(path) as temporary:
-            download(url, temporary, lambda file: check(file, url), limits, progress)
-            content = _record(url, temporary)
-        with atomic_path(record) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        if not _verified(path, record, url):
+            from minicnn.data.download import download  # costs a tenth of a second
+
+            download(url, path, accept, limits, progress)
     except OSError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise DataError(
-            f"{path.parent}: downloads can't be stored here ({error.strerror or error}); choose "
+            f"{path.parent}: downloads can't be stored here ({cause.strerror or cause}); choose "
             "another folder with --data-dir, cache_dir= or MINICNN_DATA"
         ) from error
     return path
@@ -125,7 +135,7 @@ def _record(url: str, path: Path) -> dict[str, Any]:
 
 
 def _verified(path: Path, record: Path, url: str) -> bool:
-    """Is the cached file the one that was downloaded? Says so on the log if it isn't."""
+    """Is the cached file the one that was downloaded? If not, say so on the log and delete it."""
     if not path.exists():
         return False
     try:
@@ -135,34 +145,21 @@ def _verified(path: Path, record: Path, url: str) -> bool:
     except (OSError, ValueError, RecursionError):
         reason = "its record is missing or damaged"
     _log.warning("%s is downloaded again: %s", path, reason)
+    path.unlink(missing_ok=True)
     return False
 
 
-def _check_images(path: Path, url: str) -> None:
-    with open(path, "rb") as file:
-        start = file.read(HEADER_BYTES)
-    if start and SIGNATURE.startswith(start[:8]) and len(start) < HEADER_BYTES:
-        raise Incomplete(f"the file is truncated: only {len(start)} bytes came")
-    try:
-        header = read_header(path)
-    except DataError as error:
-        raise _renamed(error, path, url) from error
+def _check_images(path: Path) -> None:
+    header = read_header(path)
     try:
         check_whole(path, header)
     except DataError as error:  # the right kind of file, but cut off or garbled on the way
-        raise Incomplete(str(error).removeprefix(f"{path}: ")) from error
+        raise ValueError(str(error)) from error
 
 
-def _check_labels(path: Path, url: str) -> None:
+def _check_labels(path: Path) -> None:
     with open(path, "rb") as file:
         start = file.read(16)
     if not start or start[0] > 1:
-        raise DataError(
-            f"{url}: expected label bytes, 0 or 1, received "
-            + (f"a file that starts with {start!r}" if start else "an empty file")
-        )
-
-
-def _renamed(error: DataError, path: Path, url: str) -> DataError:
-    """The error about a temporary file, with the URL in its place."""
-    return DataError(str(error).replace(str(path), url, 1))
+        received = f"a file that starts with {start!r}" if start else "an empty file"
+        raise DataError(f"{path}: expected label bytes, 0 or 1, received {received}")

@@ -1,11 +1,17 @@
 """Downloads from a real server on this machine that misbehaves in every way we could think of."""
 
 import contextlib
+import errno
 import gzip
 import http.server
 import json
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -13,14 +19,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 from PIL import Image
 
 from minicnn import DataError
 from minicnn.data import MnistData, sources
-from minicnn.data.network import NetworkLimits
+from minicnn.data.download import DownloadLimits
 
-FAST = NetworkLimits(connect=5, read=5, total=20, attempts=3, backoff=0.01, max_wait=0.05)
+FAST = DownloadLimits(connect=5, read=5, total=20, attempts=3)
 HASTY = replace(FAST, read=0.3)
 
 
@@ -130,6 +137,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         while not self.server.stop.wait(0.05):
             self.wfile.write(b"x")
 
+    def drip_chunk_size(self):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5;slow=")
+        while not self.server.stop.wait(0.05):
+            self.wfile.write(b"x")
+
     def page(self):
         self.good(b"<!DOCTYPE html><html><body>Log in to the hotel network</body></html>")
 
@@ -150,6 +165,14 @@ class Server(http.server.ThreadingHTTPServer):
         pass  # clients that hang up are part of the tests
 
 
+@pytest.fixture(autouse=True)
+def slept(monkeypatch) -> list[float]:
+    """The waits between attempts, which nobody waits for here."""
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
 @pytest.fixture
 def server(monkeypatch, sheets):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -167,11 +190,11 @@ def server(monkeypatch, sheets):
     thread.join()
 
 
-def data(server, images="good", labels="good", network=FAST, **options):
+def data(server, images="good", labels="good", limits=FAST, **options):
     return MnistData(
         images=f"{server.url}/{images}/x_images.png",
         labels=f"{server.url}/{labels}/x_labels_uint8",
-        network=network,
+        limits=limits,
         **options,
     )
 
@@ -198,8 +221,41 @@ def test_arrives(server, sheets, cache, way):
         assert len(content["sha256"]) == 64
 
 
+def test_a_server_may_ask_for_a_wait(server, slept):
+    data(server, "busy_once", "good").load()
+    assert slept == [30.0]  # not 3600
+
+
+def test_files_get_the_mode_that_the_umask_allows(server, cache, tmp_path):
+    data(server).load()
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in (cache / "downloads").iterdir()}
+    assert modes == {(tmp_path / "other").stat().st_mode}
+
+
+def test_pooch_is_quiet_for_us_only(server, caplog, monkeypatch):
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    data(server, "cut_once").load()
+    assert caplog.records == []
+    pooch.get_logger().warning("still there")
+    assert "still there" in caplog.text
+
+
+def test_ctrl_c_leaves_nothing(server, cache):
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        data(server, "drip").load()
+    assert stored(cache) == []
+
+
+def test_nobody_else_pays_for_requests():
+    code = "import sys, minicnn; sys.exit('requests' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_stall_is_tried_again(server):
-    assert data(server, "stall_once", network=HASTY).load().num_train == 25
+    assert data(server, "stall_once", limits=HASTY).load().num_train == 25
     assert server.hits["stall_once", "x_images.png"] == 2
 
 
@@ -225,7 +281,7 @@ def test_a_stall_is_tried_again(server):
 def test_fails_with_one_clear_error(server, cache, way, tries, words):
     start = time.monotonic()
     with pytest.raises(DataError, match=words) as caught:
-        data(server, way, network=HASTY if way in ("stall", "silent") else FAST).load()
+        data(server, way, limits=HASTY if way in ("stall", "silent") else FAST).load()
     assert time.monotonic() - start < 4
     message = str(caught.value)
     assert message.startswith(f"{server.url}/{way}/x_images.png: ")
@@ -244,13 +300,21 @@ def test_a_page_instead_of_labels(server):
         data(server, labels="empty").load()
 
 
-@pytest.mark.parametrize("way", ["drip", "drip_headers"])
+def test_labels_that_are_cut_off(server, cache):
+    """Nothing in the labels themselves would tell."""
+    with pytest.raises(DataError, match=r"x_labels_uint8: the file is truncated.*tried 3 times"):
+        data(server, labels="cut").load()
+    assert stored(cache) == ["x_images.png", "x_images.png.json"]
+
+
+@pytest.mark.parametrize("way", ["drip", "drip_headers", "drip_chunk_size"])
 def test_a_dripping_server_cannot_hold_us(server, cache, way):
-    limits = NetworkLimits(read=1, total=0.5, attempts=3, backoff=0.01)
+    limits = DownloadLimits(read=1, total=0.5, attempts=3)
     start = time.monotonic()
-    with pytest.raises(DataError, match=r"not finished after 0.5 seconds .tried once"):
-        data(server, way, network=limits).load()
-    assert 0.4 < time.monotonic() - start < 4
+    with pytest.raises(DataError, match=r"not finished after 0.5 seconds\. "):
+        data(server, way, limits=limits).load()
+    assert 0.4 < time.monotonic() - start < 2
+    assert server.hits[way, "x_images.png"] == 1
     assert stored(cache) == []
 
 
@@ -258,7 +322,7 @@ def test_a_dripping_server_cannot_hold_us(server, cache, way):
 def test_an_endless_file(server, cache, way):
     limits = replace(FAST, max_bytes=1 << 20)
     with pytest.raises(DataError, match="at most 1,048,576 bytes"):
-        data(server, way, network=limits).load()
+        data(server, way, limits=limits).load()
     assert server.hits[way, "x_images.png"] == 1
     assert stored(cache) == []
 
@@ -268,14 +332,14 @@ def test_no_network(server):
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/x.png"
         with pytest.raises(DataError, match=r"Connection refused.*a network.*tried 3 times"):
-            MnistData(images=url, labels=url, network=FAST).load()
+            MnistData(images=url, labels=url, limits=FAST).load()
     with pytest.raises(DataError, match=r"can't be downloaded"):
-        MnistData(images="http://[::bad/x", labels="http://[::bad/x", network=FAST).load()
+        MnistData(images="http://[::bad/x", labels="http://[::bad/x", limits=FAST).load()
 
 
 def test_a_mixture_of_url_and_path(server, sheets):
     labels = sheets.folder / "sheet" / "x_labels_uint8"
-    mixed = MnistData(images=f"{server.url}/good/x_images.png", labels=labels, network=FAST)
+    mixed = MnistData(images=f"{server.url}/good/x_images.png", labels=labels, limits=FAST)
     assert mixed.load().num_test == 5
 
 
@@ -311,6 +375,17 @@ def test_a_cache_that_cannot_be_written(server, cache):
         data(server).load()
 
 
+def test_a_cache_that_may_not_be_written(server, cache, monkeypatch):
+    (cache / "downloads").mkdir()
+
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    with pytest.raises(DataError, match=r"can't be stored here .Permission denied.; choose"):
+        data(server).load()
+
+
 def test_several_at_once(server, cache, sheets):
     """Threads stand for processes here: the files are the only thing they share."""
     results, errors = [], []
@@ -331,6 +406,14 @@ def test_several_at_once(server, cache, sheets):
     assert len(stored(cache)) == 4
 
 
+def test_another_process_was_first(server, monkeypatch):
+    """It finished after we looked into the cache: its file is used, not deleted."""
+    data(server).load()
+    monkeypatch.setattr(sources, "_verified", lambda *_: False)
+    assert data(server).load().num_train == 25
+    assert sum(server.hits.values()) == 2
+
+
 def official(server, name, sheets, n):
     """Put a sheet of the official size, all black but for the first column, on the server."""
     pixels = np.zeros((n, 784), np.uint8)
@@ -346,7 +429,7 @@ def official(server, name, sheets, n):
 )
 def test_official_sheets_from_a_mirror(server, cache, sheets, name, n, train):
     official(server, name, sheets, n)
-    mirror = {"base_url": f"{server.url}/good", "network": FAST}
+    mirror = {"base_url": f"{server.url}/good", "limits": FAST}
     loaded = MnistData(name, **mirror).load()
     assert (loaded.num_train, loaded.num_test) == (train, n - train)
     assert (loaded.class_names[9] == "Ankle boot") == (name == "fashion")
@@ -355,7 +438,7 @@ def test_official_sheets_from_a_mirror(server, cache, sheets, name, n, train):
 
 
 def test_official_files_of_the_wrong_size(server, sheets):
-    mirror = {"base_url": f"{server.url}/good/", "network": FAST}
+    mirror = {"base_url": f"{server.url}/good/", "limits": FAST}
     official(server, "mnist", sheets, 100)
     with pytest.raises(DataError, match="expected 650,000 bytes of labels, received 1,000"):
         MnistData("mnist", **mirror).load()
