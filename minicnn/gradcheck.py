@@ -172,11 +172,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.seed < 0:
         parser.error(f"expected --seed >= 0, received {options.seed}")
-    table = Table(title=f"Gradient check, {options.backend or kernels.current_backend()} kernels")
+    backend = options.backend or kernels.current_backend()
+    table = Table(title=f"Gradient check, {backend} kernels")
     for heading in ("layer or loss", "gradient by", "shape", "relative error", ""):
         table.add_column(heading, justify="right" if heading == "relative error" else "left")
     failed, previous = 0, ""
-    with kernels.use_backend(options.backend):
+    with kernels.use_backend(backend):
         for check in checks(options.seed):
             right = check.error <= options.tolerance  # a NaN is not
             failed += not right
@@ -197,9 +198,11 @@ def _describe(layer: Layer) -> str:
     for f in fields(layer):
         if not f.init or "initializer" in f.name:
             continue
-        value = _short(getattr(layer, f.name))
-        if value == f.default or (f.name == "strides" and f.default is None):
+        value = getattr(layer, f.name)
+        usual = getattr(layer, "pool_size", f.default) if f.name == "strides" else f.default
+        if value == usual or _short(value) == f.default:
             continue
+        value = _short(value)
         shown = type(value).__name__ if isinstance(value, Layer) else str(value)
         if f.default is MISSING:
             arguments.append(shown)

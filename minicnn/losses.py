@@ -8,6 +8,7 @@ business of fit.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class CategoricalCrossentropy(Loss):
         shifted = outputs - outputs.max(axis=-1, keepdims=True)
         log_sum = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         losses = np.sum(self.distribution(outputs, targets) * (log_sum - shifted), axis=-1)
-        return losses.reshape(len(losses), -1).mean(axis=1)
+        return losses.mean(axis=tuple(range(1, losses.ndim)))
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         e = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
@@ -115,11 +116,12 @@ class MeanSquaredError(Loss):
     """mean_k (y_k - t_k)² of each sample; gradient 2(y - t)/K."""
 
     def per_sample(self, outputs: Array, targets: Array) -> Array:
-        return np.square(_difference(outputs, targets)).reshape(len(outputs), -1).mean(axis=1)
+        squares = np.square(_difference(outputs, targets))
+        return squares.mean(axis=tuple(range(1, squares.ndim)))
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         d = _difference(outputs, targets)
-        return d * d.dtype.type(2 / max(d[:1].size, 1))
+        return d * d.dtype.type(2 / prod(d.shape[1:]))
 
 
 def _difference(outputs: Array, targets: Array) -> Array:
@@ -130,7 +132,7 @@ def _difference(outputs: Array, targets: Array) -> Array:
 
 def _per_position(dz: Array) -> Array:
     """A sample's loss is the mean over its positions (one, unless outputs have more axes)."""
-    positions = max(dz[:1].size // dz.shape[-1], 1)
+    positions = prod(dz.shape[1:-1])
     return dz if positions == 1 else dz / dz.dtype.type(positions)
 
 

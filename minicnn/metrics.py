@@ -45,8 +45,9 @@ class TopK(Metric):
 
     def per_sample(self, outputs: Array, targets: Array) -> Array:
         true = np.take_along_axis(outputs, class_indices(targets, outputs)[:, None], axis=1)
-        larger = ~(outputs <= true)  # a NaN counts as larger, so that it never passes for right
-        return (larger.sum(axis=1) < self.k).astype(np.float64)
+        larger = ~(outputs <= true)  # a NaN counts as larger
+        among = (larger.sum(axis=1) < self.k) & ~np.isnan(true[:, 0])
+        return among.astype(np.float64)
 
 
 @dataclass
@@ -56,8 +57,8 @@ class MeanSquaredError(Metric):
     name = "mean_squared_error"
 
     def per_sample(self, outputs: Array, targets: Array) -> Array:
-        d = outputs - targets.reshape(outputs.shape)
-        return np.square(d).reshape(len(d), -1).mean(axis=1)
+        squares = np.square(outputs - targets.reshape(outputs.shape))
+        return squares.mean(axis=tuple(range(1, squares.ndim)))
 
 
 def rises(name: str) -> bool | None:

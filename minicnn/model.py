@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import losses, optimizers
 from .batches import ArrayLike, Samples, samples
 from .losses import Loss
@@ -31,20 +33,23 @@ class Sequential(Network):
         self,
         optimizer: Any = "adam",
         loss: Any = "categorical_crossentropy",
-        metrics: Iterable[Any] | str = (),
+        metrics: Iterable[Any] | str | None = None,
     ) -> None:
         """Choose how to train: names ("adam", "accuracy", …) or objects.
 
         Raises:
-            ValueError: an unknown name, with what there is; or a cross-entropy for a model that
-                does not end in softmax, or one from logits for a model that does.
+            ValueError: an unknown name, with what there is; a cross-entropy for a model that
+                does not end in softmax, or one from logits for a model that does; an optimizer
+                that serves another model. The model then stays as it was.
         """
-        new_loss = losses.get(loss)
+        new_loss, new_optimizer = losses.get(loss), optimizers.get(optimizer)
         self._check_softmax(new_loss)
-        self._optimizer = optimizers.get(optimizer)
-        names = [metrics] if isinstance(metrics, str) else metrics
-        self._metrics = [get_metric(name) for name in names if name != "loss"]
-        self._loss = new_loss
+        names = [metrics] if isinstance(metrics, str) else metrics or ()
+        new_metrics = [get_metric(name) for name in names if name != "loss"]
+        if new_optimizer.owner not in (None, self):
+            raise ValueError("this optimizer object serves another model; make a new one")
+        new_optimizer.owner = self
+        self._optimizer, self._metrics, self._loss = new_optimizer, new_metrics, new_loss
         self.softmax_in_loss = new_loss.takes_logits
 
     @property
@@ -197,8 +202,10 @@ class Sequential(Network):
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> Samples:
+        if not hasattr(x, "shape"):
+            x = np.asarray(x)
         if not self.built:
-            self.build(tuple(getattr(x, "shape", ()))[1:])
+            self.build(tuple(x.shape)[1:])
         assert self.input_shape is not None
         return samples(x, y, self.input_shape, self.dtype, sample_weight, class_weight)
 

@@ -71,6 +71,10 @@ class Network:
         shape = tuple(int(size) for size in input_shape)
         if not shape or min(shape) < 1:
             raise ValueError(f"expected input_shape of sizes >= 1, received {input_shape!r}")
+        if self.built or any(layer.built for layer in self.layers):
+            raise RuntimeError(
+                "built already: building again would throw the weights away; make new layers"
+            )
         self.input_shape = shape
         rng = self._weights_rng if draw_weights else None
         for index, layer in enumerate(self.layers):

@@ -39,6 +39,8 @@ class Optimizer:
     global_clipnorm: float | None = field(default=None, kw_only=True)
 
     iterations: int = field(default=0, init=False, repr=False)
+    owner: object = field(default=None, init=False, repr=False)
+    """The model that it serves; what it remembers belongs to that model's weights."""
     slots: dict[str, dict[str, Array]] = field(default_factory=dict, init=False, repr=False)
     """What is remembered of each parameter, by its name: momentum and the like."""
 
@@ -84,7 +86,8 @@ class Optimizer:
             (self.global_clipnorm, [grads]),
         ):
             for group in groups if limit is not None else ():
-                norm = sqrt(sum(float(np.vdot(g, g)) for g in group))
+                # in float64: the square of a large float32 would be infinite
+                norm = sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in group))
                 if limit is not None and norm > limit:
                     for g in group:
                         g *= g.dtype.type(limit / norm)

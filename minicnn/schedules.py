@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
 
+import numpy as np
+
 from .registry import lookup
 
 
@@ -39,6 +41,7 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         _check_rate(self.learning_rate)
+        _check_rate(self.factor, "factor")
         _check_steps("every", self.every, 1)
 
     def __call__(self, step: int) -> float:
@@ -55,6 +58,7 @@ class ExponentialDecay(Schedule):
 
     def __post_init__(self) -> None:
         _check_rate(self.learning_rate)
+        _check_rate(self.decay_rate, "decay_rate")
         _check_steps("decay_steps", self.decay_steps, 1)
 
     def __call__(self, step: int) -> float:
@@ -86,6 +90,7 @@ class CosineDecay(Schedule):
 
     def __post_init__(self) -> None:
         _check_rate(self.learning_rate)
+        _check_rate(self.final, "final")
         _check_steps("warmup_steps", self.warmup_steps, 0)
         _check_steps("decay_steps", self.decay_steps, self.warmup_steps + 1)
 
@@ -110,14 +115,14 @@ def get(rate: Any) -> Schedule:
     Raises:
         ValueError, TypeError: neither; or a rate that is negative or not finite.
     """
-    if isinstance(rate, (int, float)) and not isinstance(rate, bool):
+    if isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool):
         return Constant(float(rate))
     return lookup("schedule", rate, TABLE, Schedule)
 
 
-def _check_rate(rate: float) -> None:
+def _check_rate(rate: float, name: str = "a learning rate") -> None:
     if not 0 <= rate < float("inf"):
-        raise ValueError(f"expected a learning rate >= 0, received {rate!r}")
+        raise ValueError(f"expected {name} >= 0, received {rate!r}")
 
 
 def _check_steps(name: str, steps: int, minimum: int) -> None:

@@ -20,12 +20,13 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not model.built:
         raise RuntimeError("the model has no shapes yet: give Sequential an input_shape, or fit it")
     item = model.dtype.itemsize * batch_size
     title = f"{model.name}: input {model.input_shape}, bytes at batch size {batch_size}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     table.add_column("layer")
     table.add_column("output", no_wrap=True)
     for heading in ("params", "FLOPs/image", "output", "patches"):
@@ -33,7 +34,8 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
     totals = [0, 0, 0, 0]
     for layer in model.layers:
         activation = getattr(layer, "nonlinearity", None)
-        label = f"{layer.label} {type(activation).__name__}" if activation else layer.label
+        kind = f" {type(activation).__name__}" if activation else ""
+        label = Text(layer.label + kind)  # not markup: a name may hold brackets
         numbers = [
             layer.num_params,
             layer.flops(),

@@ -320,7 +320,7 @@ def _split(text: str) -> str | float | int:
     if text in ("standard", "tutorial"):
         return text
     try:
-        return int(text) if text.isdigit() else float(text)
+        return int(text) if text.isdecimal() else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"expected standard, tutorial, a share such as 0.8 or a number, received {text!r}"
@@ -328,7 +328,7 @@ def _split(text: str) -> str | float | int:
 
 
 def _whole(text: str, minimum: int) -> int:
-    if not text.isdigit() or int(text) < minimum:
+    if not (text.isascii() and text.isdecimal()) or int(text) < minimum:
         raise argparse.ArgumentTypeError(f"expected a whole number >= {minimum}, received {text!r}")
     return int(text)
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..typing import Array
 from .backend import available_backends, current_backend, module, use_backend
-from .checks import check_array, check_backward, check_same_dtype, check_shape
+from .checks import check_argmax, check_array, check_backward, check_same_dtype, check_shape
 from .threads import get_threads, pieces, run, set_threads
 from .window import IntOrPair, Padding, Window, pool_window, window
 
@@ -173,12 +173,7 @@ def max_pool2d_backward(
     N, H, W, C = _image_batch(x_shape)
     win = pool_window(H, W, size, stride, padding)
     dy = check_backward(dy, (N, win.OH, win.OW, C))
-    argmax = check_shape("argmax", np.ascontiguousarray(argmax, np.int32), dy.shape)
-    if argmax.size and not 0 <= argmax.min() <= argmax.max() < win.KH * win.KW:
-        raise ValueError(
-            f"expected argmax in 0…{win.KH * win.KW - 1} for a {win.KH}×{win.KW} window, "
-            f"received {argmax.min()}…{argmax.max()}"
-        )
+    argmax = check_argmax(argmax, dy.shape, win.KH * win.KW)
     dx = np.empty(x_shape, dy.dtype)
     kernel = module(backend).max_pool2d_backward
     run([partial(kernel, dy[p], argmax[p], win, dx[p]) for p in pieces(len(dx))])

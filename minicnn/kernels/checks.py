@@ -16,7 +16,8 @@ def check_array(name: str, value: Any, ndim: int) -> Array:
 
     Raises:
         TypeError: neither float32 nor float64.
-        ValueError: another number of axes.
+        ValueError: another number of axes, or images of no pixels or channels (a batch of no
+            images is welcome).
     """
     array = np.asarray(value)
     if array.dtype not in DTYPES:
@@ -28,6 +29,8 @@ def check_array(name: str, value: Any, ndim: int) -> Array:
         raise ValueError(
             f"expected {name} with {ndim} axes, received {array.ndim} (shape {array.shape})"
         )
+    if ndim == 4 and 0 in array.shape[1:]:
+        raise ValueError(f"expected no empty axis in {name} but the first, received {array.shape}")
     return np.ascontiguousarray(array)
 
 
@@ -49,6 +52,24 @@ def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> Array
 def check_backward(dy: Any, shape: tuple[int, ...]) -> Array:
     """dy as a contiguous float array of exactly the forward output's shape."""
     return check_shape("dy", check_array("dy", dy, len(shape)), shape)
+
+
+def check_argmax(argmax: Any, shape: tuple[int, ...], taps: int) -> Array:
+    """argmax as contiguous int32 of `shape`, each of the window's taps 0…taps-1.
+
+    Raises:
+        TypeError: not whole numbers.
+        ValueError: another shape, or a number out of range.
+    """
+    array = check_shape("argmax", np.asarray(argmax), shape)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"expected argmax of whole numbers, received {array.dtype}")
+    if array.size and not 0 <= array.min() <= array.max() < taps:
+        raise ValueError(
+            f"expected argmax in 0…{taps - 1} for a window of {taps} pixels, "
+            f"received {array.min()}…{array.max()}"
+        )
+    return np.ascontiguousarray(array, np.int32)
 
 
 def check_same_dtype(**arrays: Array | None) -> None:

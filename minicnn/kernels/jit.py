@@ -9,6 +9,7 @@ in a threading layer of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numba
@@ -25,6 +26,18 @@ def jit(function: F) -> F:
     compiled: Any
     try:
         compiled = numba.njit(function, nogil=True, cache=True)
+        _let_saving_fail(compiled._cache)
     except RuntimeError:  # "cannot cache function: no locator available"
         compiled = numba.njit(function, nogil=True)
     return compiled
+
+
+def _let_saving_fail(cache: Any) -> None:
+    """A full disk shall cost the cache, not the run: Numba itself raises from the first call."""
+    save = cache.save_overload
+
+    def save_if_possible(signature: Any, result: Any) -> None:
+        with suppress(OSError):
+            save(signature, result)
+
+    cache.save_overload = save_if_possible

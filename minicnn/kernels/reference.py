@@ -15,50 +15,36 @@ from ..typing import Array
 from .window import Window
 
 
-def taps(
-    window: Window, oh: int, ow: int, image: tuple[int, ...]
-) -> Iterator[tuple[int, int, int, int]]:
-    """The taps (i, j) of output pixel (oh, ow), each with the input pixel (ih, iw) it reads.
-
-    Taps that fall on padding are left out: padding adds nothing to a sum, never wins a
-    maximum, and is not counted in a mean.
-    """
-    H, W = image
-    for i, j in product(range(window.KH), range(window.KW)):
-        ih = oh * window.SH - window.top + i * window.DH
-        iw = ow * window.SW - window.left + j * window.DW
-        if 0 <= ih < H and 0 <= iw < W:
-            yield i, j, ih, iw
-
-
 def im2col(x: Array, window: Window, cols: Array) -> None:
-    """cols[(n, oh, ow), (i, j, c)] = x[n, ih, iw, c]; zero on padding."""
-    N, H, W, C = x.shape
-    rows = cols.reshape(N, window.OH, window.OW, window.KH, window.KW, C)
-    rows[...] = 0
-    for n, oh, ow in np.ndindex(N, window.OH, window.OW):
-        for i, j, ih, iw in taps(window, oh, ow, (H, W)):
-            rows[n, oh, ow, i, j] = x[n, ih, iw]
+    """cols[(n, oh, ow), (i, j, c)] = x[n, oh*SH + i*DH, ow*SW + j*DW, c] of the padded x."""
+    padded = _padded(x, window)
+    rows = cols.reshape(len(x), window.OH, window.OW, window.KH, window.KW, x.shape[3])
+    for n, oh, ow, i, j in np.ndindex(*rows.shape[:5]):
+        ih, iw = _pixel(window, oh, ow, i, j)
+        rows[n, oh, ow, i, j] = padded[n, ih, iw]
 
 
 def col2im(cols: Array, window: Window, dx: Array) -> None:
     """The adjoint of im2col: dx[n, ih, iw, c] = sum of the cols that read that pixel."""
-    N, H, W, C = dx.shape
-    rows = cols.reshape(N, window.OH, window.OW, window.KH, window.KW, C)
-    dx[...] = 0
-    for n, oh, ow in np.ndindex(N, window.OH, window.OW):
-        for i, j, ih, iw in taps(window, oh, ow, (H, W)):
-            dx[n, ih, iw] += rows[n, oh, ow, i, j]
+    padded = _padded(np.zeros_like(dx), window)
+    rows = cols.reshape(len(dx), window.OH, window.OW, window.KH, window.KW, dx.shape[3])
+    for n, oh, ow, i, j in np.ndindex(*rows.shape[:5]):
+        ih, iw = _pixel(window, oh, ow, i, j)
+        padded[n, ih, iw] += rows[n, oh, ow, i, j]
+    dx[...] = _cropped(padded, window, dx.shape)
 
 
 def conv2d(x: Array, w: Array, b: Array | None, window: Window, y: Array) -> None:
-    """y[n, oh, ow, f] = b[f] + sum over i, j, c of x[n, ih, iw, c] * w[i, j, c, f]."""
-    _, H, W, C = x.shape
+    """y[n, oh, ow, f] = b[f] + sum over i, j, c of x[n, ih, iw, c] * w[i, j, c, f].
+
+    Padding is made of zeros, which are multiplied like any pixel: 0 * NaN is NaN.
+    """
+    padded = _padded(x, window)
     for n, oh, ow, f in np.ndindex(*y.shape):
         total = 0.0 if b is None else float(b[f])
-        for i, j, ih, iw in taps(window, oh, ow, (H, W)):
-            for c in range(C):
-                total += float(x[n, ih, iw, c]) * float(w[i, j, c, f])
+        for i, j, c in np.ndindex(*w.shape[:3]):
+            ih, iw = _pixel(window, oh, ow, i, j)
+            total += float(padded[n, ih, iw, c]) * float(w[i, j, c, f])
         y[n, oh, ow, f] = total
 
 
@@ -66,19 +52,19 @@ def conv2d_backward(
     dy: Array, x: Array, w: Array, window: Window, dx: Array | None, dw: Array, db: Array
 ) -> None:
     """Each product x*w of the forward sum hands dy*w to its x and dy*x to its w."""
-    _, H, W, C = x.shape
+    padded = _padded(x, window)
+    dpadded = np.zeros_like(padded)
     dw[...] = 0
     db[...] = 0
-    if dx is not None:
-        dx[...] = 0
     for n, oh, ow, f in np.ndindex(*dy.shape):
         d = dy[n, oh, ow, f]
         db[f] += d
-        for i, j, ih, iw in taps(window, oh, ow, (H, W)):
-            for c in range(C):
-                dw[i, j, c, f] += d * x[n, ih, iw, c]
-                if dx is not None:
-                    dx[n, ih, iw, c] += d * w[i, j, c, f]
+        for i, j, c in np.ndindex(*w.shape[:3]):
+            ih, iw = _pixel(window, oh, ow, i, j)
+            dw[i, j, c, f] += d * padded[n, ih, iw, c]
+            dpadded[n, ih, iw, c] += d * w[i, j, c, f]
+    if dx is not None:
+        dx[...] = _cropped(dpadded, window, x.shape)
 
 
 def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
@@ -89,7 +75,7 @@ def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
     _, H, W, _ = x.shape
     for n, oh, ow, c in np.ndindex(*y.shape):
         best, winner = None, -1
-        for i, j, ih, iw in taps(window, oh, ow, (H, W)):
+        for i, j, ih, iw in _taps(window, oh, ow, (H, W)):
             value = x[n, ih, iw, c]
             if best is None or value > best or (np.isnan(value) and not np.isnan(best)):
                 best, winner = value, i * window.KW + j
@@ -103,14 +89,15 @@ def max_pool2d_backward(dy: Array, argmax: Array, window: Window, dx: Array) -> 
     for n, oh, ow, c in np.ndindex(*dy.shape):
         i, j = divmod(int(argmax[n, oh, ow, c]), window.KW)
         ih, iw = oh * window.SH - window.top + i, ow * window.SW - window.left + j
-        dx[n, ih, iw, c] += dy[n, oh, ow, c]
+        if 0 <= ih < dx.shape[1] and 0 <= iw < dx.shape[2]:  # padding never wins
+            dx[n, ih, iw, c] += dy[n, oh, ow, c]
 
 
 def avg_pool2d(x: Array, window: Window, y: Array) -> None:
     """y = the mean of the window's pixels; padding is not counted."""
     _, H, W, _ = x.shape
     for n, oh, ow, c in np.ndindex(*y.shape):
-        values = [float(x[n, ih, iw, c]) for _, _, ih, iw in taps(window, oh, ow, (H, W))]
+        values = [float(x[n, ih, iw, c]) for _, _, ih, iw in _taps(window, oh, ow, (H, W))]
         y[n, oh, ow, c] = sum(values) / len(values)
 
 
@@ -119,7 +106,7 @@ def avg_pool2d_backward(dy: Array, window: Window, dx: Array) -> None:
     _, H, W, _ = dx.shape
     dx[...] = 0
     for n, oh, ow, c in np.ndindex(*dy.shape):
-        pixels = list(taps(window, oh, ow, (H, W)))
+        pixels = list(_taps(window, oh, ow, (H, W)))
         for _, _, ih, iw in pixels:
             dx[n, ih, iw, c] += dy[n, oh, ow, c] / len(pixels)
 
@@ -153,3 +140,34 @@ def dense_backward(
             dw[:, u] += d * x[n]
         if dx is not None:
             dx[n] += d * w[:, u]
+
+
+def _padded(x: Array, window: Window) -> Array:
+    """x with its padding around it, zeros: what a convolution's window slides over."""
+    edges = (window.top, window.bottom), (window.left, window.right)
+    return np.pad(x, ((0, 0), *edges, (0, 0)))
+
+
+def _cropped(padded: Array, window: Window, shape: tuple[int, ...]) -> Array:
+    """The part of a padded array that is the image, of `shape`."""
+    _, H, W, _ = shape
+    return padded[:, window.top : window.top + H, window.left : window.left + W]
+
+
+def _pixel(window: Window, oh: int, ow: int, i: int, j: int) -> tuple[int, int]:
+    """The pixel of the padded image that tap (i, j) of output (oh, ow) reads."""
+    return oh * window.SH + i * window.DH, ow * window.SW + j * window.DW
+
+
+def _taps(
+    window: Window, oh: int, ow: int, image: tuple[int, ...]
+) -> Iterator[tuple[int, int, int, int]]:
+    """The taps (i, j) of a pooling window, each with the pixel (ih, iw) of the image it reads.
+
+    Taps on padding are left out: padding never wins a maximum, and is not counted in a mean.
+    """
+    H, W = image
+    for i, j in product(range(window.KH), range(window.KW)):
+        ih, iw = oh * window.SH - window.top + i, ow * window.SW - window.left + j
+        if 0 <= ih < H and 0 <= iw < W:
+            yield i, j, ih, iw

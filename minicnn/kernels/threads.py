@@ -124,6 +124,6 @@ def _default_threads() -> int:
     if not text:
         affinity = getattr(os, "sched_getaffinity", None)  # Linux: respects taskset and cgroups
         return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ValueError(f"expected MINICNN_THREADS as a whole number >= 1, received {text!r}")
     return int(text)

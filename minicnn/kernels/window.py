@@ -62,6 +62,8 @@ def window(
         TypeError, ValueError: an argument is not of its form, or the kernel is larger than
             the padded image.
     """
+    if height < 1 or width < 1:
+        raise ValueError(f"expected an image of at least 1×1 pixels, received {height}×{width}")
     KH, KW = pair("kernel size", kernel)
     SH, SW = pair("stride", stride)
     DH, DW = pair("dilation", dilation)

@@ -104,18 +104,18 @@ class Layer:
         self._kept = values if training else None
 
     def kept(self) -> Any:
-        """What forward kept, once.
-
-        Raises:
-            RuntimeError: there was no forward(training=True), or a backward used it already.
-        """
+        """What forward kept, once; RuntimeError as of expect_forward()."""
+        self.expect_forward()
         values, self._kept = self._kept, None
-        if values is None:
+        return values
+
+    def expect_forward(self) -> None:
+        """Raises RuntimeError if there was no forward(training=True) since the last backward."""
+        if self._kept is None:
             raise RuntimeError(
                 f"{self.label}.backward() needs forward(x, training=True) first; "
                 "each forward serves one backward"
             )
-        return values
 
 
 def expect_image(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:

@@ -17,9 +17,11 @@ class Flatten(Layer):
         return (prod(input_shape),)
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        self.keep(training)
         return x.reshape(len(x), *self.output_shape)
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        self.kept()
         return dy.reshape(len(dy), *self.input_shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,9 @@ class Weighted(Layer):
     """The activation as a layer."""
 
     def __post_init__(self) -> None:
-        self.activation = self.nonlinearity = activations.get(self.activation)
+        self.activation = activation = activations.get(self.activation)
+        if activation is not None:
+            self.nonlinearity = replace(activation)  # a copy: several layers may be given one
         self.kernel_initializer = initializers.get(self.kernel_initializer)
         self.bias_initializer = initializers.get(self.bias_initializer)
         if not self.l2 >= 0:
@@ -62,6 +64,7 @@ class Weighted(Layer):
         return y if self.nonlinearity is None else self.nonlinearity.forward(y, training, out=y)
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        self.expect_forward()
         if self.nonlinearity is not None:
             dy = self.nonlinearity.backward(dy)
         return self.backward_from_linear(dy, need_dx)
