@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +56,15 @@ class Samples:
             raise ValueError(f"validation_split={share} of {len(self)} samples leaves a part empty")
         return self._range(0, cut), self._range(cut, len(self))
 
+    def weighted(self, class_weight: Mapping[int, float]) -> Samples:
+        """The same samples, each weight times that of its class.
+
+        Raises:
+            ValueError: no targets, or a class that class_weight lacks.
+        """
+        by_class = _class_weights(self.y, class_weight)
+        return replace(self, weight=by_class if self.weight is None else self.weight * by_class)
+
     def _range(self, start: int, stop: int) -> Samples:
         part = slice(start, stop)
         return Samples(
@@ -88,7 +98,6 @@ def samples(
     input_shape: Shape,
     dtype: np.dtype[Any],
     sample_weight: Any = None,
-    class_weight: Mapping[int, float] | None = None,
 ) -> Samples:
     """Check what the user gave, and bind it together.
 
@@ -106,9 +115,6 @@ def samples(
         weight = np.asarray(sample_weight, dtype=np.float64)
         if weight.shape != (len(x),):
             raise ValueError(f"expected sample_weight ({len(x)},), received {weight.shape}")
-    if class_weight is not None:
-        by_class = _class_weights(y, class_weight)
-        weight = by_class if weight is None else weight * by_class
     return Samples(x, y, weight, dtype)
 
 
@@ -141,9 +147,17 @@ def _inputs(x: Any, input_shape: Shape) -> ArrayLike:
     if isinstance(x, np.ndarray) and x.dtype == np.uint8:
         warnings.warn(
             "x holds bytes, which are used as they are; a network trained on 0…1 needs x / 255",
-            stacklevel=5,
+            stacklevel=_callers_level(),
         )
     return x
+
+
+def _callers_level() -> int:
+    """The stacklevel of a warning that shall point at the code outside of this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _class_weights(y: Array | None, class_weight: Mapping[int, float]) -> Array:

@@ -46,18 +46,19 @@ def fit(
         epochs=epochs,
         steps=steps,
         batch_size=batch_size,
-        num_samples=min(len(data), steps * batch_size) if steps_per_epoch else len(data),
+        num_samples=_samples_in(steps, len(data), batch_size),
     )
     _tell(callbacks, "on_train_begin", state)
     try:
         for epoch in range(initial_epoch, epochs):
-            state.epoch, state.logs = epoch, {}
+            state.epoch, state.seen, state.logs = epoch, 0, {}
             _tell(callbacks, "on_epoch_begin", state)
             means = Means()
             for step in range(steps):
                 x, y, weight = data.take(next(batches))
-                state.step, state.batch_logs = step, train_step(model, x, y, weight)
+                state.batch_logs = train_step(model, x, y, weight)
                 state.logs = means.add(state.batch_logs, len(x))
+                state.step, state.seen = step, means.count
                 _tell(callbacks, "on_batch_end", state)
                 if state.stop:
                     break
@@ -134,6 +135,12 @@ class Means:
     def result(self) -> Logs:
         """The means so far."""
         return {name: total / self.count for name, total in self.totals.items()}
+
+
+def _samples_in(steps: int, n: int, batch_size: int) -> int:
+    """How many samples `steps` batches hold, from the beginning of a pass over n samples."""
+    passes, rest = divmod(steps, -(-n // batch_size))
+    return passes * n + min(rest * batch_size, n)
 
 
 def _metrics(model: Sequential, outputs: Array, targets: Array) -> Logs:

@@ -40,14 +40,14 @@ class Sequential(Network):
         Raises:
             ValueError: an unknown name, with what there is; a cross-entropy for a model that
                 does not end in softmax, or one from logits for a model that does; an optimizer
-                that serves another model. The model then stays as it was.
+                object that has trained another model. The model then stays as it was.
         """
         new_loss, new_optimizer = losses.get(loss), optimizers.get(optimizer)
+        if new_optimizer.iterations and new_optimizer.owner is not self:
+            raise ValueError("this optimizer object has trained another model; make a new one")
         self._check_softmax(new_loss)
         names = [metrics] if isinstance(metrics, str) else metrics or ()
         new_metrics = [get_metric(name) for name in names if name != "loss"]
-        if new_optimizer.owner not in (None, self):
-            raise ValueError("this optimizer object serves another model; make a new one")
         new_optimizer.owner = self
         self._optimizer, self._metrics, self._loss = new_optimizer, new_metrics, new_loss
         self.softmax_in_loss = new_loss.takes_logits
@@ -71,10 +71,10 @@ class Sequential(Network):
         self,
         x: ArrayLike,
         y: Any,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
@@ -89,7 +89,7 @@ class Sequential(Network):
             x: (N, *input_shape): an array, or anything that gathers rows by an index array
                 (such as `MnistData.train_x`).
             y: targets, one-hot (N, K) or whole numbers (N,), as the loss wants them.
-            batch_size: samples a step.
+            batch_size: samples a step; None: 32.
             epochs: the epoch to stop before; with initial_epoch=4, epochs=10 trains six.
             verbose: 1 or "auto": a progress bar; 2: a plain line an epoch; 0: nothing.
             callbacks: told in the order given, after History.
@@ -111,6 +111,7 @@ class Sequential(Network):
         from . import fit as loop
         from .callbacks import History, ProgressBar
 
+        batch_size = 32 if batch_size is None else batch_size
         _check_count("batch_size", batch_size)
         _check_count("epochs", epochs, minimum=0)
         _check_count("initial_epoch", initial_epoch, minimum=0)
@@ -118,12 +119,14 @@ class Sequential(Network):
             _check_count("steps_per_epoch", steps_per_epoch)
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f'expected verbose 0, 1, 2 or "auto", received {verbose!r}')
-        data = self._samples(x, y, sample_weight, class_weight)
-        validation = None
+        data, validation = self._samples(x, y, sample_weight), None
         if validation_data is not None:
-            validation = self._samples(*validation_data)
+            validation = self._validation(validation_data)
         elif validation_split:
             data, validation = data.split(validation_split)
+        if class_weight is not None:
+            data = data.weighted(class_weight)
+        self._compiled(self._loss)
         history = History()
         bar = [ProgressBar(plain=verbose == 2)] if verbose else []
         loop.fit(
@@ -133,7 +136,7 @@ class Sequential(Network):
             epochs=epochs,
             validation=validation,
             shuffle=shuffle,
-            callbacks=[history, *callbacks, *bar],
+            callbacks=[history, *(callbacks or ()), *bar],
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
         )
@@ -149,23 +152,43 @@ class Sequential(Network):
         """One step on one batch; returns its loss and metrics from before the step."""
         from . import fit as loop
 
-        return loop.train_step(
-            self, *self._samples(x, y, sample_weight, class_weight).take(slice(None))
-        )
+        data = self._samples(x, y, sample_weight)
+        if class_weight is not None:
+            data = data.weighted(class_weight)
+        return loop.train_step(self, *data.take(slice(None)))
 
     def evaluate(
-        self, x: ArrayLike, y: Any, batch_size: int = DEFAULT_BATCH, sample_weight: Any = None
+        self,
+        x: ArrayLike,
+        y: Any,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        sample_weight: Any = None,
     ) -> dict[str, float]:
-        """Loss and metrics over all samples, by name; memory grows with batch_size alone."""
+        """Loss and metrics over all samples, by name.
+
+        Memory grows with batch_size alone (None: 256). Unless verbose is 0, the results are
+        printed in a line as well.
+        """
         from . import fit as loop
 
+        batch_size = DEFAULT_BATCH if batch_size is None else batch_size
         _check_count("batch_size", batch_size)
-        return loop.evaluate(self, self._samples(x, y, sample_weight), batch_size=batch_size)
+        data = self._samples(x, y, sample_weight)
+        results = loop.evaluate(self, data, batch_size=batch_size)
+        if verbose:
+            print("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
+        return results
 
-    def predict(self, x: ArrayLike, batch_size: int = DEFAULT_BATCH) -> Array:
-        """The outputs (N, *output_shape) for x; memory beside them grows with batch_size alone."""
+    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0) -> Array:
+        """The outputs (N, *output_shape) for x.
+
+        Memory beside them grows with batch_size alone (None: 256). `verbose` is taken for the
+        sake of Keras's users; nothing is printed.
+        """
         from . import fit as loop
 
+        batch_size = DEFAULT_BATCH if batch_size is None else batch_size
         _check_count("batch_size", batch_size)
         return loop.predict(self, self._samples(x, None), batch_size=batch_size)
 
@@ -195,19 +218,18 @@ class Sequential(Network):
     _optimizer: Optimizer | None = None
     _metrics: list[Metric] = []  # noqa: RUF012 - replaced by compile, never changed
 
-    def _samples(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-    ) -> Samples:
+    def _samples(self, x: Any, y: Any, sample_weight: Any = None) -> Samples:
         if not hasattr(x, "shape"):
             x = np.asarray(x)
         if not self.built:
             self.build(tuple(x.shape)[1:])
         assert self.input_shape is not None
-        return samples(x, y, self.input_shape, self.dtype, sample_weight, class_weight)
+        return samples(x, y, self.input_shape, self.dtype, sample_weight)
+
+    def _validation(self, data: Any) -> Samples:
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValueError("expected validation_data as (x, y) or (x, y, sample_weight)")
+        return self._samples(*data)
 
     def _check_softmax(self, loss: Loss) -> None:
         if not loss.takes_logits:

@@ -76,12 +76,13 @@ class Network:
                 "built already: building again would throw the weights away; make new layers"
             )
         self.input_shape = shape
-        rng = self._weights_rng if draw_weights else None
         for index, layer in enumerate(self.layers):
             try:
-                layer.build(shape, rng, self.dtype)
+                layer.build(shape, self._weights_rng, self.dtype, draw_weights=draw_weights)
             except ValueError as error:
                 self.input_shape = None
+                for built in self.layers:
+                    built.built = False
                 raise ValueError(f"layer {index}: {error}") from None
             shape = layer.output_shape
         self._split()

@@ -38,10 +38,12 @@ class Optimizer:
     clipnorm: float | None = field(default=None, kw_only=True)
     global_clipnorm: float | None = field(default=None, kw_only=True)
 
-    iterations: int = field(default=0, init=False, repr=False)
-    owner: object = field(default=None, init=False, repr=False)
-    """The model that it serves; what it remembers belongs to that model's weights."""
-    slots: dict[str, dict[str, Array]] = field(default_factory=dict, init=False, repr=False)
+    iterations: int = field(default=0, init=False, repr=False, compare=False)
+    owner: object = field(default=None, init=False, repr=False, compare=False)
+    """The model it was compiled for: what it remembers belongs to that model's weights."""
+    slots: dict[str, dict[str, Array]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     """What is remembered of each parameter, by its name: momentum and the like."""
 
     def __post_init__(self) -> None:

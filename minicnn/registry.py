@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 T = TypeVar("T")
 
 
@@ -61,6 +63,8 @@ def config_of(thing: Any) -> Any:
     if is_dataclass(thing) and not isinstance(thing, type):
         values = {f.name: config_of(getattr(thing, f.name)) for f in fields(thing) if f.init}
         return {"class": type(thing).__name__, **values}
+    if isinstance(thing, dict):
+        return {key: config_of(value) for key, value in thing.items()}
     if isinstance(thing, (tuple, list)):
         return [config_of(item) for item in thing]
-    return thing
+    return thing.item() if isinstance(thing, np.generic) else thing

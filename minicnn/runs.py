@@ -83,17 +83,17 @@ class Stopwatch(Callback):
         self.seconds = 0.0
         self.images = 0
         self.epochs = 0
-        self._begun = 0.0
+        self._begun, self._seen = 0.0, 0
 
     def on_epoch_begin(self, state: State) -> None:
-        self._begun = time.perf_counter()
+        self._begun, self._seen = time.perf_counter(), 0
 
     def on_batch_end(self, state: State) -> None:
         now = time.perf_counter()
         self.seconds += now - self._begun
         self._begun = now
-        done = min((state.step + 1) * state.batch_size, state.num_samples)
-        self.images += done - min(state.step * state.batch_size, state.num_samples)
+        self.images += state.seen - self._seen
+        self._seen = state.seen
 
     def on_epoch_end(self, state: State) -> None:
         self.epochs = state.epoch + 1

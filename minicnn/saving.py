@@ -30,23 +30,29 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write `model` to `path`, by a temporary file and a rename.
 
     Raises:
-        ValueError: the suffix is not .safetensors.
+        ValueError: the suffix is not .safetensors, or the model holds a layer, loss or metric
+            that is not minicnn's, and so could not be loaded again.
         RuntimeError: the model is not built.
         OSError: the file cannot be written; what stood there before is untouched.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a path that ends in .safetensors, received {path}")
     if not model.built:
         raise RuntimeError("an unbuilt model has no weights to save: give it an input_shape")
+    config = _config(model)
+    try:
+        _model(config)  # what could not be read back is not written
+    except Exception as error:
+        raise ValueError(f"this model could not be loaded again: {error}") from error
     tensors = {
         name: np.ascontiguousarray(held[key]) for name, (held, key) in model.tensors().items()
     }
-    about = {"version": VERSION, "written_by": __version__, "model": _config(model)}
+    about = {"version": VERSION, "written_by": __version__, "model": config}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {ENTRY: json.dumps(about)})
+        temporary.write_bytes(to_bytes(tensors, {ENTRY: json.dumps(about)}))
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -76,7 +82,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         model = _model(about["model"])
     except ModelError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except Exception as error:  # nonsense in a configuration raises nearly anything
         raise ModelError(f"{path}: the model's configuration cannot be used: {error!r}") from error
     _fill(model, tensors, path)
     return model
@@ -86,19 +92,20 @@ def _config(model: Sequential) -> dict[str, Any]:
     compiled = None
     if model._loss is not None:
         compiled = {
-            "optimizer": config_of(model.optimizer),
-            "loss": config_of(model.loss),
+            "optimizer": model.optimizer,
+            "loss": model.loss,
             "metrics": [metric.name for metric in model.metrics],
         }
-    return {
+    config = {
         "name": model.name,
         "input_shape": model.input_shape,
         "dtype": model.dtype.name,
         "seed": model.seed,
         "class_names": model.class_names,
-        "layers": [config_of(layer) for layer in model.layers],
+        "layers": model.layers,
         "compile": compiled,
     }
+    return config_of(config)
 
 
 def _model(config: dict[str, Any]) -> Sequential:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels, machine, networks, optimizers, recipes, runs
+from . import kernels, machine, networks, recipes, runs
 from .callbacks import (
     CSVLogger,
     PlotMetrics,
@@ -28,87 +28,14 @@ from .data import MnistData
 from .errors import DataError
 from .kernels.backend import NUMBA_HINT
 from .model import Sequential
+from .options import parser
 from .recipes import Recipe
 from .registry import config_of
-from .version import __version__
 
 Part = tuple[Any, Any]  # (x, one-hot labels)
 Say = Callable[[str], None]
 
-EPILOG = """\
-examples:
-  python -m minicnn.train                        the sample digits, in half a minute
-  python -m minicnn.train --data mnist           all of MNIST, downloaded once (11 MB)
-  python -m minicnn.train --data my_sheet        images of your own: see python -m minicnn.sprite
-  python -m minicnn.train --tutorial             exactly as the TensorFlow.js tutorial trains
-"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m minicnn.train",
-        description="Train a convolutional network on a sprite sheet of images, and leave the "
-        "model, its curves and its mistakes in a run folder.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    default = recipes.DEFAULT
-    data = p.add_argument_group("data")
-    data.add_argument(
-        "--data",
-        default="sample",
-        metavar="NAME|FOLDER",
-        help="sample (12,000 MNIST digits, shipped with minicnn; default), mnist, fashion, or a "
-        "folder that holds a sheet and its labels",
-    )
-    data.add_argument(
-        "--split",
-        type=_split,
-        help="standard (default), tutorial, the training share (0.8), or its number (55000)",
-    )
-    data.add_argument("--data-dir", metavar="DIR", help="where downloads are kept (MINICNN_DATA)")
-    data.add_argument("--mirror", metavar="URL", help="base URL of a mirror of the official files")
-    model = p.add_argument_group("network and training")
-    model.add_argument(
-        "--model", choices=networks.TABLE, default="course", help="default: %(default)s"
-    )
-    model.add_argument(
-        "--epochs",
-        type=_positive,
-        help=f"default: {recipes.SMALL.epochs} below {recipes.FEW:,} training images, "
-        f"{recipes.LARGE.epochs} from {recipes.MANY:,} on, else {default.epochs}",
-    )
-    model.add_argument(
-        "--batch-size",
-        type=_positive,
-        help=f"default: {default.batch_size}; {recipes.SMALL.batch_size} below {recipes.FEW:,}",
-    )
-    model.add_argument(
-        "--lr",
-        type=_rate,
-        dest="learning_rate",
-        help=f"peak learning rate; default: {default.learning_rate:g}; "
-        f"{recipes.SMALL.learning_rate:g} below {recipes.FEW:,}",
-    )
-    model.add_argument(
-        "--optimizer", choices=optimizers.TABLE, help=f"default: {default.optimizer}"
-    )
-    model.add_argument(
-        "--tutorial",
-        action="store_true",
-        help="5,500 training and 1,000 test images, batch 512, 20 epochs, Adam at 0.001",
-    )
-    model.add_argument(
-        "--seed", type=_seed, default=0, help="of weights, order, dropout; default: 0"
-    )
-    run = p.add_argument_group("running")
-    run.add_argument("--backend", choices=kernels.backend.MODULES, help="default: numba if there")
-    run.add_argument("--threads", type=_positive, help="default: all processors")
-    run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time>-<model>")
-    run.add_argument("--quiet", action="store_true", help="print the result in one line, no more")
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
-    return p
+TUTORIAL_TRAIN, TUTORIAL_TEST = 5500, 1000  # images
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,9 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if training diverged; 2 for bad input; 130 after Ctrl-C.
     """
-    options = parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    options = parser().parse_args(arguments)
     try:
-        return _train(options)
+        with warnings.catch_warnings():
+            # NumPy's, of a run that diverges: the report says it in plainer words
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module="minicnn")
+            return _train(options, shlex.join(["python", "-m", "minicnn.train", *arguments]))
     except (DataError, ValueError, ImportError, OSError) as error:
         print(f"minicnn.train: {error}", file=sys.stderr)
         return 2
@@ -128,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace, command: str) -> int:
     say = _silent if options.quiet else print
     _choose_kernels(options, say)
     data = _data(options).load()
@@ -150,10 +81,16 @@ def _train(options: argparse.Namespace) -> int:
     finally:
         runs.remove_if_empty(folder)
     model.save(folder / runs.MODEL)  # first of all: the rest can be made again from it
-    test_result = runs.measure(model, *test)
-    results |= {"test_accuracy": test_result.accuracy, "test_loss": test_result.loss}
-    runs.write_json(folder / runs.RUN, _record(options, recipe, data, model, results))
-    runs.draw(folder, model, test[0], test_result, data.class_names)
+    try:
+        test_result = runs.measure(model, *test)
+        results |= {"test_accuracy": test_result.accuracy, "test_loss": test_result.loss}
+        record = {"command": command, "options": vars(options), "recipe": asdict(recipe)}
+        record |= _about(data, model, len(train[0]), len(test[0])) | {"results": results}
+        runs.write_json(folder / runs.RUN, record)
+        runs.draw(folder, model, test[0], test_result, data.class_names)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted; the model is in {folder}.", file=sys.stderr)
+        return 130
     _report(folder, len(test_result.wrong), len(test[0]), results, options)
     if results["interrupted"]:
         return 130
@@ -187,6 +124,7 @@ def _fit(
         "images_per_second": watch.images_per_second,
         "epochs": watch.epochs,
         "interrupted": interrupt.interrupted,
+        "peak_memory_mib": machine.peak_memory_mib(),
     }
 
 
@@ -224,7 +162,12 @@ def _parts(data: MnistData, tutorial: bool) -> tuple[Part, Part]:
     """(x, labels) to train on and to test on."""
     if not tutorial:
         return (data.train_x, data.train_labels), (data.test_x, data.test_labels)
-    train, test = data.next_train_batch(5500), data.next_test_batch(1000)
+    if data.num_train < TUTORIAL_TRAIN or data.num_test < TUTORIAL_TEST:
+        raise DataError(
+            f"--tutorial: expected at least {TUTORIAL_TRAIN:,} training and {TUTORIAL_TEST:,} test "
+            f"images, received {data.num_train:,} and {data.num_test:,}; train without --tutorial"
+        )
+    train, test = data.next_train_batch(TUTORIAL_TRAIN), data.next_test_batch(TUTORIAL_TEST)
     shape = (-1, *data.image_shape)
     return (train.xs.reshape(shape), train.labels), (test.xs.reshape(shape), test.labels)
 
@@ -254,33 +197,22 @@ def _prepare_kernels(name: str, data: MnistData, say: Say) -> None:
         waiting.cancel()
 
 
-def _record(
-    options: argparse.Namespace,
-    recipe: Recipe,
-    data: MnistData,
-    model: Sequential,
-    results: dict[str, Any],
-) -> dict[str, Any]:
-    """What run.json holds: enough to understand the run, and to do it again."""
+def _about(data: MnistData, model: Sequential, train: int, test: int) -> dict[str, Any]:
+    """What run.json says of the model, the data and the machine."""
     return {
-        "command": shlex.join(["python", "-m", "minicnn.train", *sys.argv[1:]]),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "options": vars(options),
-        "seed": options.seed,
-        "recipe": asdict(recipe),
+        "seed": model.seed,
         "optimizer": config_of(model.optimizer),
         "model": {"name": model.name, "parameters": model.num_params},
         "data": {
-            "source": options.data,
-            "train": data.num_train,
-            "test": data.num_test,
+            "train": train,
+            "test": test,
             "image_shape": data.image_shape,
             "class_names": data.class_names,
         },
         "backend": kernels.current_backend(),
         "threads": kernels.get_threads(),
         **machine.describe(),
-        "results": results | {"peak_memory_mib": machine.peak_memory_mib()},
     }
 
 
@@ -314,41 +246,6 @@ def _next(options: argparse.Namespace) -> str:
 
 def _silent(text: str) -> None:
     pass
-
-
-def _split(text: str) -> str | float | int:
-    if text in ("standard", "tutorial"):
-        return text
-    try:
-        return int(text) if text.isdecimal() else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected standard, tutorial, a share such as 0.8 or a number, received {text!r}"
-        ) from None
-
-
-def _whole(text: str, minimum: int) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < minimum:
-        raise argparse.ArgumentTypeError(f"expected a whole number >= {minimum}, received {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number > 0, received {text!r}")
-    return rate
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class State:
     num_samples: int  # training samples an epoch
     epoch: int = 0  # 0-based
     step: int = 0  # 0-based, within the epoch
+    seen: int = 0  # samples trained on so far in the epoch
     logs: dict[str, float] = field(default_factory=dict)
     """After a batch: means over the epoch so far. After an epoch: those, and `val_…`."""
     batch_logs: dict[str, float] = field(default_factory=dict)

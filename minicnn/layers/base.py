@@ -32,14 +32,20 @@ class Layer:
     _kept: tuple[Any, ...] | None = field(default=None, init=False, repr=False)
 
     def build(
-        self, input_shape: Shape, rng: np.random.Generator | None, dtype: DType = "float32"
+        self,
+        input_shape: Shape,
+        rng: np.random.Generator | None,
+        dtype: DType = "float32",
+        *,
+        draw_weights: bool = True,
     ) -> None:
         """Work out the output shape and create the parameters.
 
         Args:
             input_shape: without the batch axis.
-            rng: draws the weights. None: the parameters are empty placeholders that take no
-                memory, for `Sequential.load` to replace.
+            rng: draws the weights, and what else the layer draws later.
+            draw_weights: False, or no rng, makes placeholders that take no memory, for loading
+                a model.
 
         Raises:
             ValueError: the layer cannot take this shape.
@@ -47,7 +53,7 @@ class Layer:
         self.input_shape = tuple(input_shape)
         self.output_shape = self.infer(self.input_shape)
         self.params, self.grads, self.state = {}, {}, {}
-        self.add_params(rng, np.dtype(dtype))
+        self.add_params(rng if draw_weights else None, np.dtype(dtype))
         self.built = True
 
     def infer(self, input_shape: Shape) -> Shape:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from ..typing import Array
+from ..typing import Array, DType, Shape
 from .base import Layer
 
 
@@ -27,8 +26,16 @@ class Dropout(Layer):
         if not 0 <= self.rate < 1:
             raise ValueError(f"expected 0 <= rate < 1, received {self.rate!r}")
 
-    def add_params(self, rng: np.random.Generator | None, dtype: np.dtype[Any]) -> None:
-        # a stream of its own: adding a layer before this one must not change its masks' order
+    def build(
+        self,
+        input_shape: Shape,
+        rng: np.random.Generator | None,
+        dtype: DType = "float32",
+        *,
+        draw_weights: bool = True,
+    ) -> None:
+        super().build(input_shape, rng, dtype, draw_weights=draw_weights)
+        # a stream of its own: drawing masks must not change what another layer draws
         self.rng = np.random.default_rng() if rng is None else rng.spawn(1)[0]
 
     def forward(self, x: Array, training: bool = False) -> Array:

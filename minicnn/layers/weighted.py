@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Weighted(Layer):
     def __post_init__(self) -> None:
         self.activation = activation = activations.get(self.activation)
         if activation is not None:
-            self.nonlinearity = replace(activation)  # a copy: several layers may be given one
+            self.nonlinearity = copy(activation)  # one object may be given to several layers
         self.kernel_initializer = initializers.get(self.kernel_initializer)
         self.bias_initializer = initializers.get(self.bias_initializer)
         if not self.l2 >= 0:
