@@ -11,7 +11,7 @@ from types import ModuleType, TracebackType
 MODULES = {"reference": "reference", "numpy": "numpy_kernels", "numba": "numba_kernels"}
 
 NUMBA_HINT = (
-    "Numba is not installed: the NumPy kernels work, but train several times slower. "
+    "Numba is not installed: the NumPy kernels work, but train more slowly. "
     'Get it with: pip install "minicnn[numba]" (or choose backend "numpy" to silence this)'
 )
 
