@@ -84,8 +84,13 @@ def train_step(model: Sequential, x: Array, y: Array | None, weight: Array | Non
 
     Returns:
         The batch's loss and metrics, from before the update.
+
+    Raises:
+        RuntimeError: the optimizer was compiled into another model since.
     """
     loss, optimizer = model.loss, model.optimizer
+    if optimizer.owner is not model:
+        raise RuntimeError("this model's optimizer object was given to another; compile again")
     targets = _targets(y)
     z = model.forward_body(x, training=True)
     losses = loss.per_sample(z, targets)

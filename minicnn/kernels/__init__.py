@@ -347,6 +347,6 @@ def _conv_window(x: Array, w: Array, stride: Any, padding: Any, dilation: Any) -
 
 
 def _image_batch(x_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    if len(x_shape) != 4:
+    if len(x_shape) != 4 or min(x_shape[1:]) < 1 or x_shape[0] < 0:
         raise ValueError(f"expected x_shape as (N, H, W, C), received {x_shape!r}")
     return x_shape[0], x_shape[1], x_shape[2], x_shape[3]

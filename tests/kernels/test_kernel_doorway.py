@@ -1,0 +1,339 @@
+"""What the doorway refuses, in which words, and the odd arrays that it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_cases import close, outcome, same
+from numpy.typing import NDArray
+
+from minicnn import kernels
+
+Array = NDArray[Any]
+
+X, W, B = np.ones((2, 5, 6, 3)), np.ones((3, 2, 3, 4)), np.ones(4)
+DY = np.ones((2, 3, 5, 4))  # of conv2d(X, W)
+POOLED, ARGMAX = np.ones((2, 2, 3, 3)), np.zeros((2, 2, 3, 3), np.int32)
+COLS = np.ones((2 * 3 * 5, 3 * 2 * 3))
+ROWS, MATRIX = np.ones((4, 3)), np.ones((3, 2))
+SAID = r"expected .*received "
+
+CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "conv2d": (kernels.conv2d, {"x": X, "w": W, "b": B}),
+    "conv2d_backward": (kernels.conv2d_backward, {"dy": DY, "x": X, "w": W}),
+    "max_pool2d": (kernels.max_pool2d, {"x": X}),
+    "max_pool2d_backward": (
+        kernels.max_pool2d_backward,
+        {"dy": POOLED, "argmax": ARGMAX, "x_shape": X.shape},
+    ),
+    "avg_pool2d": (kernels.avg_pool2d, {"x": X}),
+    "avg_pool2d_backward": (kernels.avg_pool2d_backward, {"dy": POOLED, "x_shape": X.shape}),
+    "dense": (kernels.dense, {"x": ROWS, "w": MATRIX, "b": np.ones(2)}),
+    "dense_backward": (kernels.dense_backward, {"dy": np.ones((4, 2)), "x": ROWS, "w": MATRIX}),
+    "im2col": (kernels.im2col, {"x": X, "kernel": (3, 2)}),
+    "col2im": (kernels.col2im, {"cols": COLS, "x_shape": X.shape, "kernel": (3, 2)}),
+}
+FLOATS = [
+    (call, name)
+    for call, (_, given) in CALLS.items()
+    for name, value in given.items()
+    if isinstance(value, np.ndarray) and name != "argmax"
+]
+WINDOWED = [call for call in CALLS if not call.startswith("dense")]
+DILATED = ["conv2d", "conv2d_backward", "im2col", "col2im"]
+
+
+def call(name: str, **changes: Any) -> Any:
+    """Call a kernel with arguments that fit, but for the changes."""
+    function, given = CALLS[name]
+    return function(**(given | changes))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_arguments_of_these_tests_fit(name: str, backend: str) -> None:
+    call(name)
+
+
+# ---- dtypes and shapes ----
+
+
+@pytest.mark.parametrize(("name", "argument"), FLOATS)
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float16", "complex128", "object"])
+def test_other_dtypes_than_float32_and_float64_are_a_type_error(
+    name: str, argument: str, dtype: str
+) -> None:
+    wrong = CALLS[name][1][argument].astype(dtype)
+    with pytest.raises(TypeError, match=rf"expected {argument} as float32 .*received {dtype}"):
+        call(name, **{argument: wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"), [(n, a) for n, a in FLOATS if len([c for c, _ in FLOATS if c == n]) > 1]
+)
+def test_arrays_of_two_dtypes_are_a_type_error_that_lists_them(name: str, argument: str) -> None:
+    wrong = CALLS[name][1][argument].astype(np.float32)
+    with pytest.raises(TypeError, match=SAID) as caught:
+        call(name, **{argument: wrong})
+    assert f"{argument} float32" in str(caught.value)
+    assert "float64" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "argument"), FLOATS)
+def test_another_number_of_axes_is_a_value_error_that_gives_the_shape(
+    name: str, argument: str
+) -> None:
+    right = CALLS[name][1][argument]
+    for wrong in (right[0], right[None]):
+        with pytest.raises(ValueError, match=SAID) as caught:
+            call(name, **{argument: wrong})
+        assert argument in str(caught.value)
+        assert str(wrong.shape) in str(caught.value)
+
+
+def test_values_that_are_no_arrays_are_a_type_error() -> None:
+    for wrong in (None, "x", [[[[1]]]]):
+        with pytest.raises(TypeError, match=SAID):
+            kernels.conv2d(wrong, W)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("conv2d", {"w": np.ones((3, 2, 2, 4))}, ["3 channels", "(3, 2, 2, 4)"]),
+        ("conv2d", {"b": np.ones(3)}, ["b", "(4)", "(3,)"]),
+        ("conv2d_backward", {"w": np.ones((3, 2, 2, 4))}, ["3 channels", "(3, 2, 2, 4)"]),
+        ("conv2d_backward", {"dy": np.ones((2, 3, 4, 4))}, ["dy", "2, 3, 5, 4", "(2, 3, 4, 4)"]),
+        ("conv2d_backward", {"dy": np.ones((1, 3, 5, 4))}, ["dy", "2, 3, 5, 4", "(1, 3, 5, 4)"]),
+        ("conv2d_backward", {"dy": np.ones((2, 1, 1, 4))}, ["dy", "2, 3, 5, 4", "(2, 1, 1, 4)"]),
+        ("max_pool2d_backward", {"dy": np.ones((2, 2, 2, 3))}, ["dy", "2, 2, 3, 3"]),
+        ("max_pool2d_backward", {"argmax": ARGMAX[:1]}, ["argmax", "2, 2, 3, 3", "(1, 2, 3, 3)"]),
+        ("max_pool2d_backward", {"x_shape": (3, 5, 6, 3)}, ["dy", "3, 2, 3, 3", "(2, 2, 3, 3)"]),
+        ("max_pool2d_backward", {"x_shape": (5, 6, 3)}, ["x_shape", "(5, 6, 3)"]),
+        ("avg_pool2d_backward", {"dy": np.ones((2, 2, 2, 3))}, ["dy", "2, 2, 3, 3"]),
+        ("avg_pool2d_backward", {"x_shape": (5, 6, 3)}, ["x_shape", "(5, 6, 3)"]),
+        ("dense", {"w": np.ones((4, 2))}, ["w", "3, any", "(4, 2)"]),
+        ("dense", {"b": np.ones(3)}, ["b", "(2)", "(3,)"]),
+        ("dense_backward", {"w": np.ones((4, 2))}, ["w", "3, any", "(4, 2)"]),
+        ("dense_backward", {"dy": np.ones((4, 1))}, ["dy", "4, 2", "(4, 1)"]),
+        ("dense_backward", {"dy": np.ones((3, 2))}, ["dy", "4, 2", "(3, 2)"]),
+        ("col2im", {"cols": COLS[1:]}, ["cols", "30, 18", "(29, 18)"]),
+        ("col2im", {"cols": COLS[:, 1:]}, ["cols", "30, 18", "(30, 17)"]),
+        ("col2im", {"x_shape": (5, 6, 3)}, ["x_shape", "(5, 6, 3)"]),
+    ],
+)
+def test_shapes_that_do_not_fit_are_a_value_error_with_both_shapes(
+    name: str, changes: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=SAID) as caught:
+        call(name, **changes)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [-1, 4, 2**20])
+def test_an_argmax_outside_the_window_is_a_value_error(wrong: int) -> None:
+    argmax = ARGMAX.copy()
+    argmax[1, 1, 2, 2] = wrong
+    with pytest.raises(ValueError, match=rf"expected argmax in 0…3 .*received .*{wrong}"):
+        call("max_pool2d_backward", argmax=argmax)
+
+
+def test_an_argmax_too_large_for_int32_does_not_wrap_round_into_the_window() -> None:
+    with pytest.raises((TypeError, ValueError), match=SAID):
+        call("max_pool2d_backward", argmax=np.full(ARGMAX.shape, 2**32, np.int64))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_an_argmax_of_no_whole_numbers_is_a_type_error(dtype: type) -> None:
+    with pytest.raises(TypeError, match=SAID):
+        call("max_pool2d_backward", argmax=np.full(ARGMAX.shape, 0.7, dtype))
+
+
+@pytest.mark.parametrize("tap", [0, 8])
+def test_an_argmax_that_points_at_padding_is_refused_or_alike_in_all_backends(tap: int) -> None:
+    dy, argmax = np.ones((1, 4, 4, 1)), np.full((1, 4, 4, 1), tap, np.int32)
+
+    def dx(backend: str) -> Array:
+        return kernels.max_pool2d_backward(
+            dy, argmax, dy.shape, 3, stride=1, padding="same", backend=backend
+        )
+
+    outcomes = {outcome(lambda name=name: dx(name)) for name in kernels.available_backends()}
+    assert len(outcomes) == 1
+    assert "words" not in outcomes.pop()
+
+
+# ---- the window ----
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_a_kernel_larger_than_the_image_is_a_value_error_with_both_sizes(name: str) -> None:
+    argument = {"im2col": "kernel", "col2im": "kernel"}.get(name, "size")
+    wrong: dict[str, Any] = {argument: (2, 7)}
+    if name.startswith("conv2d"):
+        wrong = {"w": np.ones((2, 7, 3, 4))}
+    with pytest.raises(ValueError, match=r"expected a kernel no larger .*received .*2×7.*5×6"):
+        call(name, **wrong)
+
+
+@pytest.mark.parametrize("name", DILATED)
+def test_dilation_counts_in_the_size_of_the_window(name: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a kernel no larger .*received .*7×.*5×6"):
+        call(name, dilation=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "larger"),
+    [
+        ("conv2d", {"w": np.ones((6, 2, 3, 4))}),
+        ("max_pool2d", {"size": (6, 2)}),
+        ("avg_pool2d", {"size": (6, 2)}),
+        ("im2col", {"kernel": (6, 2)}),
+    ],
+)
+def test_padding_makes_room_for_a_kernel_larger_than_the_image(
+    name: str, larger: dict[str, Any], backend: str
+) -> None:
+    with pytest.raises(ValueError, match=SAID):
+        call(name, **larger)
+    call(name, **larger, padding=((0, 1), (0, 0)))
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("wrong", [0, -1, (1, 0), (-2, 1)])
+def test_a_stride_below_one_is_a_value_error(name: str, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected stride >= 1, received"):
+        call(name, stride=wrong)
+
+
+@pytest.mark.parametrize("name", DILATED)
+@pytest.mark.parametrize("wrong", [0, -1, (1, 0)])
+def test_a_dilation_below_one_is_a_value_error(name: str, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected dilation >= 1, received"):
+        call(name, dilation=wrong)
+
+
+@pytest.mark.parametrize("wrong", [1.0, "2", (1, 2, 3), (1,), (1.5, 1), True, {}])
+def test_a_stride_dilation_or_size_that_is_no_int_or_pair_is_a_type_error(wrong: Any) -> None:
+    for name in WINDOWED:
+        with pytest.raises(TypeError, match=r"expected stride as an int or a pair .*received"):
+            call(name, stride=wrong)
+    for name in DILATED:
+        with pytest.raises(TypeError, match=r"expected dilation as an int or a pair .*received"):
+            call(name, dilation=wrong)
+    for name, argument in (("im2col", "kernel"), ("max_pool2d", "size"), ("avg_pool2d", "size")):
+        with pytest.raises(TypeError, match=r"expected kernel size as an int or a pair .*received"):
+            call(name, **{argument: wrong})
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("wrong", [-1, ((0, -1), (0, 0)), ((0, 0), (-1, 0))])
+def test_a_negative_padding_is_a_value_error(name: str, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected padding.* >= 0, received"):
+        call(name, padding=wrong)
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize(
+    "wrong", ["full", "", None, 1.0, True, (1, 1), ((1, 1),), ((1, 1), 1), ((1, 1), (1.0, 1))]
+)
+def test_a_padding_of_no_known_form_is_a_type_error(name: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected padding .*received"):
+        call(name, padding=wrong)
+
+
+@pytest.mark.parametrize("name", [name for name in WINDOWED if "pool" in name])
+@pytest.mark.parametrize("padding", [2, ((2, 0), (0, 0)), ((0, 0), (0, 3))])
+def test_a_pools_padding_must_be_smaller_than_its_window(name: str, padding: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected pooling padding smaller than the window 2×2"):
+        call(name, size=2, padding=padding)
+
+
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_pooling_an_image_of_no_rows_is_a_value_error(name: str, backend: str) -> None:
+    with pytest.raises(ValueError, match=SAID):
+        call(name, x=np.ones((1, 0, 4, 1)), stride=1, padding=1)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_unknown_backend_is_a_value_error_that_lists_those_there_are(name: str) -> None:
+    with pytest.raises(ValueError, match="expected a backend out of reference, numpy, numba, rec"):
+        call(name, backend="cuda")
+
+
+def test_options_are_given_by_name_only() -> None:
+    for name in CALLS:
+        positional = list(CALLS[name][1].values())
+        with pytest.raises(TypeError, match="positional"):
+            CALLS[name][0](*positional, 2, 1, "valid", 1)
+
+
+# ---- arrays that lie in memory in odd ways ----
+
+
+def _fortran(a: Array) -> Array:
+    return np.asfortranarray(a)
+
+
+def _transposed(a: Array) -> Array:
+    return np.ascontiguousarray(a.T).T
+
+
+def _strided(a: Array) -> Array:
+    wide = np.full(tuple(2 * size for size in a.shape), 99, a.dtype)
+    every_other = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    every_other[...] = a
+    return every_other
+
+
+def _backwards(a: Array) -> Array:
+    flip = tuple(slice(None, None, -1) for _ in a.shape)
+    return np.ascontiguousarray(a[flip])[flip]
+
+
+def _read_only(a: Array) -> Array:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def _unaligned(a: Array) -> Array:
+    raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
+    raw[...] = a
+    return raw
+
+
+LAYOUTS = [_fortran, _transposed, _strided, _backwards, _read_only, _unaligned]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.parametrize("name", CALLS)
+def test_arrays_of_any_layout_are_accepted_read_right_and_left_alone(
+    name: str, layout: Callable[[Array], Array], backend: str, rng: np.random.Generator
+) -> None:
+    plain: dict[str, Any] = {}
+    for argument, value in CALLS[name][1].items():
+        if argument == "argmax":
+            plain[argument] = rng.integers(0, 4, value.shape, np.int32)
+        elif isinstance(value, np.ndarray):
+            plain[argument] = rng.standard_normal(value.shape)
+    odd = {argument: layout(value) for argument, value in plain.items()}
+    expected, actual = call(name, **plain), call(name, **odd)
+    pairs = [(actual, expected)] if isinstance(expected, np.ndarray) else zip(actual, expected)  # noqa: B905
+    for mine, theirs in pairs:
+        close(mine, theirs)
+        assert mine.flags.c_contiguous
+        assert mine.flags.writeable
+    for argument, value in plain.items():
+        np.testing.assert_array_equal(odd[argument], value)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+def test_an_argmax_of_other_whole_numbers_means_the_same(dtype: type, backend: str) -> None:
+    x = np.arange(16.0).reshape(1, 4, 4, 1)
+    y, argmax = kernels.max_pool2d(x)
+    expected = kernels.max_pool2d_backward(y, argmax, x.shape)
+    same(kernels.max_pool2d_backward(y, argmax.astype(dtype), x.shape), expected)

@@ -1,0 +1,303 @@
+"""Threads decide who computes a piece, not what comes out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_cases import FAST, close
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from minicnn import kernels
+from minicnn.kernels.threads import pieces, run
+
+SetThreads = Callable[[int | None], None]
+
+
+def everything(N: int, dtype: type) -> list[NDArray[Any]]:
+    """What every kernel gives for a batch of N."""
+    rng = np.random.default_rng(N)
+    x, w, b = (rng.standard_normal(s).astype(dtype) for s in ((N, 9, 8, 3), (3, 3, 3, 5), (5,)))
+    y = kernels.conv2d(x, w, b, padding="same")
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    pooled, argmax = kernels.max_pool2d(x, 3, stride=2, padding="same")
+    averaged = kernels.avg_pool2d(x, 3, stride=2, padding="same")
+    cols = kernels.im2col(x, 3, stride=2)
+    rows, matrix = y.reshape(N, -1), rng.standard_normal((9 * 8 * 5, 7)).astype(dtype)
+    out = kernels.dense(rows, matrix, matrix[0])
+    dx, dw, db = kernels.conv2d_backward(dy, x, w, padding="same")
+    drows, dmatrix, dbias = kernels.dense_backward(out, rows, matrix)
+    assert dx is not None
+    assert drows is not None
+    options: dict[str, Any] = {"stride": 2, "padding": "same"}
+    return [
+        *(y, pooled, argmax, averaged, cols, out, dx, dw, db, drows, dmatrix, dbias),
+        kernels.max_pool2d_backward(pooled, argmax, x.shape, 3, **options),
+        kernels.avg_pool2d_backward(averaged, x.shape, 3, **options),
+        kernels.col2im(cols, x.shape, 3, stride=2),
+    ]
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize(("N", "dtype"), [(31, np.float32), (100, np.float64), (300, np.float32)])
+def test_every_kernel_gives_the_same_bits_with_1_2_or_5_threads(
+    fast: str, N: int, dtype: type, threads: SetThreads
+) -> None:
+    with kernels.use_backend(fast):
+        threads(1)
+        expected = everything(N, dtype)
+        for n in (2, 5):
+            threads(n)
+            for mine, theirs in zip(everything(N, dtype), expected, strict=True):
+                assert mine.tobytes() == theirs.tobytes()
+
+
+@pytest.mark.parametrize("fast", FAST)
+def test_the_threads_that_blas_may_use_change_no_bit(fast: str, threads: SetThreads) -> None:
+    threads(2)
+    with kernels.use_backend(fast):
+        results = []
+        for n in (1, 2):
+            with threadpool_limits(n, "blas"):
+                results.append(everything(300, np.float32))
+    for one, two in zip(*results, strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 31, 32, 33, 100, 255, 256, 257, 5000])
+def test_pieces_cover_the_batch_once_in_order_and_are_never_many(n: int) -> None:
+    parts = pieces(n)
+    assert [i for part in parts for i in range(n)[part]] == list(range(n))
+    assert len(parts) <= 16
+    assert len(parts) >= 2 or n < 32
+    assert all(part.stop > part.start for part in parts)
+
+
+# ---- set_threads ----
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, np.int64(3)])
+def test_set_threads_takes_whole_numbers(n: int, threads: SetThreads) -> None:
+    threads(n)
+    assert kernels.get_threads() == n
+    assert type(kernels.get_threads()) is int
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_less_than_one_thread_is_a_value_error(n: int, threads: SetThreads) -> None:
+    threads(2)
+    with pytest.raises(ValueError, match=f"expected at least 1 thread, received {n}"):
+        threads(n)
+    assert kernels.get_threads() == 2
+
+
+@pytest.mark.parametrize("n", [1.0, "2", True, (1,)])
+def test_a_number_of_threads_that_is_not_whole_is_a_type_error(n: Any, threads: SetThreads) -> None:
+    threads(2)
+    with pytest.raises(TypeError, match="expected a number of threads, received"):
+        threads(n)
+    assert kernels.get_threads() == 2
+
+
+def test_none_means_minicnn_threads(threads: SetThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINICNN_THREADS", " 3 ")
+    threads(None)
+    assert kernels.get_threads() == 3
+
+
+def test_without_minicnn_threads_none_means_all_processors_of_the_process(
+    threads: SetThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unset in (None, ""):
+        if unset is None:
+            monkeypatch.delenv("MINICNN_THREADS", raising=False)
+        else:
+            monkeypatch.setenv("MINICNN_THREADS", unset)
+        threads(None)
+        own = getattr(os, "sched_getaffinity", None)
+        assert kernels.get_threads() == (len(own(0)) if own else os.cpu_count())
+
+
+@pytest.mark.parametrize("text", ["0", "-2", "1.5", "two", "²"])
+def test_a_minicnn_threads_that_is_no_positive_whole_number_is_a_value_error(
+    text: str, threads: SetThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINICNN_THREADS", text)
+    with pytest.raises(ValueError, match=f"expected MINICNN_THREADS .*received '{text}'"):
+        threads(None)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_minicnn_threads_is_read_at_the_first_use() -> None:
+    done = python("from minicnn import kernels; print(kernels.get_threads())", MINICNN_THREADS="5")
+    assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr
+
+
+# ---- errors, and several callers at once ----
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("failing", [0, 7, 15])
+def test_an_exception_in_any_piece_reaches_the_caller(
+    fast: str, n: int, failing: int, threads: SetThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minicnn.kernels.backend import module
+
+    class Boom(Exception):
+        pass
+
+    def broken(x: NDArray[Any], window: Any, y: NDArray[Any]) -> None:
+        if x[0, 0, 0, 0] == failing:
+            raise Boom(f"piece {failing}")
+
+    threads(n)
+    x = np.zeros((256, 2, 2, 1)) + np.repeat(np.arange(16.0), 16)[:, None, None, None]
+    monkeypatch.setattr(module(fast), "avg_pool2d", broken)
+    with pytest.raises(Boom, match=f"piece {failing}"):
+        kernels.avg_pool2d(x, backend=fast)
+    monkeypatch.undo()
+    close(kernels.avg_pool2d(x, backend=fast), x[:, :1, :1])  # and all goes on
+
+
+def test_an_exception_is_raised_once_the_other_tasks_have_ended(threads: SetThreads) -> None:
+    threads(2)
+    ended, started = [], threading.Barrier(2, timeout=10)
+
+    def fails() -> None:
+        started.wait()
+        raise KeyError("first")
+
+    def slow() -> None:
+        started.wait()
+        time.sleep(0.05)
+        ended.append(True)
+
+    with pytest.raises(KeyError, match="first"):
+        run([fails, slow])
+    assert ended == [True]
+
+
+@pytest.mark.parametrize("in_caller", [False, True])
+def test_an_exception_counts_whichever_thread_met_it(in_caller: bool, threads: SetThreads) -> None:
+    threads(2)
+    caller, together = threading.current_thread(), threading.Barrier(2, timeout=10)
+
+    def task() -> None:
+        together.wait()  # so that each of two threads has one of two tasks
+        if (threading.current_thread() is caller) == in_caller:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run([task, task])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_every_task_is_run_once(n: int, threads: SetThreads) -> None:
+    threads(n)
+    done: list[int] = []
+    run([lambda i=i: done.append(i) for i in range(50)])  # type: ignore[misc]
+    assert sorted(done) == list(range(50))
+    run([])
+
+
+def test_no_more_threads_work_than_were_set(threads: SetThreads) -> None:
+    threads(2)
+    working: list[int] = []
+    lock, most = threading.Lock(), 0
+
+    def task() -> None:
+        nonlocal most
+        with lock:
+            working.append(1)
+            most = max(most, len(working))
+        time.sleep(0.002)
+        with lock:
+            working.pop()
+
+    run([task] * 20)
+    assert most == 2
+
+
+@pytest.mark.parametrize("fast", FAST)
+def test_several_python_threads_at_once_get_right_results(fast: str, threads: SetThreads) -> None:
+    threads(3)
+    with kernels.use_backend(fast):
+        sizes = [40, 100, 33, 64, 40, 100, 33, 64]
+        expected = {N: everything(N, np.float32) for N in set(sizes)}
+        with ThreadPoolExecutor(4) as callers:
+            results = list(callers.map(lambda N: everything(N, np.float32), sizes))
+    for N, arrays in zip(sizes, results, strict=True):
+        for mine, theirs in zip(arrays, expected[N], strict=True):
+            assert mine.tobytes() == theirs.tobytes()
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("fast", FAST)
+def test_blas_has_its_threads_back_after_a_kernel_even_one_that_failed(
+    fast: str, threads: SetThreads
+) -> None:
+    threads(2)
+    during: list[int] = []
+
+    def looks() -> None:
+        during.extend(blas_threads())
+
+    def fails() -> None:
+        raise KeyError
+
+    with threadpool_limits(2, "blas"):
+        before = blas_threads()
+        with kernels.use_backend(fast):
+            everything(64, np.float32)
+        assert blas_threads() == before
+        with pytest.raises(KeyError):
+            run([looks, fails, fails])
+        assert blas_threads() == before
+    assert set(during) == {1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("fast", FAST)
+def test_a_fork_after_use_goes_on_computing(fast: str) -> None:
+    code = """
+import os, warnings
+import numpy as np
+from minicnn import kernels
+
+warnings.simplefilter("ignore")  # Python warns of forks in a process with threads
+kernels.set_threads(3)
+x, w = np.random.default_rng(0).standard_normal((100, 8, 8, 2)), np.ones((3, 3, 2, 4))
+before = kernels.conv2d(x, w).tobytes() + kernels.max_pool2d(x)[0].tobytes()
+child = os.fork()
+after = kernels.conv2d(x, w).tobytes() + kernels.max_pool2d(x)[0].tobytes()
+if child == 0:
+    os._exit(0 if after == before else 1)
+_, status = os.waitpid(child, 0)
+print("child", os.waitstatus_to_exitcode(status), "parent", int(after != before))
+"""
+    done = python(code, MINICNN_BACKEND=fast)
+    assert done.stdout == "child 0 parent 0\n", done.stderr

@@ -1,0 +1,24 @@
+"""The accuracy floor: a change that trains worse than this has broken something."""
+
+import json
+
+import pytest
+
+from minicnn import get_threads, kernels, set_threads, train, use_backend
+
+BACKENDS = [name for name in kernels.backend.available_backends() if name != "reference"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_three_epochs_of_the_default_recipe_read_965_of_1000_digits(backend, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "cache"))
+    threads = get_threads()
+    folder = tmp_path / "run"
+    options = ["--epochs", "3", "--quiet", "--backend", backend, "--out", str(folder)]
+    try:
+        with use_backend(kernels.current_backend()):
+            assert train.main(options) == 0
+    finally:
+        set_threads(threads)
+    results = json.loads((folder / "run.json").read_text())["results"]
+    assert results["test_accuracy"] >= 0.965

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from minicnn import initializers
+from minicnn.initializers import Initializer, fans
+from minicnn.typing import Shape
+
+CONV, DENSE = (5, 3, 40, 60), (300, 400)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fan_in", "fan_out"),
+    [
+        ((3, 3, 8, 16), 72, 144),
+        ((5, 2, 1, 4), 10, 40),
+        ((400, 128), 400, 128),
+        ((7,), 7, 7),
+        ((1, 1, 1, 1), 1, 1),
+    ],
+)
+def test_fans_count_taps_times_channels(shape: Shape, fan_in: int, fan_out: int) -> None:
+    assert fans(shape) == (fan_in, fan_out)
+
+
+def test_a_shape_without_axes_has_no_fans() -> None:
+    with pytest.raises(ValueError, match=r"expected a shape with at least one axis, received \(\)"):
+        fans(())
+
+
+def variance(name: str, shape: Shape) -> float:
+    fan_in, fan_out = fans(shape)
+    return 2 / fan_in if name.startswith("he") else 2 / (fan_in + fan_out)
+
+
+RANDOM = ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("shape", [CONV, DENSE])
+def test_random_weights_have_mean_zero_and_the_documented_variance(
+    name: str, shape: Shape, rng: np.random.Generator
+) -> None:
+    w = initializers.get(name)(shape, rng, "float64")
+    expected = variance(name, shape)
+    assert abs(w.mean()) < 5 * sqrt(expected / w.size)
+    assert w.var() == pytest.approx(expected, rel=5 * sqrt(2 / w.size))
+
+
+@pytest.mark.parametrize("shape", [CONV, DENSE])
+def test_uniform_weights_fill_their_limits(shape: Shape, rng: np.random.Generator) -> None:
+    fan_in, fan_out = fans(shape)
+    for name, limit in (
+        ("glorot_uniform", sqrt(6 / (fan_in + fan_out))),
+        ("he_uniform", sqrt(6 / fan_in)),
+    ):
+        w = initializers.get(name)(shape, rng, "float64")
+        assert 0.99 * limit < w.max() <= limit
+        assert -limit <= w.min() < -0.99 * limit
+
+
+@pytest.mark.parametrize("name", ["glorot_normal", "he_normal"])
+def test_normal_weights_have_the_tails_of_a_normal(name: str, rng: np.random.Generator) -> None:
+    w = initializers.get(name)(DENSE, rng, "float64") / sqrt(variance(name, DENSE))
+    for sigmas, share in ((1, 0.3173), (2, 0.0455), (3, 0.0027)):
+        assert (abs(w) > sigmas).mean() == pytest.approx(share, rel=0.15)
+
+
+def test_zeros_and_ones(rng: np.random.Generator) -> None:
+    before = rng.bit_generator.state
+    np.testing.assert_array_equal(initializers.Zeros()((2, 3), rng), np.zeros((2, 3)))
+    np.testing.assert_array_equal(initializers.Ones()((2, 3), rng), np.ones((2, 3)))
+    assert rng.bit_generator.state == before  # nothing was drawn
+
+
+@pytest.mark.parametrize("name", initializers.TABLE)
+def test_the_same_seed_gives_the_same_weights_in_both_dtypes_and_another_seed_others(
+    name: str,
+) -> None:
+    def draw(seed: int, dtype: str) -> np.ndarray:
+        return initializers.get(name)((3, 2, 4, 5), np.random.default_rng(seed), dtype)
+
+    single, double = draw(1, "float32"), draw(1, "float64")
+    assert single.dtype == np.float32
+    assert double.dtype == np.float64
+    assert single.shape == double.shape == (3, 2, 4, 5)
+    np.testing.assert_array_equal(single, double.astype(np.float32))
+    np.testing.assert_array_equal(double, draw(1, "float64"))
+    assert single.flags.writeable
+    if name in RANDOM:
+        assert (draw(2, "float64") != double).all()
+
+
+def test_float32_is_the_default(rng: np.random.Generator) -> None:
+    assert initializers.HeNormal()((2, 3), rng).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", initializers.TABLE)
+def test_initializers_come_by_name_class_name_object_or_configuration(name: str) -> None:
+    cls = initializers.TABLE[name]
+    for given in (name, cls.__name__, cls, cls(), {"class": cls.__name__}):
+        assert type(initializers.get(given)) is cls
+
+
+def test_an_unknown_initializer_is_a_value_error_that_lists_what_there_is() -> None:
+    with pytest.raises(ValueError, match="unknown initializer 'he_norml'") as caught:
+        initializers.get("he_norml")
+    for name in initializers.TABLE:
+        assert name in str(caught.value)
+    assert "did you mean 'he_normal'" in str(caught.value)
+    with pytest.raises(TypeError, match="expected initializer as a name or an object, received 3"):
+        initializers.get(3)
+
+
+def test_the_base_says_what_is_missing(rng: np.random.Generator) -> None:
+    with pytest.raises(TypeError, match=r"override draw\(\)"):
+        Initializer()((2,), rng)

@@ -1,0 +1,566 @@
+"""Sequential: building, weights, compiling, and what it says when something does not fit."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from minicnn import Sequential, layers, losses, metrics, networks, optimizers
+
+SHAPE = (6, 6, 1)
+
+
+def small(**options):
+    return Sequential(
+        [
+            layers.Conv2D(2, 3, activation="relu"),
+            layers.MaxPool2D(2),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ],
+        **options,
+    )
+
+
+def images(n=10, seed=0):
+    return np.random.default_rng(seed).random((n, *SHAPE), dtype=np.float32)
+
+
+def one_hot(n=10, classes=3, seed=0):
+    return np.eye(classes, dtype=np.uint8)[np.random.default_rng(seed).integers(0, classes, n)]
+
+
+def same(a, b):
+    assert len(a) == len(b)
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def differ(a, b):
+    return any(not np.array_equal(one, other) for one, other in zip(a, b, strict=True))
+
+
+# ---- building ----
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("course", 53_866), ("codelab", 5_994), ("examples", 33_194), ("node", 594_922)],
+)
+def test_the_tutorials_networks_have_as_many_parameters_as_it_says(name, count):
+    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1))
+    assert model.num_params == count
+    assert sum(w.size for _, w, _ in _with_grads(model)) == count
+    assert model.output_shape == (10,)
+
+
+def _with_grads(model):
+    """parameters() of a model that has been through one backward."""
+    model.compile()
+    x = np.zeros((2, *model.input_shape), np.float32)
+    model.train_on_batch(x, np.eye(model.output_shape[0])[[0, 1]])
+    return model.parameters()
+
+
+def test_the_course_network_layer_by_layer():
+    model = Sequential(networks.course(), input_shape=(28, 28, 1))
+    assert [layer.output_shape for layer in model.layers] == [
+        (26, 26, 8),
+        (13, 13, 8),
+        (11, 11, 16),
+        (5, 5, 16),
+        (400,),
+        (128,),
+        (10,),
+    ]
+    assert [layer.num_params for layer in model.layers] == [80, 0, 1168, 0, 0, 51_328, 1290]
+    assert model.layers[0].params["w"].shape == (3, 3, 1, 8)
+
+
+def test_the_networks_take_the_number_of_classes():
+    for make in networks.TABLE.values():
+        assert Sequential(make(7), input_shape=(28, 28, 1)).output_shape == (7,)
+
+
+def test_a_model_with_an_input_shape_is_built_at_once():
+    model = small(input_shape=SHAPE)
+    assert model.built
+    assert (model.input_shape, model.output_shape) == (SHAPE, (3,))
+
+
+def test_an_input_shape_may_be_a_list():
+    assert small(input_shape=list(SHAPE)).input_shape == SHAPE
+
+
+def test_a_model_without_one_is_built_by_the_first_data():
+    model = small(seed=1)
+    assert not model.built
+    assert model.input_shape is None
+    model.compile()
+    model.fit(images(), one_hot(), verbose=0)
+    assert model.built
+    assert model.input_shape == SHAPE
+
+
+@pytest.mark.parametrize("use", ["fit", "train_on_batch", "evaluate", "predict"])
+def test_the_first_data_may_be_nested_lists(use):
+    model = small(seed=1)
+    model.compile()
+    x, y = images(4).tolist(), one_hot(4).tolist()
+    {
+        "fit": lambda: model.fit(x, y, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(x, y),
+        "evaluate": lambda: model.evaluate(x, y),
+        "predict": lambda: model.predict(x),
+    }[use]()
+    assert model.input_shape == SHAPE
+
+
+def test_lazy_building_gives_the_weights_that_building_at_once_gives():
+    lazy, at_once = small(seed=3), small(seed=3, input_shape=SHAPE)
+    lazy.predict(images())
+    same(lazy.get_weights(), at_once.get_weights())
+
+
+def test_layers_can_be_added_one_by_one():
+    model = Sequential(seed=5)
+    for layer in small().layers:
+        model.add(layer)
+    model.build(SHAPE)
+    same(model.get_weights(), small(seed=5, input_shape=SHAPE).get_weights())
+
+
+def test_adding_to_a_built_model_is_refused():
+    model = small(input_shape=SHAPE)
+    with pytest.raises(RuntimeError, match="built already"):
+        model.add(layers.Dense(3))
+    assert len(model.layers) == 4
+
+
+def test_an_empty_model_cannot_be_built():
+    with pytest.raises(ValueError, match="at least one layer"):
+        Sequential([], input_shape=SHAPE)
+    with pytest.raises(ValueError, match="at least one layer"):
+        Sequential().predict(images())
+
+
+@pytest.mark.parametrize("thing", ["relu", None, 3, layers.Flatten, optimizers.SGD()])
+def test_something_that_is_no_layer_is_refused(thing):
+    with pytest.raises(TypeError, match="expected a layer"):
+        Sequential([layers.Flatten(), thing])
+
+
+def test_the_same_layer_twice_is_refused():
+    layer = layers.Dense(4, name="twin")
+    with pytest.raises(ValueError, match=r"twin.*twice"):
+        Sequential([layer, layers.ReLU(), layer])
+
+
+@pytest.mark.parametrize(
+    ("bad", "shape", "index", "words"),
+    [
+        # the message has the layer's index, its name, what it expected and what it received
+        ([layers.Conv2D(2, 3)], (28, 28), 0, ["Conv2D", r"\(H, W, channels\)", r"\(28, 28\)"]),
+        ([layers.Conv2D(2, 3, name="eye")], (5,), 0, ["eye", r"\(5,\)"]),
+        ([layers.Conv2D(2, 3), layers.Dense(3)], SHAPE, 1, ["Dense", r"\(4, 4, 2\)", "Flatten"]),
+        ([layers.Conv2D(2, 7)], SHAPE, 0, ["Conv2D", "7", "6"]),
+        ([layers.MaxPool2D(2), layers.MaxPool2D(4)], SHAPE, 1, ["MaxPool2D", "4", "3"]),
+        ([layers.Flatten(), layers.AvgPool2D(2)], SHAPE, 1, ["AvgPool2D", r"\(36,\)"]),
+        ([layers.Flatten(), layers.GlobalAvgPool2D()], SHAPE, 1, ["GlobalAvgPool2D", r"\(36,\)"]),
+        ([layers.Reshape((5, 7))], SHAPE, 0, ["Reshape", "36", r"\(5, 7\)"]),
+        ([layers.Reshape((5, -1))], SHAPE, 0, ["Reshape", "36", r"\(5, -1\)"]),
+    ],
+)
+def test_layers_that_do_not_fit_are_named(bad, shape, index, words):
+    with pytest.raises(ValueError, match=f"layer {index}") as caught:
+        Sequential(bad, input_shape=shape)
+    for word in words:
+        assert caught.match(word)
+
+
+@pytest.mark.parametrize(("wrong", "index"), [((6, 6), 0), ((3, 3, 1), 1)])
+def test_a_model_that_failed_to_build_can_be_built_with_the_right_shape(wrong, index):
+    model = small(seed=2)
+    with pytest.raises(ValueError, match=f"layer {index}"):
+        model.build(wrong)
+    assert not model.built
+    model.build(SHAPE)
+    assert model.predict(images()).shape == (10, 3)
+
+
+@pytest.mark.parametrize("wrong", [(10, 6, 6), (10, 3, 3, 1)])
+def test_a_first_x_of_the_wrong_shape_does_not_spoil_the_model(wrong):
+    model = small(seed=2)
+    model.compile()
+    with pytest.raises(ValueError, match="layer"):
+        model.fit(np.zeros(wrong, np.float32), one_hot(), verbose=0)
+    model.fit(images(), one_hot(), verbose=0)
+    assert model.input_shape == SHAPE
+
+
+@pytest.mark.parametrize("shape", [(), (0, 6, 1), (6, -1, 1)])
+def test_an_impossible_input_shape_is_refused(shape):
+    with pytest.raises(ValueError, match="input_shape"):
+        small(input_shape=shape)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int32", "complex64", np.uint8])
+def test_another_dtype_is_refused(dtype):
+    with pytest.raises(TypeError, match="float32 or float64"):
+        small(dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_gradients_and_outputs_have_the_models_dtype(dtype):
+    model = Sequential(
+        [
+            layers.Conv2D(2, 3, l2=0.01),
+            layers.BatchNorm(),
+            layers.LeakyReLU(),
+            layers.AvgPool2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(3, activation="softmax"),
+        ],
+        input_shape=SHAPE,
+        dtype=dtype,
+        seed=0,
+    )
+    model.compile("adam")
+    model.train_on_batch(images(), one_hot())
+    arrays = [*model.get_weights(), *(g for _, _, g in model.parameters())]
+    arrays.append(model.predict(images()))
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
+
+
+# ---- weights ----
+
+
+def test_the_same_seed_gives_the_same_weights():
+    same(
+        small(seed=7, input_shape=SHAPE).get_weights(),
+        small(seed=7, input_shape=SHAPE).get_weights(),
+    )
+
+
+def test_another_seed_or_none_gives_other_weights():
+    first = small(seed=7, input_shape=SHAPE).get_weights()
+    assert differ(first, small(seed=8, input_shape=SHAPE).get_weights())
+    assert differ(first, small(input_shape=SHAPE).get_weights())
+    assert differ(small(input_shape=SHAPE).get_weights(), small(input_shape=SHAPE).get_weights())
+
+
+def test_no_global_generator_is_drawn_from_or_moved():
+    np.random.seed(1)  # noqa: NPY002 - that it does not matter is the point
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    model = Sequential([layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
+    model.compile()
+    model.fit(images().reshape(10, -1), one_hot(), verbose=0)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_float32_weights_are_the_rounded_float64_ones():
+    narrow, wide = (
+        small(seed=1, input_shape=SHAPE),
+        small(seed=1, input_shape=SHAPE, dtype="float64"),
+    )
+    same(narrow.get_weights(), [w.astype(np.float32) for w in wide.get_weights()])
+
+
+def test_get_weights_copies():
+    model = small(seed=0, input_shape=SHAPE)
+    before = model.predict(images())
+    for weight in model.get_weights():
+        weight += 1
+    np.testing.assert_array_equal(model.predict(images()), before)
+
+
+def test_weights_and_state_go_from_model_to_model():
+    def make(seed):
+        return Sequential(
+            [layers.Conv2D(2, 3), layers.BatchNorm(), layers.Flatten(), layers.Dense(3)],
+            input_shape=SHAPE,
+            seed=seed,
+        )
+
+    one, other = make(0), make(1)
+    one.compile("sgd", "mse")
+    one.fit(images(), one_hot(), epochs=2, verbose=0)  # moves BatchNorm's averages too
+    assert len(one.get_weights()) == 2 + 4 + 2
+    other.set_weights(one.get_weights())
+    np.testing.assert_array_equal(other.predict(images()), one.predict(images()))
+
+
+def test_set_weights_copies():
+    model = small(seed=0, input_shape=SHAPE)
+    weights = model.get_weights()
+    model.set_weights(weights)
+    weights[0] += 1
+    assert differ(weights, model.get_weights())
+
+
+def test_set_weights_refuses_another_number():
+    model = small(seed=0, input_shape=SHAPE)
+    with pytest.raises(ValueError, match=r"expected 4 arrays, received 3"):
+        model.set_weights(model.get_weights()[:3])
+
+
+def test_set_weights_refuses_another_shape_and_changes_nothing():
+    model = small(seed=0, input_shape=SHAPE)
+    before = model.get_weights()
+    wrong = [w + 1 for w in before]
+    wrong[2] = wrong[2].T  # (8, 3) → (3, 8)
+    with pytest.raises(ValueError, match=r"Dense.*\(8, 3\).*\(3, 8\)"):
+        model.set_weights(wrong)
+    same(model.get_weights(), before)
+
+
+def test_a_call_is_a_prediction():
+    model = small(seed=0, input_shape=SHAPE)
+    np.testing.assert_array_equal(model(images()), model.predict(images()))
+
+
+def test_a_prediction_of_a_softmax_model_is_a_probability_compiled_or_not():
+    model = small(seed=0, input_shape=SHAPE)
+    before = model.predict(images())
+    assert before.shape == (10, 3)
+    np.testing.assert_allclose(before.sum(axis=1), 1, rtol=1e-6)
+    model.compile("adam", "categorical_crossentropy")  # the softmax moves into the loss
+    np.testing.assert_array_equal(model.predict(images()), before)
+
+
+# ---- compiling ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "known"),
+    [
+        ({"optimizer": "adamm"}, "optimizer", ["adam", "adamw", "rmsprop", "sgd"]),
+        (
+            {"loss": "crossentropy"},
+            "loss",
+            ["categorical_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"],
+        ),
+        ({"metrics": ["precision"]}, "metric", ["accuracy", "acc", "top_k_accuracy"]),
+    ],
+)
+def test_an_unknown_name_is_answered_with_what_there_is(arguments, kind, known):
+    model = small(input_shape=SHAPE)
+    with pytest.raises(ValueError, match=f"unknown {kind}") as caught:
+        model.compile(**arguments)
+    for name in known:
+        assert name in str(caught.value)
+
+
+def test_a_near_miss_is_guessed():
+    with pytest.raises(ValueError, match="did you mean 'adam'"):
+        small().compile("adamm")
+
+
+@pytest.mark.parametrize("metric", ["top_0_accuracy", "top_x_accuracy"])
+def test_a_malformed_top_k_is_refused(metric):
+    with pytest.raises(ValueError):
+        small().compile(metrics=[metric])
+
+
+@pytest.mark.parametrize("arguments", [{"optimizer": 3}, {"loss": 3}, {"metrics": [3]}])
+def test_something_that_is_neither_name_nor_object_is_a_type_error(arguments):
+    with pytest.raises(TypeError, match="received 3"):
+        small().compile(**arguments)
+
+
+def test_names_classes_and_objects_mean_the_same():
+    model = small()
+    model.compile("sgd", "mse", ["accuracy"])
+    assert isinstance(model.optimizer, optimizers.SGD)
+    assert isinstance(model.loss, losses.MeanSquaredError)
+    model.compile(optimizers.SGD, losses.MeanSquaredError, [metrics.Accuracy()])
+    assert isinstance(model.optimizer, optimizers.SGD)
+    given = optimizers.Adam(0.5)
+    model.compile(given, losses.CategoricalCrossentropy(0.1))
+    assert model.optimizer is given
+    assert model.loss == losses.CategoricalCrossentropy(0.1)
+
+
+def test_an_optimizer_of_ones_own_needs_only_an_update():
+    class Sign(optimizers.Optimizer):
+        def update(self, w, g, slots):
+            return np.sign(g)
+
+    model = small(seed=0, input_shape=SHAPE)
+    model.compile(Sign(0.25))
+    before = model.get_weights()
+    model.train_on_batch(images(), one_hot())
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert set(np.unique(np.round(new - old, 3))) <= {-0.25, 0.0, 0.25}
+    assert differ(before, model.get_weights())
+
+
+def test_an_optimizer_of_ones_own_may_have_arguments_of_its_own():
+    class Scaled(optimizers.SGD):
+        def __init__(self, scale):
+            super().__init__(0.1 * scale)
+            self.scale = scale
+
+    model, plain = small(seed=0, input_shape=SHAPE), small(seed=0, input_shape=SHAPE)
+    model.compile(Scaled(5))
+    plain.compile(optimizers.SGD(0.5))
+    for each in (model, plain):
+        each.train_on_batch(images(), one_hot())
+    same(model.get_weights(), plain.get_weights())
+    assert model.optimizer.scale == 5
+
+
+def test_compiling_again_starts_the_optimizer_afresh():
+    model, fresh = small(seed=0, input_shape=SHAPE), small(seed=0, input_shape=SHAPE)
+    model.compile("adam")
+    model.fit(images(), one_hot(), epochs=3, verbose=0)
+    fresh.set_weights(model.get_weights())
+    for each in (model, fresh):
+        each.compile("adam")
+        assert each.optimizer.iterations == 0
+        each.train_on_batch(images(), one_hot())
+    same(model.get_weights(), fresh.get_weights())
+
+
+def test_a_single_metric_needs_no_list():
+    model = small()
+    model.compile(metrics="accuracy")
+    assert [metric.name for metric in model.metrics] == ["accuracy"]
+
+
+def test_loss_among_the_metrics_is_not_counted_twice():
+    model = small(input_shape=SHAPE)
+    model.compile(metrics=["loss", "accuracy"])
+    assert list(model.evaluate(images(), one_hot())) == ["loss", "accuracy"]
+
+
+def test_kerass_own_default_of_metrics_is_taken():
+    model = small(input_shape=SHAPE)
+    model.compile("adam", "categorical_crossentropy", metrics=None)
+    assert list(model.evaluate(images(), one_hot())) == ["loss"]
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_a_cross_entropy_without_softmax_is_refused_and_told_what_to_do(loss):
+    model = Sequential([layers.Flatten(), layers.Dense(3)])
+    with pytest.raises(ValueError, match="softmax") as caught:
+        model.compile(loss=loss)
+    assert 'activation="softmax"' in str(caught.value)
+    assert "from_logits=True" in str(caught.value)
+
+
+def test_from_logits_with_softmax_is_refused_and_told_what_to_do():
+    with pytest.raises(ValueError, match="from_logits"):
+        small().compile(loss=losses.CategoricalCrossentropy(from_logits=True))
+
+
+def test_from_logits_is_for_a_model_without_softmax():
+    model = Sequential([layers.Flatten(), layers.Dense(3)], input_shape=SHAPE, seed=0)
+    model.compile("sgd", losses.CategoricalCrossentropy(from_logits=True), ["accuracy"])
+    logits = model.predict(images())
+    assert logits.min() < 0  # they stay logits
+    twin = Sequential(
+        [layers.Flatten(), layers.Dense(3, activation="softmax")], input_shape=SHAPE, seed=0
+    )
+    twin.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    assert model.evaluate(images(), one_hot()) == twin.evaluate(images(), one_hot())
+
+
+def test_a_softmax_layer_counts_as_a_softmax_at_the_end():
+    model = Sequential([layers.Flatten(), layers.Dense(3), layers.Softmax()])
+    model.compile(loss="categorical_crossentropy")
+    with pytest.raises(ValueError, match="from_logits"):
+        model.compile(loss=losses.CategoricalCrossentropy(from_logits=True))
+
+
+def test_a_compile_that_fails_leaves_the_former_one():
+    model = small(input_shape=SHAPE)
+    model.compile("sgd", "mse", ["accuracy"])
+    before = model.optimizer, model.loss, model.metrics
+    for wrong in ({"loss": "no"}, {"optimizer": "no"}, {"metrics": ["no"]}):
+        with pytest.raises(ValueError, match="unknown"):
+            model.compile(**{"optimizer": "adam", "loss": "mse", **wrong})
+        assert (model.optimizer, model.loss, model.metrics) == before
+
+
+@pytest.mark.parametrize("use", ["fit", "train_on_batch", "evaluate"])
+def test_before_compile_they_say_what_to_do(use):
+    model = small(input_shape=SHAPE, seed=0)
+    options = {"verbose": 0} if use == "fit" else {}
+    before = model.get_weights()
+    with pytest.raises(RuntimeError, match=r"model\.compile\("):
+        getattr(model, use)(images(), one_hot(), **options)
+    same(model.get_weights(), before)
+
+
+def test_optimizer_and_loss_before_compile_say_what_to_do():
+    for name in ("optimizer", "loss"):
+        with pytest.raises(RuntimeError, match=r"model\.compile\("):
+            getattr(small(), name)
+
+
+# ---- objects used more than once ----
+
+
+def test_an_activation_object_may_be_given_to_several_layers():
+    def make(first, second):
+        model = Sequential(
+            [
+                layers.Flatten(),
+                layers.Dense(5, activation=first),
+                layers.Dense(4, activation=second),
+                layers.Dense(3, activation="softmax"),
+            ],
+            input_shape=SHAPE,
+            seed=0,
+        )
+        model.compile("sgd")
+        return model
+
+    relu = layers.ReLU()
+    shared, separate = make(relu, relu), make("relu", "relu")
+    for model in (shared, separate):
+        model.train_on_batch(images(), one_hot())
+    same(shared.get_weights(), separate.get_weights())
+
+
+def test_a_model_made_of_trained_layers_keeps_what_they_learnt():
+    """As in Keras, where features = Sequential(model.layers[:-1]) looks inside a model."""
+    model = small(seed=0, input_shape=SHAPE)
+    model.compile("sgd")
+    model.train_on_batch(images(), one_hot())
+    before = model.get_weights()
+    with suppress(ValueError, RuntimeError):  # refusing is honest too
+        Sequential(model.layers[:3], input_shape=SHAPE, seed=1)
+    same(model.get_weights(), before)
+
+
+def test_building_a_built_model_again_does_not_throw_its_weights_away():
+    model = small(seed=0, input_shape=SHAPE)
+    before = model.get_weights()
+    with suppress(RuntimeError):  # refusing is honest too
+        model.build(SHAPE)
+    same(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("compile_both_first", [False, True])
+def test_an_optimizer_object_used_for_two_models_does_not_mix_them_up(compile_both_first):
+    def make():
+        return small(seed=0, input_shape=SHAPE)
+
+    alone, first, second = make(), make(), make()
+    alone.compile(optimizers.Adam(0.01))
+    optimizer = optimizers.Adam(0.01)
+    try:
+        first.compile(optimizer)
+        if compile_both_first:
+            second.compile(optimizer)
+        first.fit(images(), one_hot(), epochs=3, verbose=0)
+        if not compile_both_first:
+            second.compile(optimizer)
+        second.train_on_batch(images(), one_hot())
+    except (ValueError, RuntimeError):
+        return  # refusing is honest too (Keras does)
+    alone.train_on_batch(images(), one_hot())
+    same(second.get_weights(), alone.get_weights())

@@ -1,0 +1,243 @@
+"""The run folder: its name, what is written into it, and the clock of a run."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import Sequential, layers, runs
+from minicnn.callbacks import LambdaCallback
+
+SHAPE = (8, 8, 1)
+
+
+def trained(classes=3, convolution=True):
+    body = [layers.Conv2D(4, 3, activation="relu")] if convolution else []
+    model = Sequential(
+        [*body, layers.Flatten(), layers.Dense(classes, activation="softmax")],
+        input_shape=SHAPE,
+        seed=0,
+    )
+    model.compile(metrics=["accuracy"])
+    return model
+
+
+def labelled(n=30, classes=3):
+    rng = np.random.default_rng(0)
+    x = rng.random((n, *SHAPE), dtype=np.float32)
+    return x, np.eye(classes, dtype=np.uint8)[rng.integers(0, classes, n)]
+
+
+# ---- folders ----
+
+
+def test_a_folder_is_named_by_time_and_model(tmp_path):
+    before = time.strftime("%Y-%m-%d")
+    folder = runs.new_folder("course", tmp_path / "runs")
+    assert folder.is_dir()
+    assert folder.parent == tmp_path / "runs"
+    assert folder.name.startswith((before, time.strftime("%Y-%m-%d")))
+    assert folder.name.endswith("-course")
+
+
+def test_the_default_place_is_runs_in_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs.new_folder("node").resolve().parent == tmp_path / "runs"
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda *_: "2030-01-02_030405")
+    folders = [runs.new_folder("course", tmp_path) for _ in range(4)]
+    assert len({str(folder) for folder in folders}) == 4
+    assert all(folder.is_dir() for folder in folders)
+    assert all(folder.name.startswith("2030-01-02_030405-course") for folder in folders)
+
+
+def test_a_place_where_no_folder_can_be_made_is_an_os_error(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(OSError):
+        runs.new_folder("course", tmp_path / "runs")
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_new_or_empty_folder_can_be_given(tmp_path, made_before):
+    folder = tmp_path / "a" / "b"
+    if made_before:
+        folder.mkdir(parents=True)
+    assert runs.given_folder(folder) == folder
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", ".hidden", "sub"])
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path, name):
+    (tmp_path / name).mkdir() if name == "sub" else (tmp_path / name).write_text("kept")
+    with pytest.raises(FileExistsError, match="empty") as caught:
+        runs.given_folder(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_in_the_folders_place_is_an_os_error(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    with pytest.raises(OSError, match="file"):
+        runs.given_folder(file)
+    assert file.read_text() == "kept"
+
+
+def test_only_an_empty_folder_is_removed(tmp_path):
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    (full / "x").write_text("kept")
+    for folder in (empty, full, tmp_path / "missing"):
+        runs.remove_if_empty(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+# ---- run.json ----
+
+
+def test_json_is_readable_and_whole(tmp_path):
+    path = tmp_path / "run.json"
+    runs.write_json(path, {"a": 1, "b": [1.5, "ä"], "path": Path("x/y"), "none": None})
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "a": 1,
+        "b": [1.5, "ä"],
+        "path": str(Path("x/y")),
+        "none": None,
+    }
+    text = path.read_text(encoding="utf-8")
+    assert "ä" in text
+    assert text.count("\n") > 4
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_what_json_cannot_say_becomes_null(tmp_path):
+    """NaN and Infinity are no JSON: other readers stumble over them."""
+    path = tmp_path / "run.json"
+    bad = {"nan": math.nan, "deep": [{"inf": math.inf}, (-math.inf, 2.0)], "np": np.float64("nan")}
+    runs.write_json(path, bad)
+
+    def refuse(text):
+        raise AssertionError(f"{text} is no JSON")
+
+    read = json.loads(path.read_text(), parse_constant=refuse)
+    assert read == {"nan": None, "deep": [{"inf": None}, [None, 2.0]], "np": None}
+
+
+def test_an_old_json_stays_when_the_new_one_cannot_be_written(tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text("old")
+    loop: list = []
+    loop.append(loop)
+    with pytest.raises((ValueError, RecursionError)):
+        runs.write_json(path, {"loop": loop})
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+# ---- what the model says of the test images ----
+
+
+def test_measure_is_what_evaluate_and_predict_say():
+    model = trained()
+    x, y = labelled()
+    result = runs.measure(model, x, y)
+    expected = model.evaluate(x, y)
+    assert result.loss == pytest.approx(expected["loss"], rel=1e-5)
+    assert result.accuracy == pytest.approx(expected["accuracy"])
+    np.testing.assert_array_equal(result.probabilities, model.predict(x))
+    np.testing.assert_array_equal(result.true, y.argmax(axis=1))
+    np.testing.assert_array_equal(result.predicted, model.predict(x).argmax(axis=1))
+    np.testing.assert_array_equal(result.wrong, np.flatnonzero(result.true != result.predicted))
+    assert 0 < len(result.wrong) < 30
+    assert result.accuracy == pytest.approx(1 - len(result.wrong) / 30)
+
+
+@pytest.mark.parametrize("kind", ["some wrong", "none wrong", "all wrong"])
+def test_the_pictures_are_drawn_whatever_the_result(tmp_path, kind):
+    model = trained()
+    x, y = labelled()
+    predicted = model.predict(x).argmax(axis=1)
+    if kind == "none wrong":
+        y = np.eye(3, dtype=np.uint8)[predicted]
+    elif kind == "all wrong":
+        y = np.eye(3, dtype=np.uint8)[(predicted + 1) % 3]
+    result = runs.measure(model, x, y)
+    runs.draw(tmp_path, model, x, result, ["a", "b", "c"])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        runs.CONFUSION,
+        runs.MISTAKES,
+        runs.FILTERS,
+    }
+    for path in tmp_path.iterdir():
+        with Image.open(path) as image:
+            image.verify()
+            assert min(image.size) > 100
+
+
+def test_a_network_without_convolutions_has_no_filters_to_draw(tmp_path):
+    model = trained(convolution=False)
+    x, y = labelled()
+    runs.draw(tmp_path, model, x, runs.measure(model, x, y), ["a", "b", "c"])
+    assert {path.name for path in tmp_path.iterdir()} == {runs.CONFUSION, runs.MISTAKES}
+
+
+def test_every_file_of_a_run_folder_is_explained():
+    names = "model.safetensors history.csv history.png confusion.png mistakes.png filters.png"
+    assert set(runs.CONTENTS) == {*names.split(), "run.json"}
+    assert all(runs.CONTENTS.values())
+
+
+# ---- the clock ----
+
+
+def run(watch, n=10, batch_size=4, epochs=2, callbacks=(), **options):
+    x, y = labelled(n)
+    trained().fit(
+        x,
+        y,
+        batch_size=batch_size,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[watch, *callbacks],
+        **options,
+    )
+    return watch
+
+
+def test_before_the_first_batch_there_is_no_rate():
+    assert runs.Stopwatch().images_per_second == 0
+
+
+def test_it_counts_every_image_once_an_epoch():
+    watch = run(runs.Stopwatch())
+    assert (watch.images, watch.epochs) == (20, 2)
+    assert watch.images_per_second == pytest.approx(watch.images / watch.seconds)
+
+
+@pytest.mark.parametrize("steps", [2, 5])
+def test_it_counts_the_images_of_longer_and_shorter_epochs(steps):
+    """8 images in batches of 4: a pass is two steps."""
+    watch = run(runs.Stopwatch(), n=8, epochs=1, steps_per_epoch=steps)
+    assert watch.images == 4 * steps
+
+
+def test_validation_and_what_happens_at_an_epochs_end_is_not_training_time():
+    begun = time.perf_counter()
+    nap = LambdaCallback(on_epoch_end=lambda s: time.sleep(0.15))
+    watch = run(runs.Stopwatch(), callbacks=[nap])
+    assert 0 < watch.seconds < time.perf_counter() - begun - 0.3
+
+
+def test_an_epoch_cut_short_counts_its_images_but_is_no_epoch():
+    def stop(state):
+        state.stop = state.epoch == 1 and state.step == 0
+
+    watch = run(runs.Stopwatch(), epochs=5, callbacks=[LambdaCallback(on_batch_end=stop)])
+    assert (watch.images, watch.epochs) == (14, 1)

@@ -1,0 +1,836 @@
+"""model.save and Sequential.load: a whole model comes back, and anything else is refused."""
+
+import json
+import os
+import pickle
+import struct
+import time
+import tracemalloc
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minicnn import ModelError, Sequential, layers, losses, metrics, networks, optimizers, schedules
+from minicnn.registry import config_of
+
+SHAPE = (8, 8, 2)
+
+
+def everything(**options):
+    """One layer of every kind, with options that are not the defaults."""
+    return Sequential(
+        [
+            layers.Conv2D(
+                4,
+                (3, 2),
+                strides=(1, 2),
+                padding=((1, 1), (0, 1)),
+                dilation_rate=(1, 2),
+                activation=layers.LeakyReLU(0.2),
+                kernel_initializer="he_uniform",
+                l2=0.01,
+                name="eye",
+            ),
+            layers.BatchNorm(0.9, 1e-4),
+            layers.ReLU(),
+            layers.MaxPool2D((2, 1), padding="same"),
+            layers.Conv2D(3, 2, use_bias=False, padding="same", activation="tanh"),
+            layers.AvgPool2D(2, strides=1),
+            layers.Reshape((-1, 1, 3)),
+            layers.Sigmoid(),
+            layers.GlobalAvgPool2D(),
+            layers.LeakyReLU(0.1),
+            layers.Tanh(),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(4, bias_initializer="ones"),
+            layers.Softmax(),
+        ],
+        **{"input_shape": SHAPE, "seed": 3, "name": "all of it", **options},
+    )
+
+
+def small(**options):
+    return Sequential(
+        [layers.Flatten(), layers.Dense(3, activation="softmax")],
+        **{"input_shape": (2, 2, 1), "seed": 0, **options},
+    )
+
+
+def images(n=12, shape=SHAPE):
+    return np.random.default_rng(0).random((n, *shape), dtype=np.float32)
+
+
+def one_hot(n=12, classes=4):
+    return np.eye(classes, dtype=np.uint8)[np.random.default_rng(1).integers(0, classes, n)]
+
+
+def there_and_back(model, tmp_path):
+    model.save(tmp_path / "model.safetensors")
+    return Sequential.load(tmp_path / "model.safetensors")
+
+
+def same(a, b):
+    assert len(a.get_weights()) == len(b.get_weights())
+    for one, other in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# ---- there and back ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_model_of_every_layer_comes_back_to_the_bit(tmp_path, dtype):
+    model = everything(dtype=dtype)
+    model.class_names = ["null", "eins", "zwei", "drei ✓"]
+    model.compile(
+        optimizers.AdamW(schedules.CosineDecay(0.01, 40, 5), weight_decay=0.1, global_clipnorm=2.0),
+        losses.CategoricalCrossentropy(label_smoothing=0.1),
+        ["acc", "top_3_accuracy", "mse"],
+    )
+    model.fit(images(), one_hot(), epochs=2, verbose=0)
+    again = there_and_back(model, tmp_path)
+    same(model, again)
+    assert again.predict(images()).tobytes() == model.predict(images()).tobytes()
+    assert again.evaluate(images(), one_hot()) == model.evaluate(images(), one_hot())
+    assert [config_of(layer) for layer in again.layers] == [config_of(la) for la in model.layers]
+    for name in ("name", "seed", "input_shape", "output_shape", "class_names", "dtype"):
+        assert getattr(again, name) == getattr(model, name), name
+    assert config_of(again.optimizer) == config_of(model.optimizer)
+    assert config_of(again.loss) == config_of(model.loss)
+    assert [m.name for m in again.metrics] == [m.name for m in model.metrics]
+    assert [m.name for m in again.metrics] == ["accuracy", "top_3_accuracy", "mean_squared_error"]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optimizers.SGD(0.3, 0.9, True, clipnorm=0.5),
+        optimizers.RMSprop(schedules.StepDecay(0.1, 7, 0.3), 0.8, 0.2, 1e-4),
+        optimizers.Adam(schedules.ExponentialDecay(0.1, 7, 0.9), 0.8, 0.99, 1e-6),
+    ],
+    ids=lambda o: type(o).__name__,
+)
+@pytest.mark.parametrize(
+    "loss",
+    [losses.SparseCategoricalCrossentropy(0.2), losses.MeanSquaredError()],
+    ids=lambda o: type(o).__name__,
+)
+def test_optimizer_and_loss_come_back_with_their_options(tmp_path, optimizer, loss):
+    model = small()
+    model.compile(optimizer, loss)
+    again = there_and_back(model, tmp_path)
+    assert again.optimizer == optimizer
+    assert again.loss == loss
+
+
+def test_a_model_on_logits_comes_back_as_one(tmp_path):
+    model = Sequential([layers.Flatten(), layers.Dense(4)], input_shape=SHAPE, seed=0)
+    model.compile("sgd", losses.CategoricalCrossentropy(from_logits=True))
+    again = there_and_back(model, tmp_path)
+    assert again.loss.from_logits
+    assert again.evaluate(images(), one_hot()) == model.evaluate(images(), one_hot())
+
+
+@pytest.mark.parametrize("name", networks.TABLE)
+def test_the_networks_of_the_tutorial_come_back(tmp_path, name):
+    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
+    x = images(3, (28, 28, 1))
+    assert there_and_back(model, tmp_path).predict(x).tobytes() == model.predict(x).tobytes()
+
+
+def test_a_model_that_was_never_compiled_comes_back_so(tmp_path):
+    again = there_and_back(small(), tmp_path)
+    with pytest.raises(RuntimeError, match="compile"):
+        again.evaluate(images(3, (2, 2, 1)), one_hot(3, 3))
+    assert again.predict(images(3, (2, 2, 1))).shape == (3, 3)
+    assert again.class_names is None
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_loaded_model_goes_on_training_as_one_with_a_fresh_optimizer(tmp_path, optimizer):
+    model = small()
+    x, y = images(12, (2, 2, 1)), one_hot(12, 3)
+    model.compile(optimizer, metrics=["accuracy"])
+    model.fit(x, y, epochs=2, verbose=0)
+    again = there_and_back(model, tmp_path)
+    model.compile(optimizer, metrics=["accuracy"])
+    options = {"batch_size": 5, "epochs": 3, "shuffle": False, "verbose": 0}
+    assert again.fit(x, y, **options).history == model.fit(x, y, **options).history
+    same(again, model)
+    assert again.optimizer.iterations == 9
+
+
+def test_what_a_loaded_model_learns_follows_from_its_seed(tmp_path):
+    """Dropout and order included: the seed is in the file, and no generator is global."""
+    model = Sequential(
+        [layers.Flatten(), layers.Dropout(0.5), layers.Dense(3, activation="softmax")],
+        input_shape=(2, 2, 1),
+        seed=0,
+    )
+    model.compile("sgd")
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    twins = [Sequential.load(path), Sequential.load(path)]
+    for twin in twins:
+        twin.fit(images(12, (2, 2, 1)), one_hot(12, 3), batch_size=5, epochs=2, verbose=0)
+    same(*twins)
+
+
+def test_a_model_saved_before_training_trains_as_the_one_that_was_not_saved(tmp_path):
+    """The file has the seed: order and dropout are drawn alike."""
+    model = Sequential(
+        [
+            layers.Flatten(),
+            layers.Dense(5, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(3, activation="softmax"),
+        ],
+        input_shape=(2, 2, 1),
+        seed=4,
+    )
+    model.compile("adam")
+    again = there_and_back(model, tmp_path)
+    for each in (model, again):
+        each.fit(images(12, (2, 2, 1)), one_hot(12, 3), batch_size=5, epochs=2, verbose=0)
+    same(model, again)
+
+
+def test_a_learning_rate_set_by_hand_is_saved(tmp_path):
+    model = small()
+    model.compile("adam")
+    model.optimizer.learning_rate = 0.125
+    assert there_and_back(model, tmp_path).optimizer.current_learning_rate == 0.125
+
+
+def test_a_loaded_model_saves_as_the_same_model(tmp_path):
+    model = everything()
+    model.compile()
+    again = there_and_back(there_and_back(model, tmp_path), tmp_path)
+    same(model, again)
+    assert config_of(again.optimizer) == config_of(model.optimizer)
+
+
+def test_a_loaded_model_does_not_lean_on_its_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = small()
+    model.save(path)
+    again = Sequential.load(path)
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    same(model, again)
+    again.save(path)
+    same(model, Sequential.load(path))
+
+
+def test_special_values_in_weights_come_back(tmp_path):
+    model = small()
+    weights = model.get_weights()
+    weights[0].flat[:5] = [np.nan, np.inf, -np.inf, -0.0, 1e-45]
+    model.set_weights(weights)
+    again = there_and_back(model, tmp_path)
+    assert again.get_weights()[0].tobytes() == weights[0].tobytes()
+
+
+def test_weights_in_any_memory_order_are_saved_as_they_are_read(tmp_path):
+    model = small()
+    for layer in model.layers:
+        layer.params = {key: np.asfortranarray(w) for key, w in layer.params.items()}
+    same(model, there_and_back(model, tmp_path))
+
+
+def test_the_same_model_is_saved_as_the_same_bytes(tmp_path):
+    contents = set()
+    for number in range(6):
+        model = everything()
+        model.compile()
+        model.save(tmp_path / f"{number}.safetensors")
+        contents.add((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(contents) == 1
+
+
+def test_numpy_numbers_as_options_are_saved(tmp_path):
+    """Dense(labels.max() + 1) is a NumPy integer, a rate out of an array a NumPy float."""
+    model = Sequential(
+        [
+            layers.Conv2D(np.int64(2), np.int64(3), l2=np.float32(0.01)),
+            layers.Flatten(),
+            layers.Dropout(np.float32(0.5)),
+            layers.Dense(np.int64(3), activation="softmax"),
+        ],
+        input_shape=tuple(np.array(SHAPE)),
+        seed=np.int64(7),
+    )
+    model.compile(optimizers.Adam(beta_1=np.float32(0.5)))
+    again = there_and_back(model, tmp_path)
+    same(model, again)
+    assert again.predict(images()).tobytes() == model.predict(images()).tobytes()
+
+
+class OwnLayer(layers.Layer):
+    def forward(self, x, training=False):
+        return x
+
+
+class OwnLoss(losses.MeanSquaredError):
+    pass
+
+
+class OwnOptimizer(optimizers.SGD):
+    pass
+
+
+class OwnMetric(metrics.Accuracy):
+    name = "mine"
+
+
+@pytest.mark.parametrize("own", ["layer", "loss", "metric", "optimizer"])
+def test_what_could_not_be_loaded_again_is_refused_when_saved(tmp_path, own):
+    """Or a night's training would end in a file that nothing reads."""
+    model = Sequential(
+        [OwnLayer() if own == "layer" else layers.ReLU(), layers.Flatten(), layers.Dense(3)],
+        input_shape=(2, 2, 1),
+        seed=0,
+    )
+    model.compile(
+        OwnOptimizer() if own == "optimizer" else "sgd",
+        OwnLoss() if own == "loss" else "mse",
+        [OwnMetric()] if own == "metric" else [],
+    )
+    path = tmp_path / "model.safetensors"
+    try:
+        model.save(path)
+    except (TypeError, ValueError) as error:
+        name = {"metric": "mine"}.get(own, f"Own{own.capitalize()}")
+        assert name in str(error)  # noqa: PT017
+        assert list(tmp_path.iterdir()) == []
+    else:
+        same(model, Sequential.load(path))
+
+
+# ---- where and how it is written ----
+
+
+def test_an_unbuilt_model_has_nothing_to_save(tmp_path):
+    with pytest.raises(RuntimeError, match="input_shape"):
+        Sequential([layers.Dense(3)]).save(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["model", "model.h5", "model.keras", "model.safetensors.bak"])
+def test_another_suffix_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"\.safetensors"):
+        small().save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [str, os.fspath, lambda p: p])
+def test_paths_may_be_text_or_path(tmp_path, kind):
+    path = kind(tmp_path / "ordner ä" / "model.safetensors")  # the folder is made
+    small().save(path)
+    assert isinstance(Sequential.load(path), Sequential)
+
+
+def test_saving_leaves_one_file(tmp_path):
+    for _ in range(2):
+        small().save(tmp_path / "model.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_it_is_a_safetensors_file_that_others_can_read(tmp_path):
+    model = small()
+    model.save(tmp_path / "model.safetensors")
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert sorted(tensors) == sorted(model.tensors())
+    assert sorted(w.tobytes() for w in tensors.values()) == sorted(
+        w.tobytes() for w in model.get_weights()
+    )
+
+
+@pytest.mark.parametrize("stage", ["writing", "renaming"])
+def test_a_failure_while_saving_leaves_the_old_model(tmp_path, monkeypatch, stage):
+    path = tmp_path / "model.safetensors"
+    small(seed=1).save(path)
+    before = path.read_bytes()
+
+    def half(tensors, filename, *args, **kwargs):
+        with open(filename, "wb") as file:
+            file.write(before[: len(before) // 2])
+        raise OSError("no space left on device")
+
+    def refuse(*_):
+        raise OSError("no space left on device")
+
+    if stage == "writing":
+        monkeypatch.setattr("safetensors.numpy.save_file", half)
+        monkeypatch.setattr("safetensors.numpy.save", refuse)
+    else:
+        monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no space"):
+        small(seed=2).save(path)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
+def test_a_full_disk_is_an_os_error_and_leaves_the_old_model(tmp_path):
+    import resource
+
+    path = tmp_path / "model.safetensors"
+    small(seed=1).save(path)
+    before = path.read_bytes()
+    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    model = everything()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, most))
+    try:
+        with pytest.raises(OSError):
+            model.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+# ---- files that are no model ----
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "missing", "."])
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="model file"):
+        Sequential.load(tmp_path / name)
+
+
+FOREIGN = {
+    "nothing": b"",
+    "a byte": b"\x00",
+    "text": b"this is no model\n" * 20,
+    "zeros": bytes(1000),
+    "a picture": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "a zip": b"PK\x03\x04" + bytes(100),
+    "an HDF5 file": b"\x89HDF\r\n\x1a\n" + bytes(100),
+    "a header longer than the file": struct.pack("<Q", 1 << 40) + b"{}",
+    "a header that is no JSON": struct.pack("<Q", 8) + b"{{{{{{{{",
+    "a header that is a list": struct.pack("<Q", 8) + b"[]      ",
+    "an empty header": struct.pack("<Q", 8) + b"{}      ",
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_file_of_another_kind_is_refused(tmp_path, kind):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(FOREIGN[kind])
+    with pytest.raises(ModelError, match="expected") as caught:
+        Sequential.load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"model": "{}"}])
+def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path, metadata):
+    path = tmp_path / "model.safetensors"
+    save_file({"w": np.zeros((2, 2), np.float32)}, path, metadata)
+    with pytest.raises(ModelError, match="minicnn"):
+        Sequential.load(path)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    marker = tmp_path / "executed"
+    path = tmp_path / "model.safetensors"
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(marker), "w"))
+
+    pickle.loads(pickle.dumps(Evil())).close()
+    assert marker.exists()  # so it would show
+    marker.unlink()
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ModelError):
+        Sequential.load(path)
+    with path.open("wb") as file:
+        np.save(file, np.array([Evil()], dtype=object), allow_pickle=True)
+    with pytest.raises(ModelError):
+        Sequential.load(path)
+    assert not marker.exists()
+
+
+# ---- damaged files ----
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory):
+    """(model, bytes of its file)"""
+    model = everything()
+    model.class_names = ["a", "b", "c", "d"]
+    model.compile(optimizers.SGD(schedules.CosineDecay(0.1, 10)), metrics=["accuracy"])
+    path = tmp_path_factory.mktemp("intact") / "model.safetensors"
+    model.save(path)
+    return model, path.read_bytes()
+
+
+def split_file(content):
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def join_file(header, body):
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def about(content):
+    """What the file says of itself: {"version", "written_by", "model"}."""
+    return json.loads(split_file(content)[0]["__metadata__"]["minicnn"])
+
+
+def with_about(content, text):
+    header, body = split_file(content)
+    header["__metadata__"]["minicnn"] = text if isinstance(text, str) else json.dumps(text)
+    return join_file(header, body)
+
+
+def with_config(content, change):
+    """The file with another configuration: change(config) → what to put in its place."""
+    said = about(content)
+    return with_about(content, said | {"model": change(said["model"])})
+
+
+def load_bytes(tmp_path, content):
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(content)
+    return Sequential.load(path)
+
+
+def test_the_file_rewritten_by_these_tests_is_still_a_model(tmp_path, intact):
+    model, content = intact
+    same(model, load_bytes(tmp_path, join_file(*split_file(content))))
+    same(model, load_bytes(tmp_path, with_config(content, lambda config: config)))
+
+
+def test_a_file_cut_off_anywhere_is_refused(tmp_path, intact):
+    _, content = intact
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    lengths = {0, 1, 7, 8, 9, header - 1, header, header + 1, len(content) - 1}
+    lengths |= set(np.linspace(0, len(content) - 1, 60).astype(int).tolist())
+    for length in sorted(lengths):
+        with pytest.raises(ModelError, match="expected"):
+            load_bytes(tmp_path, content[:length])
+
+
+def test_a_file_with_something_behind_it_is_refused(tmp_path, intact):
+    for extra in (b"\x00", b"more" * 100):
+        with pytest.raises(ModelError, match="expected"):
+            load_bytes(tmp_path, intact[1] + extra)
+
+
+def test_a_flipped_bit_is_an_error_or_at_most_one_other_weight(tmp_path, intact):
+    model, content = intact
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    rng = np.random.default_rng(0)
+    positions = [*rng.integers(0, header, 240), *rng.integers(header, len(content), 60)]
+    refused = loaded = 0
+    for position in positions:
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        try:
+            again = load_bytes(tmp_path, bytes(damaged))
+        except ModelError:
+            assert position < header
+            refused += 1
+            continue
+        loaded += 1
+        different = sum(
+            int((a.view(np.uint32) != b.view(np.uint32)).sum())
+            for a, b in zip(again.get_weights(), model.get_weights(), strict=True)
+        )
+        assert different == (position >= header)
+    assert refused > 100
+    assert loaded >= 60
+
+
+def test_other_damage_to_the_header_is_a_model_error(tmp_path, intact):
+    _, content = intact
+    length = struct.unpack("<Q", content[:8])[0]
+    rng = np.random.default_rng(1)
+    for _ in range(150):
+        damaged = bytearray(content)
+        start = int(rng.integers(0, 8 + length))
+        count = int(rng.integers(2, 40))
+        damaged[start : start + count] = rng.bytes(count)
+        try:
+            again = load_bytes(tmp_path, bytes(damaged))
+        except ModelError:
+            continue
+        assert isinstance(again, Sequential)
+
+
+def leaves_of(config, path=()):
+    """Paths to every value in a configuration, containers too."""
+    yield path
+    items = config.items() if isinstance(config, dict) else enumerate(config)
+    if isinstance(config, (dict, list)):
+        for key, value in items:
+            if isinstance(value, (dict, list)):
+                yield from leaves_of(value, (*path, key))
+            else:
+                yield (*path, key)
+
+
+NONSENSE = [
+    None,
+    True,
+    -1,
+    0,
+    3,
+    0.5,
+    10**15,
+    10**30,
+    -(10**30),
+    float("inf"),
+    float("nan"),
+    "",
+    "softmax",
+    "f4,(2",
+    "é\x00",
+    [],
+    [-1],
+    [[2, 2], [2, 2]],
+    [10**12, 10**12],
+    {},
+    {"class": "Softmax"},
+    {"class": "Flatten", "name": {}},
+    {"class": "Adam"},
+]
+
+
+def test_nonsense_anywhere_in_the_configuration_is_a_model_error(tmp_path, intact):
+    """Every value of the configuration, replaced by everything that JSON can say."""
+    content = intact[1]
+    config = about(content)["model"]
+    others = {}
+    refused = 0
+    for path in leaves_of(config):
+        for nonsense in NONSENSE:
+
+            def put(config, path=path, nonsense=nonsense):
+                if not path:
+                    return nonsense
+                *way, last = path
+                place = config
+                for key in way:
+                    place = place[key]
+                place[last] = nonsense
+                return config
+
+            try:
+                load_bytes(tmp_path, with_config(content, put))
+            except ModelError:
+                refused += 1
+            except Exception as error:
+                others[type(error).__name__, str(error)] = f"{path} = {nonsense!r}"
+    assert refused > 500
+    assert others == {}
+
+
+def test_every_missing_entry_of_the_configuration_is_a_model_error(tmp_path, intact):
+    content = intact[1]
+    said = about(content)
+    for key in said["model"]:
+
+        def remove(config, key=key):
+            del config[key]
+            return config
+
+        with pytest.raises(ModelError, match=key):
+            load_bytes(tmp_path, with_config(content, remove))
+    for key in ("version", "model"):
+        with pytest.raises(ModelError, match=key):
+            load_bytes(tmp_path, with_about(content, {k: said[k] for k in said if k != key}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "3",
+        '"text"',
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"layers": ' + "[" * 50_000 + "]" * 50_000 + "}",
+        "1" * 10_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_configuration_that_is_no_object_is_refused(tmp_path, intact, text):
+    with pytest.raises(ModelError):
+        load_bytes(tmp_path, with_about(intact[1], text))
+    model = f'{{"version": 1, "written_by": "x", "model": {text}}}'
+    with pytest.raises(ModelError):
+        load_bytes(tmp_path, with_about(intact[1], model))
+
+
+def test_a_file_without_metadata_is_refused(tmp_path, intact):
+    header, body = split_file(intact[1])
+    for metadata in ({}, {"format": "minicnn"}):
+        header["__metadata__"] = metadata
+        with pytest.raises(ModelError, match="minicnn"):
+            load_bytes(tmp_path, join_file(header, body))
+    del header["__metadata__"]
+    with pytest.raises(ModelError, match="minicnn"):
+        load_bytes(tmp_path, join_file(header, body))
+
+
+@pytest.mark.parametrize("version", [None, 0, 2, "1", 1.5, [1], {}])
+def test_another_version_is_refused_by_its_number(tmp_path, intact, version):
+    content = with_about(intact[1], about(intact[1]) | {"version": version})
+    with pytest.raises(ModelError, match="version 1") as caught:
+        load_bytes(tmp_path, content)
+    assert f"received {version!r}" in str(caught.value)
+
+
+def test_a_file_of_another_release_with_the_same_version_is_read(tmp_path, intact):
+    model, content = intact
+    same(model, load_bytes(tmp_path, with_about(content, about(content) | {"written_by": "9.9"})))
+
+
+@pytest.mark.parametrize("cls", ["LSTM", "Weighted", "LinearPart", "os.system", "__class__", ""])
+def test_an_unknown_layer_is_refused_by_name(tmp_path, intact, cls):
+    def change(config):
+        config["layers"][2] = {"class": cls}
+        return config
+
+    with pytest.raises(ModelError, match="unknown layer") as caught:
+        load_bytes(tmp_path, with_config(intact[1], change))
+    assert repr(cls) in str(caught.value)
+
+
+GIANTS = {
+    "a wide layer": [{"class": "Flatten"}, {"class": "Dense", "units": 10**9}],
+    "many filters": [{"class": "Conv2D", "filters": 10**9, "kernel_size": 3}],
+    "padding": [
+        {"class": "Conv2D", "filters": 1, "kernel_size": 1, "padding": 10**9},
+        {"class": "Flatten"},
+        {"class": "Dense", "units": 10},
+    ],
+    "a chain of wide layers": [
+        {"class": "Flatten"},
+        *({"class": "Dense", "units": 10**7} for _ in range(50)),
+    ],
+    "batch norm": [
+        {"class": "Flatten"},
+        {"class": "Dense", "units": 10**9},
+        {"class": "BatchNorm"},
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", GIANTS)
+def test_a_configuration_that_asks_for_a_giant_is_refused_without_making_it(tmp_path, intact, kind):
+    def change(config):
+        config["layers"], config["compile"] = deepcopy(GIANTS[kind]), None
+        return config
+
+    content = with_config(intact[1], change)
+    tracemalloc.start()
+    begun = time.perf_counter()
+    try:
+        with pytest.raises(ModelError):
+            load_bytes(tmp_path, content)
+        assert time.perf_counter() - begun < 2
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def rewritten(tmp_path, content, change):
+    """Load the file with other tensors: change(tensors) works in place."""
+    header, _ = split_file(content)
+    source = tmp_path / "source.safetensors"
+    source.write_bytes(content)
+    tensors = load_file(source)
+    change(tensors)
+    path = tmp_path / "rewritten.safetensors"
+    save_file(tensors, path, header["__metadata__"])
+    return Sequential.load(path)
+
+
+def first_dense(tensors):
+    return next(name for name in tensors if "Dense" in name and name.endswith("w"))
+
+
+def test_a_missing_tensor_is_named(tmp_path, intact):
+    name = first_dense(intact[0].tensors())
+    with pytest.raises(ModelError, match=f"missing.*{name}"):
+        rewritten(tmp_path, intact[1], lambda tensors: tensors.pop(name))
+
+
+def test_an_extra_tensor_is_named(tmp_path, intact):
+    extra = {"99.Dense.w": np.zeros(3, np.float32)}
+    with pytest.raises(ModelError, match=r"unexpected.*99\.Dense\.w"):
+        rewritten(tmp_path, intact[1], lambda tensors: tensors.update(extra))
+
+
+def test_no_tensors_at_all_are_refused(tmp_path, intact):
+    with pytest.raises(ModelError, match="missing"):
+        rewritten(tmp_path, intact[1], lambda tensors: tensors.clear())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "uint8", "bool", "uint64"])
+def test_a_tensor_of_another_dtype_is_refused(tmp_path, intact, dtype):
+    name = first_dense(intact[0].tensors())
+
+    def change(tensors):
+        tensors[name] = tensors[name].astype(dtype)
+
+    with pytest.raises(ModelError, match=f"{name}.*float32.*{dtype}"):
+        rewritten(tmp_path, intact[1], change)
+
+
+@pytest.mark.parametrize("kind", ["transposed", "flat", "longer", "empty", "scalar"])
+def test_a_tensor_of_another_shape_is_refused(tmp_path, intact, kind):
+    name = first_dense(intact[0].tensors())
+
+    def change(tensors):
+        w = tensors[name]
+        tensors[name] = {
+            "transposed": np.ascontiguousarray(w.T),
+            "flat": w.reshape(-1),
+            "longer": np.concatenate([w, w]),
+            "empty": w[:0],
+            "scalar": np.zeros((), np.float32),
+        }[kind]
+
+    with pytest.raises(ModelError, match=f"{name}.*expected"):
+        rewritten(tmp_path, intact[1], change)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "F8_E5M2", "I64", "C64", "F4", "X9"])
+def test_a_tensor_of_a_dtype_that_numpy_lacks_is_refused(tmp_path, dtype):
+    sizes = {"BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "C64": 8, "F4": 0.5, "X9": 4}
+    model = small()
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    header, _ = split_file(path.read_bytes())
+    offset = 0
+    for entry in header.values():
+        if "shape" in entry:
+            end = offset + int(np.prod(entry["shape"]) * sizes[dtype])
+            entry |= {"dtype": dtype, "data_offsets": [offset, end]}
+            offset = end
+    with pytest.raises(ModelError, match="expected"):
+        load_bytes(tmp_path, join_file(header, bytes(offset)))
+
+
+def test_a_refused_file_is_left_as_it_is(tmp_path, intact):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(intact[1][:-5])
+    with pytest.raises(ModelError):
+        Sequential.load(path)
+    assert path.read_bytes() == intact[1][:-5]
+    path.unlink()  # and nothing holds it open
+    assert list(tmp_path.iterdir()) == []

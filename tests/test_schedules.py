@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from math import cos, pi
+
+import numpy as np
+import pytest
+
+from minicnn import optimizers, schedules
+from minicnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay
+
+
+def rates(schedule: Schedule, *steps: int) -> list[float]:
+    return [schedule(step) for step in steps]
+
+
+def test_constant_is_always_the_same() -> None:
+    assert rates(Constant(0.1), 0, 1, 10**9) == [0.1] * 3
+
+
+def test_step_decay_drops_every_so_many_steps() -> None:
+    schedule = StepDecay(8.0, 3, 0.5)
+    assert rates(schedule, 0, 2, 3, 5, 6, 9) == [8, 8, 4, 4, 2, 1]
+    assert StepDecay(1.0, 10)(25) == pytest.approx(0.01)  # by a tenth if not told otherwise
+
+
+def test_exponential_decay_is_smooth() -> None:
+    schedule = ExponentialDecay(8.0, 4, 0.25)
+    assert rates(schedule, 0, 2, 4, 8) == pytest.approx([8, 4, 2, 0.5])
+    assert schedule(1) == pytest.approx(8 * 0.25**0.25)
+
+
+def test_cosine_decay_falls_by_half_a_cosine_and_then_stays() -> None:
+    schedule = CosineDecay(2.0, 8)
+    assert schedule(0) == 2
+    assert rates(schedule, 4, 8, 9, 1000) == pytest.approx([1, 0, 0, 0], abs=1e-15)
+    assert schedule(2) == pytest.approx(1 + cos(pi / 4))
+    assert CosineDecay(2.0, 8, final=0.25)(1000) == 0.5
+    assert CosineDecay(2.0, 8, final=0.25)(4) == pytest.approx((2 + 0.5) / 2)
+
+
+def test_the_warm_up_climbs_linearly_to_the_peak() -> None:
+    schedule = CosineDecay(1.0, 14, 4, final=0.5)
+    assert rates(schedule, 0, 1, 2, 3) == [0.25, 0.5, 0.75, 1]
+    assert schedule(4) == 1  # t = 0
+    assert rates(schedule, 9, 14, 99) == pytest.approx([0.75, 0.5, 0.5])
+    after = [schedule(step) for step in range(4, 15)]
+    assert after == sorted(after, reverse=True)
+
+
+def test_a_warm_up_of_one_step_is_none() -> None:
+    assert rates(CosineDecay(3.0, 2, 1), 0, 1) == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rate: Constant(rate),
+        lambda rate: StepDecay(rate, 10),
+        lambda rate: ExponentialDecay(rate, 10, 0.5),
+        lambda rate: CosineDecay(rate, 10),
+    ],
+    ids=["constant", "step", "exponential", "cosine"],
+)
+@pytest.mark.parametrize("wrong", [-1e-3, float("nan"), float("inf")])
+def test_a_rate_that_is_negative_or_not_finite_is_a_value_error(make, wrong: float) -> None:
+    with pytest.raises(ValueError, match=f"expected a learning rate >= 0, received {wrong}"):
+        make(wrong)
+    assert make(0.0)(3) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: StepDecay(0.1, 0), "every as a whole number >= 1, received 0"),
+        (lambda: StepDecay(0.1, 1.5), "every as a whole number >= 1, received 1.5"),
+        (lambda: ExponentialDecay(0.1, 0, 0.5), "decay_steps as a whole number >= 1, received 0"),
+        (lambda: CosineDecay(0.1, 0), "decay_steps as a whole number >= 1, received 0"),
+        (lambda: CosineDecay(0.1, 5, 5), "decay_steps as a whole number >= 6, received 5"),
+        (lambda: CosineDecay(0.1, 5, -1), "warmup_steps as a whole number >= 0, received -1"),
+        (lambda: CosineDecay(0.1, 9.5), "decay_steps as a whole number >= 1, received 9.5"),
+    ],
+)
+def test_a_number_of_steps_that_makes_no_sense_is_a_value_error(make, words: str) -> None:
+    with pytest.raises(ValueError, match=f"expected {words}"):
+        make()
+
+
+def test_a_rate_that_would_become_negative_or_complex_is_a_value_error() -> None:
+    for make in (
+        lambda: StepDecay(0.1, 10, factor=-0.5),
+        lambda: ExponentialDecay(0.1, 10, -0.5),
+        lambda: CosineDecay(0.1, 10, final=-1),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            make()
+
+
+# ---- from numbers and configurations ----
+
+
+@pytest.mark.parametrize("number", [0.5, 1, np.float64(0.5), np.float32(0.5), np.int64(1)])
+def test_a_number_is_a_constant_rate(number: float) -> None:
+    assert schedules.get(number) == Constant(float(number))
+
+
+def test_schedules_come_as_objects_and_configurations() -> None:
+    schedule = CosineDecay(0.1, 100, 10, 0.01)
+    assert schedules.get(schedule) is schedule
+    saved = {"class": "CosineDecay", "learning_rate": 0.1, "decay_steps": 100}
+    assert schedules.get(saved | {"warmup_steps": 10, "final": 0.01}) == schedule
+
+
+def test_what_is_no_rate_is_an_error_that_says_so() -> None:
+    with pytest.raises(ValueError, match="expected a learning rate >= 0, received -1"):
+        schedules.get(-1)
+    with pytest.raises(ValueError, match="unknown schedule 'cosine'") as caught:
+        schedules.get("cosine")
+    for name in schedules.TABLE:
+        assert name in str(caught.value)
+    for wrong in (True, None, [0.1]):
+        with pytest.raises(TypeError, match="expected schedule as a name or an object, received"):
+            schedules.get(wrong)
+
+
+# ---- in an optimizer ----
+
+
+def test_an_optimizer_asks_its_schedule_for_step_0_1_2() -> None:
+    w = np.array([0.0])
+    sgd = optimizers.SGD(StepDecay(1.0, 2, 0.1))
+    moves = []
+    for expected in (1, 1, 0.1, 0.1, 0.01):
+        before = w.copy()
+        assert sgd.current_learning_rate == pytest.approx(expected)
+        sgd.step([("w", w, np.array([-1.0]))])
+        moves.append((w - before).item())
+    assert moves == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+    assert sgd.iterations == 5

@@ -1,0 +1,148 @@
+"""model.summary(): the numbers, and that they fit a terminal."""
+
+import re
+
+import pytest
+
+from minicnn import Sequential, layers, networks
+from minicnn.summary import human_bytes
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def printed(capsys, model, **options):
+    model.summary(**options)
+    return capsys.readouterr().out
+
+
+def rows(text):
+    """Cells of each row, whatever the frame is drawn with."""
+    lines = [re.split(r"\s*[│┃|]\s*", line.strip(" │┃|\n")) for line in text.splitlines()]
+    return [[cell.strip() for cell in line] for line in lines if len(line) > 3]
+
+
+def course(**options):
+    return Sequential(networks.course(), input_shape=(28, 28, 1), **options)
+
+
+def test_the_course_network_number_by_number(capsys):
+    table = rows(printed(capsys, course()))
+    by_output = {row[1]: row for row in table}
+    # FLOPs: two for each multiply-add, e.g. 2·26·26·9·8; bytes: 4 a number
+    expected = {
+        "(26, 26, 8)": ("80", "97,344", "21.1 KiB", "23.8 KiB"),
+        "(11, 11, 16)": ("1,168", "278,784", "7.6 KiB", "34.0 KiB"),
+        "(128,)": ("51,328", "102,400", "512 B", "–"),
+        "(10,)": ("1,290", "2,560", "40 B", "–"),
+    }
+    for output, numbers in expected.items():
+        assert tuple(by_output[output][2:]) == numbers
+    assert by_output["(13, 13, 8)"][2] == "0"
+    assert by_output["(13, 13, 8)"][4:] == ["5.3 KiB", "–"]
+    assert by_output["(400,)"][2:] == ["0", "0", "1.6 KiB", "–"]
+
+
+def test_the_layers_are_listed_in_order_with_their_activations(capsys):
+    table = rows(printed(capsys, course()))
+    names = [row[0] for row in table if row[1].startswith("(")]
+    assert [name.split()[0] for name in names] == [
+        "Conv2D",
+        "MaxPool2D",
+        "Conv2D",
+        "MaxPool2D",
+        "Flatten",
+        "Dense",
+        "Dense",
+    ]
+    assert "ReLU" in names[0]
+    assert "Softmax" in names[-1]
+
+
+def test_the_totals_are_the_sums_of_the_columns(capsys):
+    model = course()
+    table = rows(printed(capsys, model))
+    body, total = [row for row in table if row[1].startswith("(")], table[-1]
+    assert total[0] == "total"
+    for column in (2, 3):
+        numbers = [int(row[column].replace(",", "")) for row in body]
+        assert int(total[column].replace(",", "")) == sum(numbers)
+    assert total[2] == "53,866"
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "output", "patches"),
+    [(1, "21.1 KiB", "23.8 KiB"), (512, "10.6 MiB", "11.9 MiB")],
+)
+def test_bytes_are_those_of_the_batch_size(capsys, batch_size, output, patches):
+    text = printed(capsys, course(), batch_size=batch_size)
+    (row,) = [row for row in rows(text) if row[1] == "(26, 26, 8)"]
+    assert row[2:] == ["80", "97,344", output, patches]  # counts stay those of one image
+    assert f"batch size {batch_size}" in text
+
+
+def test_float64_takes_twice_the_bytes(capsys):
+    (row,) = [r for r in rows(printed(capsys, course(dtype="float64"))) if r[1] == "(26, 26, 8)"]
+    assert row[4:] == ["42.2 KiB", "47.5 KiB"]
+
+
+@pytest.mark.parametrize("name", networks.TABLE)
+@pytest.mark.parametrize("batch_size", [1, 512, 60_000])
+def test_it_fits_in_80_columns_without_cutting_a_number(capsys, name, batch_size):
+    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1))
+    text = printed(capsys, model, batch_size=batch_size)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert f"{model.num_params:,}" in text
+
+
+def test_without_a_terminal_there_are_no_escape_codes(capsys):
+    assert "\x1b" not in printed(capsys, course())
+
+
+@pytest.mark.parametrize("name", ["conv[1]", "[red]eye", "[/b]", "a\\[b]"])
+def test_names_are_shown_as_they_are(capsys, name):
+    """Square brackets are styles to the library that prints the table."""
+    model = Sequential(
+        [layers.Flatten(name=name), layers.Dense(2)], input_shape=(4,), name=f"net {name}"
+    )
+    text = printed(capsys, model)
+    assert f"net {name}" in text
+    assert rows(text)[1][0] == name
+
+
+def test_an_unbuilt_model_has_nothing_to_show():
+    with pytest.raises(RuntimeError, match="input_shape"):
+        Sequential(networks.course()).summary()
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5])
+def test_a_wrong_batch_size_is_named(wrong):
+    with pytest.raises((ValueError, TypeError), match="batch_size"):
+        course().summary(batch_size=wrong)
+
+
+def test_summary_neither_trains_nor_changes_anything(capsys):
+    model = course(seed=0)
+    before = [w.tobytes() for w in model.get_weights()]
+    printed(capsys, model)
+    assert [w.tobytes() for w in model.get_weights()] == before
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "–"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (5 << 30, "5.0 GiB"),
+        (5 << 40, "5120.0 GiB"),
+    ],
+)
+def test_bytes_for_people(n, text):
+    assert human_bytes(n) == text
