@@ -12,13 +12,13 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from minicnn.data import MnistData, locate
-from minicnn.data.folder import INVERT, build_from_folder
-from minicnn.data.idx import build_from_idx
-from minicnn.data.manifest import FORMAT
-from minicnn.data.picture import FITS
-from minicnn.data.preview import preview_image, preview_text, write_preview
-from minicnn.data.subset import subset
+from .data import MnistData, locate
+from .data.folder import INVERT, build_from_folder
+from .data.idx import build_from_idx
+from .data.manifest import FORMAT
+from .data.picture import FITS
+from .data.preview import preview_image, preview_text, write_preview
+from .data.subset import subset
 
 T = TypeVar("T")
 EXAMPLES = """examples:

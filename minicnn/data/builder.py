@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from minicnn.data.labels import MAX_CLASSES, one_hot
-from minicnn.data.manifest import FileRecord, Manifest
-from minicnn.data.sheet import MAX_PIXELS
-from minicnn.data.split import train_count
-from minicnn.errors import DataError
-from minicnn.files import atomic_path
+from ..errors import DataError
+from ..files import atomic_path
+from .labels import MAX_CLASSES, one_hot
+from .manifest import FileRecord, Manifest
+from .sheet import MAX_PIXELS
+from .split import train_count
 
 
 def sheet_paths(out: Path, name: str) -> tuple[Path, Path, Path]:

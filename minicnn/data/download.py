@@ -31,7 +31,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColu
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util import Retry
 
-from minicnn.errors import DataError
+from ..errors import DataError
 
 _LATER = (408, 429, 500, 502, 503, 504)
 _LONGEST_WAIT = 30.0  # seconds that a server may ask for with Retry-After

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.data.builder import check_target, write_sheet
-from minicnn.data.picture import FITS, SUFFIXES, Unreadable, read_picture
-from minicnn.data.sheet import MAX_PIXELS
-from minicnn.data.subset import largest_remainder
-from minicnn.errors import DataError
+from ..errors import DataError
+from .builder import check_target, write_sheet
+from .picture import FITS, SUFFIXES, Unreadable, read_picture
+from .sheet import MAX_PIXELS
+from .subset import largest_remainder
 
 INVERT = ("auto", "each", "yes", "no")
 

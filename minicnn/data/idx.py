@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from minicnn.data.builder import check_target, write_sheet
-from minicnn.data.sheet import MAX_PIXELS
-from minicnn.errors import DataError
+from ..errors import DataError
+from .builder import check_target, write_sheet
+from .sheet import MAX_PIXELS
 
 
 def read_idx(path: Path, ndim: int) -> np.ndarray:

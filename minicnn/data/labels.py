@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minicnn.errors import DataError
+from ..errors import DataError
 
 MAX_CLASSES = 1000
 MAX_BYTES = 1 << 28

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.data.cache import decoded, sha256_of
-from minicnn.data.labels import check_size, read_labels
-from minicnn.data.locate import SheetFiles
-from minicnn.data.manifest import check_file
-from minicnn.data.sheet import decode_sheet, inspect_sheet, resolve_shape
-from minicnn.errors import DataError
+from ..errors import DataError
+from .cache import decoded, sha256_of
+from .labels import check_size, read_labels
+from .locate import SheetFiles
+from .manifest import check_file
+from .sheet import decode_sheet, inspect_sheet, resolve_shape
 
 
 class Sheet(NamedTuple):

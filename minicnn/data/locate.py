@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from minicnn.data.manifest import Manifest, read_manifest
-from minicnn.errors import DataError
+from ..errors import DataError
+from .manifest import Manifest, read_manifest
 
 SAMPLE = Path(__file__).parent / "sample"
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minicnn.data.cache import sha256_of
-from minicnn.errors import DataError
+from ..errors import DataError
+from .cache import sha256_of
 
 FORMAT = "minicnn-sprite"
 VERSION = 1

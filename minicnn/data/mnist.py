@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minicnn.data import locate
-from minicnn.data.batches import Cursor
-from minicnn.data.cache import data_folder
-from minicnn.data.loader import Sheet, load_sheet
-from minicnn.data.scaled import ScaledImages, scale
-from minicnn.data.sources import FASHION_NAMES, fetch, fetch_official, is_url
-from minicnn.data.split import train_count
+from . import locate
+from .batches import Cursor
+from .cache import data_folder
+from .loader import Sheet, load_sheet
+from .scaled import ScaledImages, scale
+from .sources import FASHION_NAMES, fetch, fetch_official, is_url
+from .split import train_count
 
 if TYPE_CHECKING:
-    from minicnn.data.download import DownloadLimits
+    from .download import DownloadLimits
 
 PathOrUrl = str | os.PathLike[str]
 

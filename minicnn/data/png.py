@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from minicnn.errors import DataError
+from ..errors import DataError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from minicnn.files import atomic_path
+from ..files import atomic_path
 
 _RAMP = np.array(list(" .:-=+*#%@"))
 _GAP = 2

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from minicnn.data.png import PngHeader, check_whole, read_header
-from minicnn.errors import DataError
+from ..errors import DataError
+from .png import PngHeader, check_whole, read_header
 
 MAX_PIXELS = 1 << 28  # 268 million: 342,000 images of 28×28; at most 1 GiB inside Pillow
 _STRIP_BYTES = 1 << 22  # pixels are converted in strips of about 4 MiB

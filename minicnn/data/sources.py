@@ -8,14 +8,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minicnn.data.cache import sha256_of
-from minicnn.data.locate import SheetFiles
-from minicnn.data.png import check_whole, read_header
-from minicnn.errors import DataError
-from minicnn.files import atomic_path
+from ..errors import DataError
+from ..files import atomic_path
+from .cache import sha256_of
+from .locate import SheetFiles
+from .png import check_whole, read_header
 
 if TYPE_CHECKING:
-    from minicnn.data.download import DownloadLimits
+    from .download import DownloadLimits
 
 BASE_URL = "https://storage.googleapis.com/learnjs-data/model-builder/"
 FASHION_NAMES = (
@@ -111,7 +111,7 @@ def fetch(
 
     try:
         if not _verified(path, record, url):
-            from minicnn.data.download import download  # costs a tenth of a second
+            from .download import download  # costs a tenth of a second
 
             download(url, path, accept, limits, progress)
     except OSError as error:

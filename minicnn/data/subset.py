@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minicnn.data import locate
-from minicnn.data.builder import check_target, write_sheet
-from minicnn.data.cache import data_folder, sha256_of
-from minicnn.data.loader import load_sheet
-from minicnn.data.split import train_count
+from . import locate
+from .builder import check_target, write_sheet
+from .cache import data_folder, sha256_of
+from .loader import load_sheet
+from .split import train_count
 
 
 def subset(
