@@ -13,6 +13,7 @@ import numpy as np
 
 from .batches import Samples, index_batches
 from .callbacks.base import Callback, State
+from .schedules import Constant
 from .typing import Array
 
 if TYPE_CHECKING:
@@ -48,14 +49,18 @@ def fit(
         batch_size=batch_size,
         num_samples=_samples_in(steps, len(data), batch_size),
     )
-    _tell(callbacks, "on_train_begin", state)
+    begun: list[Callback] = []
     try:
+        for callback in callbacks:
+            begun.append(callback)
+            callback.on_train_begin(state)
         for epoch in range(initial_epoch, epochs):
             state.epoch, state.seen, state.logs = epoch, 0, {}
             _tell(callbacks, "on_epoch_begin", state)
             means = Means()
             for step in range(steps):
                 x, y, weight = data.take(next(batches))
+                rate = model.optimizer.current_learning_rate
                 state.batch_logs = train_step(model, x, y, weight)
                 state.logs = means.add(state.batch_logs, len(x))
                 state.step, state.seen = step, means.count
@@ -67,12 +72,14 @@ def fit(
             if validation is not None:
                 results = evaluate(model, validation, batch_size=batch_size)
                 state.logs |= {f"val_{name}": value for name, value in results.items()}
+            if not isinstance(model.optimizer.learning_rate, Constant):
+                state.logs["learning_rate"] = rate  # of the epoch's last step
             _tell(callbacks, "on_epoch_end", state)
             if state.stop:
                 break
     finally:
         with ExitStack() as stack:  # each of them ends, even if another one's end raises
-            for callback in reversed(callbacks):
+            for callback in reversed(begun):
                 stack.callback(callback.on_train_end, state)
 
 

@@ -66,6 +66,18 @@ class GlorotNormal(Initializer):
 
 
 @dataclass
+class LecunNormal(Initializer):
+    """Normal with variance 1 / fan_in: what comes out varies as much as what went in.
+
+    Source: LeCun, Bottou, Orr, Müller, "Efficient BackProp" (1998), section 4.6. TensorFlow.js's
+    "varianceScaling" is this one, but for cutting off the normal's tails.
+    """
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(0, sqrt(1 / fans(shape)[0]), shape)
+
+
+@dataclass
 class HeUniform(Initializer):
     """Uniform in ±√(6 / fan_in): variance 2 / fan_in, as HeNormal."""
 
@@ -104,6 +116,7 @@ TABLE: dict[str, type[Initializer]] = {
     "ones": Ones,
     "glorot_uniform": GlorotUniform,
     "glorot_normal": GlorotNormal,
+    "lecun_normal": LecunNormal,
     "he_uniform": HeUniform,
     "he_normal": HeNormal,
 }

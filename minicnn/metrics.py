@@ -65,7 +65,8 @@ def rises(name: str) -> bool | None:
     """True where more of the metric called `name` is better, False where less is, None where the
     name doesn't tell."""
     base = name.removeprefix("val_")
-    if base.startswith(("acc", "top")) or "accuracy" in base:
+    base = ALIASES.get(base, base)
+    if base.startswith("top") or "accuracy" in base:
         return True
     if "loss" in base or "error" in base:
         return False
@@ -78,7 +79,9 @@ def class_indices(targets: Array, outputs: Array) -> Array:
     Raises:
         ValueError: targets are neither.
     """
-    if targets.ndim == 2 and targets.shape == outputs.shape:
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        raise ValueError(f"expected outputs (N, classes >= 2), received {outputs.shape}")
+    if targets.shape == outputs.shape:
         return targets.argmax(axis=-1)
     flat = targets[:, 0] if targets.shape[1:] == (1,) else targets
     if flat.ndim != 1 or flat.dtype.kind not in "iu":
@@ -116,6 +119,8 @@ def confusion_matrix(true: Array, predicted: Array, num_classes: int) -> Array:
     pairs = true.astype(np.int64) * num_classes + predicted.astype(np.int64)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
+
+ALIASES = {"acc": "accuracy", "mse": "mean_squared_error"}
 
 TABLE: dict[str, type[Metric]] = {
     "accuracy": Accuracy,

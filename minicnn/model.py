@@ -10,6 +10,7 @@ import numpy as np
 
 from . import losses, optimizers
 from .batches import ArrayLike, Samples, samples
+from .layers import Layer
 from .losses import Loss
 from .metrics import Metric
 from .metrics import get as get_metric
@@ -28,6 +29,12 @@ DEFAULT_BATCH = 256  # of evaluate and predict: bounds their memory
 
 class Sequential(Network):
     __doc__ = Network.__doc__
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer to a model that is neither compiled nor built yet."""
+        if self._loss is not None:
+            raise RuntimeError("compile() comes after the last add(): it looks at the last layer")
+        super().add(layer)
 
     def compile(
         self,

@@ -26,7 +26,7 @@ def course(classes: int = 10) -> list[Layer]:
 
 def codelab(classes: int = 10) -> list[Layer]:
     """Two 5×5 convolutions and no hidden layer: 5,994 parameters."""
-    start = "he_normal"  # the tutorial's "variance scaling"
+    start = "lecun_normal"  # the tutorial's "variance scaling"
     return [
         Conv2D(8, 5, activation="relu", kernel_initializer=start),
         MaxPool2D(2),

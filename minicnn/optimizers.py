@@ -181,7 +181,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled decay: w ← w - lr · λ · w beside the step, not through g.
 
-    Source: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2.
+    Source: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, in
+    PyTorch's form (the paper's decay leaves out the rate α and follows the schedule alone).
     """
 
     weight_decay: float = field(default=1e-2, kw_only=True)

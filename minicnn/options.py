@@ -15,6 +15,9 @@ examples:
   python -m minicnn.train --data mnist           all of MNIST, downloaded once (11 MB)
   python -m minicnn.train --data my_sheet        images of your own: see python -m minicnn.sprite
   python -m minicnn.train --tutorial             exactly as the TensorFlow.js tutorial trains
+
+environment:
+  MINICNN_BACKEND, MINICNN_THREADS, MINICNN_DATA   defaults of --backend, --threads, --data-dir
 """
 
 

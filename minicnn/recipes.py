@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from . import optimizers
 from .losses import CategoricalCrossentropy
@@ -25,10 +26,27 @@ class Recipe:
     label_smoothing: float = 0.0
     warmup: float | None = None
 
-    def changed(self, **options: object) -> Recipe:
-        """The recipe with those options that are not None in place of its own."""
+    def changed(self, **options: Any) -> Recipe:
+        """The recipe with those options that are not None in place of its own.
+
+        With another optimizer go that optimizer's own learning rate and weight decay: this
+        recipe's were found for its own.
+        """
         given = {name: value for name, value in options.items() if value is not None}
-        return replace(self, **given)  # type: ignore[arg-type]
+        if given.get("optimizer", self.optimizer) != self.optimizer:
+            usual = optimizers.get(given["optimizer"])
+            rate = usual.current_learning_rate
+            given = {"learning_rate": rate, "weight_decay": usual.weight_decay} | given
+        return replace(self, **given)
+
+    def __str__(self) -> str:
+        """In one line, for those who watch."""
+        rate = "constant" if self.warmup is None else "cosine with warm-up"
+        return (
+            f"{self.epochs} epochs, batch {self.batch_size}, {self.optimizer} at "
+            f"{self.learning_rate:g} ({rate}), weight decay {self.weight_decay:g}, "
+            f"label smoothing {self.label_smoothing:g}"
+        )
 
     def schedule(self, samples: int) -> Schedule:
         """The learning rate for `samples` training samples."""

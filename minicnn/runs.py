@@ -29,7 +29,7 @@ CONTENTS = {
     MODEL: "the trained network: Sequential.load(…)",
     HISTORY_CSV: "loss and accuracy, a row an epoch",
     HISTORY_PNG: "the same as curves",
-    CONFUSION: "which digit was taken for which; accuracy of each class",
+    CONFUSION: "which class was taken for which; accuracy of each class",
     MISTAKES: "the misread images of which it was most sure",
     FILTERS: "what the first convolution looks for",
     RUN: "options, versions, machine, results",
@@ -105,7 +105,7 @@ class Stopwatch(Callback):
 
 
 @dataclass
-class TestResult:
+class Evaluation:
     """What the model says of the test images."""
 
     loss: float  # cross-entropy, without label smoothing
@@ -114,26 +114,24 @@ class TestResult:
     true: Array  # (N,) class indices
     predicted: Array  # (N,)
 
-    __test__ = False  # the name begins like a test's
-
     @property
     def wrong(self) -> Array:
         """Rows of the misread images."""
         return np.flatnonzero(self.true != self.predicted)
 
 
-def measure(model: Sequential, x: ArrayLike, labels: Array) -> TestResult:
+def measure(model: Sequential, x: ArrayLike, labels: Array) -> Evaluation:
     """Run the test images through the model: x (N, …), labels (N, classes) one-hot."""
     probabilities = model.predict(x)
     true, predicted = labels.argmax(axis=1), probabilities.argmax(axis=1)
     of_true = np.take_along_axis(probabilities, true[:, None], axis=1)
     loss = -np.log(np.maximum(of_true, np.finfo(of_true.dtype).tiny))
     accuracy = float(np.mean(true == predicted))
-    return TestResult(float(loss.mean()), accuracy, probabilities, true, predicted)
+    return Evaluation(float(loss.mean()), accuracy, probabilities, true, predicted)
 
 
 def draw(
-    folder: Path, model: Sequential, x: ArrayLike, result: TestResult, class_names: Sequence[str]
+    folder: Path, model: Sequential, x: ArrayLike, result: Evaluation, class_names: Sequence[str]
 ) -> None:
     """Write confusion.png, mistakes.png and filters.png.
 

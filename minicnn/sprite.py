@@ -111,7 +111,9 @@ def _show(args: argparse.Namespace) -> None:
     shape = args.size
     if args.labels:
         files = locate.beside(path, Path(args.labels))
-        data = MnistData(images=path, labels=args.labels, image_shape=shape)
+        data = MnistData(
+            images=path, labels=args.labels, image_shape=shape, cache_dir=args.data_dir
+        )
     else:
         folder = locate.SAMPLE if args.sheet == "sample" else path
         files = locate.in_folder(folder)

@@ -28,8 +28,8 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
     title = f"{model.name}: input {model.input_shape}, bytes at batch size {batch_size}"
     table = Table(title=Text(title), title_justify="left")
     table.add_column("layer")
-    table.add_column("output", no_wrap=True)
-    for heading in ("params", "FLOPs/image", "output", "patches"):
+    table.add_column("shape", no_wrap=True)
+    for heading in ("params", "FLOPs/image", "outputs", "patches"):
         table.add_column(heading, justify="right", no_wrap=True)
     totals = [0, 0, 0, 0]
     for layer in model.layers:

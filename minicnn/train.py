@@ -27,6 +27,7 @@ from .callbacks import (
 from .data import MnistData
 from .errors import DataError
 from .kernels.backend import NUMBA_HINT
+from .layers import Layer, Weighted
 from .model import Sequential
 from .options import parser
 from .recipes import Recipe
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # NumPy's, of a run that diverges: the report says it in plainer words
             warnings.filterwarnings("ignore", category=RuntimeWarning, module="minicnn")
             return _train(options, shlex.join(["python", "-m", "minicnn.train", *arguments]))
-    except (DataError, ValueError, ImportError, OSError) as error:
+    except (ValueError, ImportError, OSError) as error:
         print(f"minicnn.train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -66,7 +67,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
     train, test = _parts(data, options.tutorial)
     recipe = _recipe(options, len(train[0]))
     model = Sequential(
-        networks.TABLE[options.model](data.num_classes),
+        _layers(options, data.num_classes),
         input_shape=data.image_shape,
         seed=options.seed,
         name=options.model,
@@ -74,6 +75,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
     model.class_names = list(data.class_names)
     model.compile(recipe.make_optimizer(len(train[0])), recipe.make_loss(), ["accuracy"])
     say(_headline(options, model, len(train[0]), len(test[0])))
+    say(f"Training: {recipe}")
     _prepare_kernels(options.model, data, say)
     folder = runs.given_folder(options.out) if options.out else runs.new_folder(options.model)
     try:
@@ -82,19 +84,19 @@ def _train(options: argparse.Namespace, command: str) -> int:
         runs.remove_if_empty(folder)
     model.save(folder / runs.MODEL)  # first of all: the rest can be made again from it
     try:
-        test_result = runs.measure(model, *test)
-        results |= {"test_accuracy": test_result.accuracy, "test_loss": test_result.loss}
+        evaluation = runs.measure(model, *test)
+        results |= {"test_accuracy": evaluation.accuracy, "test_loss": evaluation.loss}
         record = {"command": command, "options": vars(options), "recipe": asdict(recipe)}
         record |= _about(data, model, len(train[0]), len(test[0])) | {"results": results}
         runs.write_json(folder / runs.RUN, record)
-        runs.draw(folder, model, test[0], test_result, data.class_names)
+        runs.draw(folder, model, test[0], evaluation, data.class_names)
     except KeyboardInterrupt:
         print(f"\nInterrupted; the model is in {folder}.", file=sys.stderr)
         return 130
-    _report(folder, len(test_result.wrong), len(test[0]), results, options)
+    _report(folder, len(evaluation.wrong), len(test[0]), results, options)
     if results["interrupted"]:
         return 130
-    return 0 if math.isfinite(test_result.loss) else 1
+    return 0 if math.isfinite(evaluation.loss) else 1
 
 
 def _fit(
@@ -132,7 +134,7 @@ def _choose_kernels(options: argparse.Namespace, say: Say) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Numba is not installed")  # said below
         kernels.use_backend(options.backend)
-        if kernels.current_backend() == "numpy" and not options.backend:
+        if kernels.current_backend() == "numpy" and "numba" not in kernels.available_backends():
             say(NUMBA_HINT)
     if options.threads:
         kernels.set_threads(options.threads)
@@ -170,6 +172,15 @@ def _parts(data: MnistData, tutorial: bool) -> tuple[Part, Part]:
     train, test = data.next_train_batch(TUTORIAL_TRAIN), data.next_test_batch(TUTORIAL_TEST)
     shape = (-1, *data.image_shape)
     return (train.xs.reshape(shape), train.labels), (test.xs.reshape(shape), test.labels)
+
+
+def _layers(options: argparse.Namespace, classes: int) -> list[Layer]:
+    layers = networks.TABLE[options.model](classes)
+    if options.tutorial and options.model != "codelab":  # which has its own
+        for layer in layers:
+            if isinstance(layer, Weighted):
+                layer.kernel_initializer = "glorot_normal"  # the default of TensorFlow.js
+    return layers
 
 
 def _headline(options: argparse.Namespace, model: Sequential, train: int, test: int) -> str:
@@ -221,7 +232,7 @@ def _report(
 ) -> None:
     line = (
         f"Test accuracy {results['test_accuracy']:.2%} ({wrong:,} of {total:,} misread), "
-        f"loss {results['test_loss']:.4f}; {results['epochs']} epochs in "
+        f"cross-entropy {results['test_loss']:.4f}; {results['epochs']} epochs in "
         f"{results['seconds']:.1f} s, {results['images_per_second']:,.0f} images/s"
     )
     if options.quiet:
@@ -232,16 +243,18 @@ def _report(
         print("The loss is not a finite number: training diverged. Try a lower --lr.")
     print(f"\nIn {folder}:")
     for name, what in runs.CONTENTS.items():
-        if (folder / name).exists():
+        if (folder / name).exists() and (folder / name).stat().st_size:
             print(f"  {name:18} {what}")
+    if not results["epochs"]:
+        print("No epoch was finished, so there are no curves.")
     print("\nNext: look at mistakes.png; " + _next(options))
 
 
 def _next(options: argparse.Namespace) -> str:
     if options.data == "sample":
         return "train on all of MNIST: python -m minicnn.train --data mnist"
-    source = shlex.quote(options.data)
-    return f"try another network: python -m minicnn.train --data {source} --model node"
+    source, other = shlex.quote(options.data), "course" if options.model == "node" else "node"
+    return f"try another network: python -m minicnn.train --data {source} --model {other}"
 
 
 def _silent(text: str) -> None:

@@ -155,7 +155,9 @@ def test_the_history_has_a_row_an_epoch(finished):
     _, folder, _, _ = finished
     table = rows(folder)
     assert [row["epoch"] for row in table] == ["1", "2", "3"]
-    assert list(table[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert list(table[0]) == [
+        *("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+    ]
     assert float(table[-1]["loss"]) < float(table[0]["loss"])
     assert all(0 <= float(row["val_accuracy"]) <= 1 for row in table)
 

@@ -17,7 +17,7 @@ class StopOnInterrupt(Callback):
     elsewhere this callback does nothing.
 
     Args:
-        say: called with a line for the user at the first Ctrl-C.
+        say: called with a line for the user once training stops.
     """
 
     def __init__(self, say: Callable[[str], None] = print) -> None:
@@ -31,8 +31,9 @@ class StopOnInterrupt(Callback):
             self._previous = signal.signal(signal.SIGINT, self._handle)
 
     def on_batch_end(self, state: State) -> None:
-        if self.interrupted:
+        if self.interrupted and not state.stop:
             state.stop, state.stop_reason = True, "interrupted by Ctrl-C"
+            self.say("\nStopping here; what was learnt will be saved. (Ctrl-C again: quit at once)")
 
     def on_epoch_end(self, state: State) -> None:
         self.on_batch_end(state)  # it may have come while validating
@@ -43,6 +44,5 @@ class StopOnInterrupt(Callback):
             self._previous = None
 
     def _handle(self, number: int, frame: Any) -> None:
-        self.interrupted = True
+        self.interrupted = True  # no more: printing in a handler may cut into another print
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.say("\nStopping after this batch; what was learnt will be saved. (Ctrl-C again: quit)")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_ALIASES = {"acc": "accuracy"}
+from ..metrics import ALIASES
 
 
 def resolve(name: str) -> str:
     """The full name: `acc` is `accuracy`, `val_acc` is `val_accuracy`."""
     base = name.removeprefix("val_")
-    return name.removesuffix(base) + _ALIASES.get(base, base)
+    return name.removesuffix(base) + ALIASES.get(base, base)
 
 
 def find(name: str, logs: Iterable[str], asked_by: str) -> str:

@@ -72,7 +72,7 @@ class ProgressBar(Callback):
 
     def on_batch_end(self, state: State) -> None:
         now = time.perf_counter()
-        images = min((state.step + 1) * state.batch_size, state.num_samples)
+        images = state.seen
         self._clock.batch(now, images)
         self._done = state.step + 1
         if self._live is None:

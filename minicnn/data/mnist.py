@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import locate
-from .batches import Cursor
 from .cache import data_folder
+from .cursor import Cursor
 from .loader import Sheet, load_sheet
 from .scaled import ScaledImages, scale
 from .sources import FASHION_NAMES, fetch, fetch_official, is_url

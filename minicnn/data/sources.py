@@ -32,6 +32,25 @@ class Official(NamedTuple):
     labels: str
     num_images: int
 
+    def check(self, kind: str, path: Path) -> None:
+        """Is the file as large as it has to be?
+
+        Raises:
+            DataError: it isn't; then it isn't kept.
+        """
+        if kind == "labels" and path.stat().st_size != 10 * self.num_images:
+            raise DataError(
+                f"{path}: expected {10 * self.num_images:,} bytes of labels, received "
+                f"{path.stat().st_size:,}; use another mirror (base_url=)"
+            )
+        if kind == "images":
+            header = read_header(path)
+            if (header.width, header.height) != (784, self.num_images):
+                raise DataError(
+                    f"{path}: expected a sheet of 784×{self.num_images} pixels, received "
+                    f"{header.width}×{header.height}; use another mirror (base_url=)"
+                )
+
 
 OFFICIAL = {
     "mnist": Official("mnist_images.png", "mnist_labels_uint8", 65_000),
@@ -66,20 +85,8 @@ def fetch_official(
             f"expected base_url to start with http:// or https://, received {base_url!r}; a local "
             "folder is given as the source"
         )
-    labels = fetch(base + official.labels, "labels", cache, limits, progress)
-    size = labels.stat().st_size
-    if size != 10 * official.num_images:
-        raise DataError(
-            f"{base + official.labels}: expected {10 * official.num_images:,} bytes of labels, "
-            f"received {size:,}; use another mirror (base_url=)"
-        )
-    images = fetch(base + official.images, "images", cache, limits, progress)
-    header = read_header(images)
-    if (header.width, header.height) != (784, official.num_images):
-        raise DataError(
-            f"{base + official.images}: expected a sheet of 784×{official.num_images} pixels, "
-            f"received {header.width}×{header.height}; use another mirror (base_url=)"
-        )
+    labels = fetch(base + official.labels, "labels", cache, limits, progress, official)
+    images = fetch(base + official.images, "images", cache, limits, progress, official)
     return SheetFiles(images, labels)
 
 
@@ -89,6 +96,7 @@ def fetch(
     cache: Path,
     limits: "DownloadLimits | None" = None,
     progress: bool | None = None,
+    official: Official | None = None,
 ) -> Path:
     """The file at `url`, from the cache if it is there as it was downloaded, else from the
     network.
@@ -96,6 +104,7 @@ def fetch(
     Args:
         kind: "images" (a PNG) or "labels" (bytes that are 0 or 1).
         cache: kept in its folder "downloads", with a record of URL, size and SHA-256 beside it.
+        official: what it has to be; else any file of its kind will do.
 
     Raises:
         DataError: the download failed, isn't of this kind, or can't be stored.
@@ -106,6 +115,8 @@ def fetch(
 
     def accept(file: Path) -> None:
         check(file)
+        if official is not None:
+            official.check(kind, file)
         with atomic_path(record) as temporary:  # first: no file without it
             temporary.write_text(json.dumps(_record(url, file), indent=1) + "\n", encoding="utf-8")
 

@@ -25,7 +25,7 @@ from ..typing import Array
 from .backend import available_backends, current_backend, module, use_backend
 from .checks import check_argmax, check_array, check_backward, check_same_dtype, check_shape
 from .threads import get_threads, pieces, run, set_threads
-from .window import IntOrPair, Padding, Window, pool_window, window
+from .window import IntOrPair, Padding, Window, make_window, pool_window
 
 __all__ = [
     "available_backends",
@@ -43,7 +43,6 @@ __all__ = [
     "max_pool2d_backward",
     "set_threads",
     "use_backend",
-    "window",
 ]
 
 
@@ -74,8 +73,8 @@ def conv2d(
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[3:])
     check_same_dtype(x=x, w=w, b=b)
     y = np.empty((len(x), win.OH, win.OW, w.shape[3]), x.dtype)
-    kernel = module(backend).conv2d
-    run([partial(kernel, x[p], w, b, win, y[p]) for p in pieces(len(x))])
+    compute = module(backend).conv2d
+    run([partial(compute, x[p], w, b, win, y[p]) for p in pieces(len(x))])
     return y
 
 
@@ -111,10 +110,10 @@ def conv2d_backward(
     dx = np.empty_like(x) if need_dx else None
     dw = np.empty((len(parts), *w.shape), w.dtype)
     db = np.empty((len(parts), w.shape[3]), w.dtype)
-    kernel = module(backend).conv2d_backward
+    compute = module(backend).conv2d_backward
     run(
         [
-            partial(kernel, dy[p], x[p], w, win, None if dx is None else dx[p], dw[k], db[k])
+            partial(compute, dy[p], x[p], w, win, None if dx is None else dx[p], dw[k], db[k])
             for k, p in enumerate(parts)
         ]
     )
@@ -145,8 +144,8 @@ def max_pool2d(
     win = pool_window(x.shape[1], x.shape[2], size, stride, padding)
     y = np.empty((len(x), win.OH, win.OW, x.shape[3]), x.dtype)
     argmax = np.empty(y.shape, np.int32)
-    kernel = module(backend).max_pool2d
-    run([partial(kernel, x[p], win, y[p], argmax[p]) for p in pieces(len(x))])
+    compute = module(backend).max_pool2d
+    run([partial(compute, x[p], win, y[p], argmax[p]) for p in pieces(len(x))])
     return y, argmax
 
 
@@ -175,8 +174,8 @@ def max_pool2d_backward(
     dy = check_backward(dy, (N, win.OH, win.OW, C))
     argmax = check_argmax(argmax, dy.shape, win.KH * win.KW)
     dx = np.empty(x_shape, dy.dtype)
-    kernel = module(backend).max_pool2d_backward
-    run([partial(kernel, dy[p], argmax[p], win, dx[p]) for p in pieces(len(dx))])
+    compute = module(backend).max_pool2d_backward
+    run([partial(compute, dy[p], argmax[p], win, dx[p]) for p in pieces(len(dx))])
     return dx
 
 
@@ -198,8 +197,8 @@ def avg_pool2d(
     x = check_array("x", x, 4)
     win = pool_window(x.shape[1], x.shape[2], size, stride, padding)
     y = np.empty((len(x), win.OH, win.OW, x.shape[3]), x.dtype)
-    kernel = module(backend).avg_pool2d
-    run([partial(kernel, x[p], win, y[p]) for p in pieces(len(x))])
+    compute = module(backend).avg_pool2d
+    run([partial(compute, x[p], win, y[p]) for p in pieces(len(x))])
     return y
 
 
@@ -220,8 +219,8 @@ def avg_pool2d_backward(
     win = pool_window(H, W, size, stride, padding)
     dy = check_backward(dy, (N, win.OH, win.OW, C))
     dx = np.empty(x_shape, dy.dtype)
-    kernel = module(backend).avg_pool2d_backward
-    run([partial(kernel, dy[p], win, dx[p]) for p in pieces(len(dx))])
+    compute = module(backend).avg_pool2d_backward
+    run([partial(compute, dy[p], win, dx[p]) for p in pieces(len(dx))])
     return dx
 
 
@@ -240,8 +239,8 @@ def dense(x: Array, w: Array, b: Array | None = None, *, backend: str | None = N
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[1:])
     check_same_dtype(x=x, w=w, b=b)
     y = np.empty((len(x), w.shape[1]), x.dtype)
-    kernel = module(backend).dense
-    run([partial(kernel, x[p], w, b, y[p]) for p in pieces(len(x))])
+    compute = module(backend).dense
+    run([partial(compute, x[p], w, b, y[p]) for p in pieces(len(x))])
     return y
 
 
@@ -265,11 +264,11 @@ def dense_backward(
     check_same_dtype(dy=dy, x=x, w=w)
     dx = np.empty_like(x) if need_dx else None
     dw, db = np.empty_like(w), np.empty(w.shape[1:], w.dtype)
-    kernel = module(backend).dense_backward
-    tasks = [partial(kernel, dy, x[:, p], w[p], None, dw[p], None) for p in pieces(len(w), 64)]
+    compute = module(backend).dense_backward
+    tasks = [partial(compute, dy, x[:, p], w[p], None, dw[p], None) for p in pieces(len(w), 64)]
     if dx is not None:
-        tasks += [partial(kernel, dy[p], x[p], w, dx[p], None, None) for p in pieces(len(x))]
-    tasks += [partial(kernel, dy, x, w, None, None, db)]
+        tasks += [partial(compute, dy[p], x[p], w, dx[p], None, None) for p in pieces(len(x))]
+    tasks += [partial(compute, dy, x, w, None, None, db)]
     run(tasks)
     return dx, dw, db
 
@@ -294,10 +293,10 @@ def im2col(
     Returns:
         cols: (N*OH*OW, KH*KW*C); zero where the window reads padding.
 
-    Source: Chellapilla, Puri, Simard (2006), section 3.2.
+    Source: Chellapilla, Puri, Simard (2006); see gemm.py.
     """
     x = check_array("x", x, 4)
-    win = window(x.shape[1], x.shape[2], kernel, stride, padding, dilation)
+    win = make_window(x.shape[1], x.shape[2], kernel, stride, padding, dilation)
     rows, K = win.OH * win.OW, win.KH * win.KW * x.shape[3]
     cols = np.empty((len(x), rows, K), x.dtype)
     copy = module(backend).im2col
@@ -326,7 +325,7 @@ def col2im(
         x: (N, H, W, C); a pixel that k windows read is the sum of k numbers.
     """
     N, H, W, C = _image_batch(x_shape)
-    win = window(H, W, kernel, stride, padding, dilation)
+    win = make_window(H, W, kernel, stride, padding, dilation)
     rows, K = win.OH * win.OW, win.KH * win.KW * C
     cols = check_shape("cols", check_array("cols", cols, 2), (N * rows, K))
     x = np.empty(x_shape, cols.dtype)
@@ -343,7 +342,7 @@ def _conv_window(x: Array, w: Array, stride: Any, padding: Any, dilation: Any) -
             f"expected w (KH, KW, {x.shape[3]}, F) for x with {x.shape[3]} channels, "
             f"received w {w.shape}"
         )
-    return window(x.shape[1], x.shape[2], (KH, KW), stride, padding, dilation)
+    return make_window(x.shape[1], x.shape[2], (KH, KW), stride, padding, dilation)
 
 
 def _image_batch(x_shape: tuple[int, ...]) -> tuple[int, int, int, int]:

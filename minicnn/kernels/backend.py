@@ -78,7 +78,12 @@ def _default() -> str:
     if name:
         module(name)
         return name
-    if find_spec("numba"):
-        return "numba"
-    warnings.warn(NUMBA_HINT, stacklevel=4)
-    return "numpy"
+    if not find_spec("numba"):
+        warnings.warn(NUMBA_HINT, stacklevel=4)
+        return "numpy"
+    try:
+        importlib.import_module("numba")
+    except ImportError as error:  # say, one that does not know this NumPy yet
+        warnings.warn(f"Numba is installed but does not work ({error}): using NumPy", stacklevel=4)
+        return "numpy"
+    return "numba"

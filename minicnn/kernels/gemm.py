@@ -8,7 +8,7 @@ The patch matrix is built a block of images at a time, small enough to stay in t
 cache: each number is written, multiplied and forgotten before it ever reaches main memory.
 
 Source: Chellapilla, Puri, Simard, "High Performance Convolutional Neural Networks for Document
-Processing" (2006), section 3.2 (unrolling convolution).
+Processing" (2006), where it is called unrolling.
 """
 
 from __future__ import annotations

@@ -45,7 +45,21 @@ def pair(name: str, value: Any, minimum: int = 1) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def window(
+def whole(name: str, value: Any, minimum: int = 1) -> int:
+    """`value` as an int.
+
+    Raises:
+        TypeError: not a whole number.
+        ValueError: below `minimum`.
+    """
+    if not _is_int(value):
+        raise TypeError(f"expected {name} as a whole number, received {value!r}")
+    if value < minimum:
+        raise ValueError(f"expected {name} >= {minimum}, received {value!r}")
+    return int(value)
+
+
+def make_window(
     height: int,
     width: int,
     kernel: IntOrPair,
@@ -88,7 +102,7 @@ def pool_window(
     padding: Padding = "valid",
 ) -> Window:
     """The same for pooling: the stride defaults to the size, and no window is all padding."""
-    w = window(height, width, size, size if stride is None else stride, padding)
+    w = make_window(height, width, size, size if stride is None else stride, padding)
     if max(w.top, w.bottom) >= w.KH or max(w.left, w.right) >= w.KW:
         raise ValueError(
             f"expected pooling padding smaller than the window {w.KH}×{w.KW} (a window of padding "
@@ -111,7 +125,8 @@ def _padding(padding: Any, image: Pair, reach: Pair, stride: Pair) -> tuple[Pair
         ]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
     if _is_int(padding):
-        return pair("padding", (padding, padding), 0), pair("padding", (padding, padding), 0)
+        pad = whole("padding", padding, 0)
+        return (pad, pad), (pad, pad)
     if isinstance(padding, (tuple, list)) and len(padding) == 2:
         vertical, horizontal = padding
         if isinstance(vertical, (tuple, list)) and isinstance(horizontal, (tuple, list)):

@@ -58,7 +58,7 @@ class LeakyReLU(Activation):
     """y = max(x, slope · x), for 0 < slope <= 1: a cut that lets some gradient through.
 
     Source: Maas, Hannun, Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models"
-    (2013), section 2.
+    (2013).
     """
 
     slope: float = 0.3

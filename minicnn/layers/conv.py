@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from .. import kernels
-from ..kernels.window import IntOrPair, Padding, pair, window
+from ..kernels.window import IntOrPair, Padding, make_window, pair, whole
 from ..typing import Array, Shape
 from .base import expect_image
 from .weighted import Weighted
@@ -36,7 +36,7 @@ class Conv2D(Weighted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pair("filters", (self.filters, self.filters))
+        whole("filters", self.filters)
         self.kernel_size = pair("kernel_size", self.kernel_size)
         self.strides = pair("strides", self.strides)
         self.dilation_rate = pair("dilation_rate", self.dilation_rate)
@@ -44,7 +44,9 @@ class Conv2D(Weighted):
     def infer(self, input_shape: Shape) -> Shape:
         H, W, _ = expect_image(self, input_shape)
         try:
-            win = window(H, W, self.kernel_size, self.strides, self.padding, self.dilation_rate)
+            win = make_window(
+                H, W, self.kernel_size, self.strides, self.padding, self.dilation_rate
+            )
         except ValueError as error:
             raise ValueError(f"{self.label}: {error}") from None
         return win.OH, win.OW, self.filters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from .. import kernels
-from ..kernels.window import pair
+from ..kernels.window import whole
 from ..typing import Array, Shape
 from .weighted import Weighted
 
@@ -26,7 +26,7 @@ class Dense(Weighted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pair("units", (self.units, self.units))
+        whole("units", self.units)
 
     def infer(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:

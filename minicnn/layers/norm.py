@@ -67,7 +67,8 @@ class BatchNorm(Layer):
         """dx = gamma·scale · (dy - mean(dy) - x̂ · mean(dy·x̂)); dgamma = Σ dy·x̂; dbeta = Σ dy."""
         normalized, scale = self.kept()
         rows = dy.reshape(normalized.shape)
-        dgamma, dbeta = np.sum(rows * normalized, axis=0), np.sum(rows, axis=0)
+        dgamma = np.sum(rows * normalized, axis=0, dtype=np.float64).astype(dy.dtype)
+        dbeta = np.sum(rows, axis=0, dtype=np.float64).astype(dy.dtype)
         self.grads = {"gamma": dgamma, "beta": dbeta}
         if not need_dx:
             return None

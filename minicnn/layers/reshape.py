@@ -10,11 +10,8 @@ from .base import Layer
 
 
 @dataclass(eq=False)
-class Flatten(Layer):
-    """All of an image in one row: (H, W, C) → (H*W*C,), in memory order."""
-
-    def infer(self, input_shape: Shape) -> Shape:
-        return (prod(input_shape),)
+class _NewShape(Layer):
+    """The same numbers in memory order, as `output_shape`."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(training)
@@ -26,7 +23,15 @@ class Flatten(Layer):
 
 
 @dataclass(eq=False)
-class Reshape(Flatten):
+class Flatten(_NewShape):
+    """All of an image in one row: (H, W, C) → (H*W*C,)."""
+
+    def infer(self, input_shape: Shape) -> Shape:
+        return (prod(input_shape),)
+
+
+@dataclass(eq=False)
+class Reshape(_NewShape):
     """Another shape of as many numbers, e.g. Reshape((28, 28, 1)); one size may be -1."""
 
     target_shape: Shape

@@ -63,6 +63,7 @@ def drive(new_state: Callable[..., State]) -> Callable[..., State]:
                 train = {k: v for k, v in logs.items() if not k.startswith("val_")}
                 call(callbacks, "on_epoch_begin", state)
                 for state.step in range(steps):
+                    state.seen = min((state.step + 1) * state.batch_size, state.num_samples)
                     if (state.epoch, state.step) == fail_at:
                         raise error or RuntimeError("the batch failed")
                     model.weights[0] += 1

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from minicnn import kernels
-from minicnn.kernels.window import Padding, pool_window, window
+from minicnn.kernels.window import Padding, make_window, pool_window
 
 GRID = np.arange(1.0, 10.0).reshape(1, 3, 3, 1)  # 1 2 3 / 4 5 6 / 7 8 9
 
@@ -40,10 +40,10 @@ def plane(y: NDArray[np.float64]) -> list[list[float]]:
 def test_same_has_tensorflows_size_and_sides(
     size: int, kernel: int, stride: int, dilation: int, before: int, after: int, out: int
 ) -> None:
-    square = window(size, size, kernel, stride, "same", dilation)
+    square = make_window(size, size, kernel, stride, "same", dilation)
     assert (square.top, square.bottom, square.OH) == (before, after, out)
     assert (square.left, square.right, square.OW) == (before, after, out)
-    other = window(9, size, (1, kernel), (2, stride), "same", (1, dilation))
+    other = make_window(9, size, (1, kernel), (2, stride), "same", (1, dilation))
     assert (other.top, other.bottom, other.OH) == (0, 0, 5)
     assert (other.left, other.right, other.OW) == (before, after, out)
 
@@ -53,23 +53,27 @@ def test_same_has_tensorflows_size_and_sides(
     [("valid", 2, 2), (1, 3, 3), (((0, 1), (2, 0)), 3, 3), (((0, 0), (0, 0)), 2, 2)],
 )
 def test_the_output_size_is_that_of_the_formula(padding: Padding, OH: int, OW: int) -> None:
-    win = window(6, 7, (3, 4), 2, padding)
+    win = make_window(6, 7, (3, 4), 2, padding)
     assert (win.OH, win.OW) == (OH, OW)
 
 
 def test_an_int_means_both_axes_and_a_pair_vertical_then_horizontal() -> None:
-    assert window(9, 9, 3, 2, 1, 2) == window(9, 9, (3, 3), (2, 2), ((1, 1), (1, 1)), (2, 2))
-    win = window(9, 9, (2, 3), (1, 2), "valid", (3, 1))
+    assert make_window(9, 9, 3, 2, 1, 2) == make_window(
+        9, 9, (3, 3), (2, 2), ((1, 1), (1, 1)), (2, 2)
+    )
+    win = make_window(9, 9, (2, 3), (1, 2), "valid", (3, 1))
     assert (win.KH, win.KW, win.SH, win.SW, win.DH, win.DW) == (2, 3, 1, 2, 3, 1)
     assert (win.OH, win.OW) == (6, 4)
 
 
 def test_numpy_whole_numbers_are_ints() -> None:
-    assert window(9, 9, np.int64(3), (np.int32(2), 1), np.int8(1)) == window(9, 9, 3, (2, 1), 1)
+    assert make_window(9, 9, np.int64(3), (np.int32(2), 1), np.int8(1)) == make_window(
+        9, 9, 3, (2, 1), 1
+    )
 
 
 def test_a_pools_stride_defaults_to_its_size() -> None:
-    assert pool_window(7, 8, (3, 2)) == window(7, 8, (3, 2), (3, 2))
+    assert pool_window(7, 8, (3, 2)) == make_window(7, 8, (3, 2), (3, 2))
 
 
 # ---- convolution ----

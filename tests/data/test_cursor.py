@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicnn.data.batches import Cursor
+from minicnn.data.cursor import Cursor
 
 sizes = st.integers(1, 40)
 takes = st.lists(st.integers(1, 90), min_size=1, max_size=8)
