@@ -24,12 +24,13 @@ class Metric:
 
 @dataclass
 class Accuracy(Metric):
-    """1 where the largest output is the true class, else 0."""
+    """1 where the largest output is the true class, else 0; 0 for outputs with a NaN."""
 
     name = "accuracy"
 
     def per_sample(self, outputs: Array, targets: Array) -> Array:
-        return (outputs.argmax(axis=-1) == class_indices(targets, outputs)).astype(np.float64)
+        right = outputs.argmax(axis=-1) == class_indices(targets, outputs)
+        return (right & ~np.isnan(outputs).any(axis=-1)).astype(np.float64)
 
 
 @dataclass

@@ -16,6 +16,7 @@ NUMBA_HINT = (
 )
 
 _current: str | None = None  # until first asked for
+_loaded: dict[str, ModuleType] = {}
 
 
 class use_backend:
@@ -64,13 +65,16 @@ def available_backends() -> list[str]:
 def module(name: str | None = None) -> ModuleType:
     """The module that holds the kernels of backend `name` (None: of the current one)."""
     name = current_backend() if name is None else name
+    if name in _loaded:
+        return _loaded[name]
     if name not in MODULES:
         raise ValueError(f"expected a backend out of {', '.join(MODULES)}, received {name!r}")
     if name not in available_backends():
         raise ImportError(
             'backend "numba" needs Numba, which is not installed: pip install "minicnn[numba]"'
         )
-    return importlib.import_module(f".{MODULES[name]}", __package__)
+    _loaded[name] = importlib.import_module(f".{MODULES[name]}", __package__)
+    return _loaded[name]
 
 
 def _default() -> str:

@@ -26,18 +26,29 @@ def jit(function: F) -> F:
     compiled: Any
     try:
         compiled = numba.njit(function, nogil=True, cache=True)
-        _let_saving_fail(compiled._cache)
+        _let_fail(compiled._cache)
     except RuntimeError:  # "cannot cache function: no locator available"
         compiled = numba.njit(function, nogil=True)
     return compiled
 
 
-def _let_saving_fail(cache: Any) -> None:
-    """A full disk shall cost the cache, not the run: Numba itself raises from the first call."""
-    save = cache.save_overload
+def _let_fail(cache: Any) -> None:
+    """A full disk or a damaged cache file shall cost the cache, not the run.
+
+    Numba itself raises: what the disk said from saving, what unpickling said from loading.
+    """
+    save, load = cache.save_overload, cache.load_overload
 
     def save_if_possible(signature: Any, result: Any) -> None:
-        with suppress(OSError):
+        with suppress(Exception):
             save(signature, result)
 
-    cache.save_overload = save_if_possible
+    def load_if_possible(signature: Any, target: Any) -> Any:
+        try:
+            return load(signature, target)
+        except Exception:
+            with suppress(Exception):
+                cache.flush()  # an empty index in place of a damaged one
+            return None
+
+    cache.save_overload, cache.load_overload = save_if_possible, load_if_possible

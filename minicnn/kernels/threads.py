@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from threading import Lock
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 Task = Callable[[], None]
 
@@ -42,7 +43,9 @@ def run(tasks: Sequence[Task]) -> None:
         if workers <= 1:
             _work(queue)
             return
-        helpers = [_pool(workers - 1).submit(_work, queue) for _ in range(workers - 1)]
+        pool = _pool(workers - 1)
+        # each in a copy of the caller's context, where NumPy keeps what errstate() says
+        helpers = [pool.submit(copy_context().run, _work, queue) for _ in range(workers - 1)]
         try:
             _work(queue)
         finally:
@@ -92,6 +95,14 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _take_over() -> None:
+    """Let this thread change BLAS's limit: threadpoolctl (from 3.8 on) otherwise obeys only the
+    thread that changed it first, and ignores all others without a word."""
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+
+
 class _BlasOnOneThread:
     """Hold BLAS to one thread while any region runs; regions may overlap (the page predicts
     while training runs), so the first one in sets the limit and the last one out lifts it."""
@@ -104,6 +115,7 @@ class _BlasOnOneThread:
     def __enter__(self) -> None:
         with self._lock:
             if self._regions == 0:
+                _take_over()
                 self._limit = _blas().limit(limits=1, user_api="blas")
             self._regions += 1
 
@@ -111,7 +123,9 @@ class _BlasOnOneThread:
         with self._lock:
             self._regions -= 1
             if self._regions == 0:
+                _take_over()
                 self._limit.restore_original_limits()
+                _take_over()
 
 
 _blas_on_one_thread = _BlasOnOneThread()

@@ -32,6 +32,7 @@ def undecided(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     """A place where Numba is not installed."""
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(choice, "_loaded", {})
 
 
 def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -280,6 +280,105 @@ def test_blas_has_its_threads_back_after_a_kernel_even_one_that_failed(
     assert set(during) == {1}
 
 
+TWO = {f"{library}_NUM_THREADS": "2" for library in ("OPENBLAS", "MKL", "OMP", "BLIS")}
+LOOK = """
+import threading
+import numpy as np
+from threadpoolctl import threadpool_info
+from minicnn import kernels
+from minicnn.kernels.threads import run
+
+kernels.set_threads(1)
+
+def blas():
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+def elsewhere(call, *given):
+    thread = threading.Thread(target=call, args=given)
+    thread.start()
+    return thread
+"""
+
+
+def test_blas_has_one_thread_in_whichever_thread_a_kernel_is_called() -> None:
+    code = """
+during = []
+look = lambda: during.append(blas())
+before = blas()
+run([look])
+elsewhere(run, [look]).join()
+elsewhere(run, [look]).join()
+run([look])
+print(during, blas() == before)
+"""
+    done = python(LOOK + code, **TWO)
+    assert done.stdout == "[1, 1, 1, 1] True\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("first_out", ["the first one in", "the second one in"])
+def test_while_any_caller_computes_blas_has_one_thread_and_afterwards_its_own(
+    first_out: str,
+) -> None:
+    code = """
+before, inside, leave, during = blas(), threading.Event(), threading.Event(), []
+
+def long():
+    inside.set()
+    leave.wait(10)
+    during.append(blas())
+
+def short():
+    threads.append(elsewhere(run, [long]))
+    inside.wait(10)
+    during.append(blas())
+
+threads = []
+if FIRST_IN_LEAVES_FIRST:
+    run([short])
+else:
+    threads.append(elsewhere(run, [long]))
+    inside.wait(10)
+    run([lambda: during.append(blas())])
+leave.set()
+threads[0].join()
+print(during, blas() == before)
+"""
+    code = code.replace("FIRST_IN_LEAVES_FIRST", str(first_out == "the first one in"))
+    done = python(LOOK + code, **TWO)
+    assert done.stdout == "[1, 1] True\n", done.stdout + done.stderr
+
+
+def test_blas_has_one_thread_even_where_another_thread_holds_a_limit_of_its_own() -> None:
+    code = """
+from threadpoolctl import threadpool_limits
+
+during = []
+with threadpool_limits(2, "blas"):
+    before = blas()
+    elsewhere(run, [lambda: during.append(blas())]).join()
+    print(during, blas() == before)
+"""
+    done = python(LOOK + code, **TWO)
+    assert done.stdout == "[1] True\n", done.stdout + done.stderr
+
+
+def test_the_thread_that_calls_changes_no_bit() -> None:
+    code = """
+rng = np.random.default_rng(0)
+x, w, dy = (
+    rng.standard_normal(s).astype(np.float32)
+    for s in ((200, 12, 12, 16), (3, 3, 16, 32), (200, 10, 10, 32))
+)
+results = []
+compute = lambda: results.append(b"".join(a.tobytes() for a in kernels.conv2d_backward(dy, x, w)))
+compute()
+elsewhere(compute).join()
+print(results[0] == results[1])
+"""
+    done = python(LOOK + code, MINICNN_BACKEND="numpy", **TWO)
+    assert done.stdout == "True\n", done.stdout + done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("fast", FAST)
 def test_a_fork_after_use_goes_on_computing(fast: str) -> None:
