@@ -2,8 +2,8 @@
 
 Kernels are compiled at their first call for the dtypes they meet (no fixed signatures, so that
 float64 gradient checks run too) and cached on disk. `nogil` lets the threads of threads.py run
-them side by side; `parallel=True` is not used: it takes more than twice as long to compile and brings
-in a threading layer of its own.
+them side by side; `parallel=True` is not used: it takes more than twice as long to compile and
+brings in a threading layer of its own.
 """
 
 from __future__ import annotations
