@@ -102,7 +102,10 @@ def _train(options: argparse.Namespace, command: str) -> int:
 def _fit(
     model: Sequential, train: Part, test: Part, recipe: Recipe, folder: Path, quiet: bool
 ) -> dict[str, Any]:
-    """Train, writing the history into `folder`; what came out, for run.json."""
+    """Train, writing the history into `folder`; what came out, for run.json.
+
+    The test images serve as validation data for the curves alone: nothing is chosen by them.
+    """
     watch, interrupt = runs.Stopwatch(), StopOnInterrupt()
     callbacks = [
         watch,
