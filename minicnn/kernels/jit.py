@@ -1,15 +1,21 @@
 """How minicnn calls Numba: one decorator, used by every jitted kernel.
 
 Kernels are compiled at their first call for the dtypes they meet (no fixed signatures, so that
-float64 gradient checks run too) and cached on disk. `nogil` lets the threads of threads.py run
-them side by side; `parallel=True` is not used: it takes more than twice as long to compile and
-brings in a threading layer of its own.
+float64 gradient checks run too) and cached on disk. `nogil` lets threads run them side by side;
+`parallel=True` is not used: it takes more than twice as long to compile and brings in a threading
+layer of its own (team.py says what takes its place).
+
+A factory may make a kernel for given sizes: the inner function closes over whole numbers, tuples
+of them, and other kernels. The cache tells such kernels apart by those values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache as remember
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -27,6 +33,7 @@ def jit(function: F) -> F:
     try:
         compiled = numba.njit(function, nogil=True, cache=True)
         _let_fail(compiled._cache)
+        _know_by_content(compiled._cache, function)
     except RuntimeError:  # "cannot cache function: no locator available"
         compiled = numba.njit(function, nogil=True)
     return compiled
@@ -52,3 +59,35 @@ def _let_fail(cache: Any) -> None:
             return None
 
     cache.save_overload, cache.load_overload = save_if_possible, load_if_possible
+
+
+def _know_by_content(cache: Any, function: Callable[..., Any]) -> None:
+    """Look kernels up by what they are made of.
+
+    Numba itself hashes what a function closes over by pickling it, and a kernel's pickle is another
+    one in each process; and it notices a change of the file that holds the function, but not of
+    one that holds what the function calls.
+    """
+
+    def index_key(signature: Any, codegen: Any) -> Any:
+        return signature, codegen.magic_tuple(), _content(function)
+
+    cache._index_key = index_key
+    cache._cache_file._source_stamp = _source()
+
+
+def _content(function: Any) -> str:
+    """A digest of a function's bytecode and of the values it closes over."""
+    function = getattr(function, "py_func", function)
+    parts = [function.__qualname__, function.__code__.co_code.hex()]
+    for cell in function.__closure__ or ():
+        value = cell.cell_contents
+        parts.append(_content(value) if callable(value) else repr(value))
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+@remember
+def _source() -> str:
+    """A digest of all the source that kernels may be made of."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,0 +1,125 @@
+"""Correlation for few output channels: the lanes of a vector are pixels, not channels.
+
+With one, three or six channels to write, vectors of channels are mostly empty. So the image is
+first laid out in planes, line by line: (H, C, W) in the place of (H, W, C). Then a vector is a
+stretch of one plane's line, and each filter number multiplies all of it:
+
+    y[f, oh, ow : ow+lanes] = Σ_icj w[f, i, c, j] · planes[oh + i, c, ow + j : ow + j + lanes]
+
+That is the register tile again, with the filters for A and the planes for B. It is what the
+backward pass by the data needs in the first layers of a network, where images have few channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+from . import team as teams
+from . import tile as tiles
+from .correlation import KERNELS, Correlation
+from .jit import jit
+from .simd import vectors
+from .tile import Tile
+
+LEAST_STEPS = 64  # of a sum: below, laying out planes costs more than it saves
+
+
+def worth_it(shape: Correlation, dtype: np.dtype[Any]) -> bool:
+    """Whether vectors of pixels are fuller than vectors of channels, by a third at least."""
+    unit, itemsize = vectors(), np.dtype(dtype).itemsize
+    if shape.KH * shape.KW * shape.C < LEAST_STEPS or (shape.SH, shape.SW) != (1, 1):
+        return False
+    of_pixels = -(-shape.OW // unit.most_lanes(itemsize)) * shape.F
+    of_channels = shape.OW * -(-shape.F // unit.lanes(shape.F, itemsize))
+    return shape.F <= unit.accumulators // 2 and 4 * of_pixels <= 3 * of_channels
+
+
+@lru_cache(KERNELS)
+def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The kernel (team, x, w, y, images, pieces) for one geometry; strides must be 1.
+
+    Args (of the kernel):
+        team: the words of a Team.
+        x: (N, H, W, C).
+        w: (F, KH*C*KW), as `packed` makes it.
+        y: written from out_first on.
+        images: in a piece; pieces: how many.
+    """
+    unit, itemsize = vectors(), np.dtype(dtype).itemsize
+    lanes = unit.lanes(shape.OW, itemsize)
+    across = min(2, -(-shape.OW // lanes))
+    down = min(shape.OH, max(1, unit.accumulators // (shape.F * across)))
+    height, _ = shape.padded
+    stretch = across * lanes
+    width = -(-shape.OW // stretch) * stretch + shape.KW - 1
+    MAIN = tuple(
+        Tile(
+            rows=1,
+            row_pitch=0,
+            cols=shape.F,
+            col_pitch=shape.KH * shape.C * shape.KW,
+            runs=shape.KH * shape.C,
+            length=shape.KW,
+            run_pitch=shape.KW,
+            step=1,
+            b_run_pitch=width,
+            b_pitch=1,
+            vectors=across,
+            lanes=lanes,
+            tail=lanes,
+            out_pitch=0,
+            out_step=down * stretch,
+            b_lines=down,
+            b_line_pitch=shape.C * width,
+        )
+    )
+    H, W, C, TOP, LEFT, HEIGHT, WIDTH = (
+        shape.H, shape.W, shape.C, shape.top, shape.left, height, width
+    )  # fmt: skip
+    OH, OW, F, DOWN, STRETCH = shape.OH, shape.OW, shape.F, down, stretch
+    OUT_ROW, OUT_PIXEL, OUT_IMAGE = shape.out_row, shape.out_pixel, shape.out_image
+    OUT_FIRST = shape.out_first
+
+    @jit
+    def piece(number, x, w, y, images):  # type: ignore[no-untyped-def]
+        planes = np.zeros(HEIGHT * C * WIDTH, x.dtype)
+        block = np.empty(F * DOWN * STRETCH, x.dtype)
+        for n in range(number * images, min((number + 1) * images, len(x))):
+            lay_out(planes, x[n].reshape(-1), H, W, C, HEIGHT, WIDTH, TOP, LEFT)
+            for line in range(0, OH, DOWN):
+                oh = min(line, OH - DOWN)  # the last block may do lines again
+                for ow in range(0, OW, STRETCH):
+                    tiles.multiply_planes(w, 0, planes, oh * C * WIDTH + ow, block, 0, MAIN)
+                    first = n * OUT_IMAGE + OUT_FIRST + oh * OUT_ROW + ow * OUT_PIXEL
+                    for r in range(DOWN):
+                        for j in range(min(STRETCH, OW - ow)):
+                            to = first + r * OUT_ROW + j * OUT_PIXEL
+                            for f in range(F):
+                                y[to + f] = block[(f * DOWN + r) * STRETCH + j]
+
+    @jit
+    def kernel(team, x, w, y, images, pieces):  # type: ignore[no-untyped-def]
+        teams.share(team, pieces, piece, (x, w, y, images))
+
+    return kernel
+
+
+@jit
+def lay_out(planes, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-untyped-def]
+    """planes[h + top, c, w + left] = image[h, w, c]; what lies outside of them is left out."""
+    start, stop = max(0, -left), min(W, WIDTH - left)
+    for ih in range(max(0, -top), min(H, HEIGHT - top)):
+        for c in range(C):
+            to, at = ((ih + top) * C + c) * WIDTH + left, ih * W * C + c
+            for iw in range(start, stop):
+                planes[to + iw] = image[at + iw * C]
+
+
+def packed(w: Array) -> Array:
+    """Filters (KH, KW, C, F), in any memory order, as (F·KH·C·KW,)."""
+    return np.ascontiguousarray(w.transpose(3, 0, 2, 1)).reshape(-1)

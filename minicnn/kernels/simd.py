@@ -1,0 +1,90 @@
+"""What vector registers the processor has, and how many of them a tile may use."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import binding
+
+
+class Vectors(NamedTuple):
+    """The vector unit that the kernels are compiled for."""
+
+    name: str
+    bytes: int  # in a register
+    registers: int
+
+    def most_lanes(self, itemsize: int) -> int:
+        """Numbers of `itemsize` bytes in one register."""
+        return self.bytes // itemsize
+
+    def lanes(self, count: int, itemsize: int) -> int:
+        """The narrowest vector that holds `count` numbers, or the widest there is.
+
+        Narrow vectors leave no lane idle where there are few channels: eight floats run as fast
+        in half an AVX-512 register as in a whole one that is half empty.
+        """
+        lanes = 16 // itemsize
+        while lanes < min(count, self.most_lanes(itemsize)):
+            lanes *= 2
+        return lanes
+
+    @property
+    def accumulators(self) -> int:
+        """Registers for sums; the others hold what is being multiplied."""
+        return self.registers - 4
+
+
+UNITS = {
+    "avx512": Vectors("AVX-512", 64, 32),
+    "avx2": Vectors("AVX2", 32, 16),
+    "neon": Vectors("NEON", 16, 32),
+    "128": Vectors("128-bit", 16, 16),
+}
+
+
+@cache
+def vectors() -> Vectors:
+    """The widest unit of this processor; MINICNN_SIMD names another one of UNITS.
+
+    Raises:
+        ValueError: MINICNN_SIMD names none of them.
+    """
+    name = os.environ.get("MINICNN_SIMD", "").strip().lower()
+    if name:
+        if name not in UNITS:
+            raise ValueError(f"expected MINICNN_SIMD out of {', '.join(UNITS)}, received {name!r}")
+        return UNITS[name]
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f") and features.get("avx512vl"):
+        return UNITS["avx512"]
+    if features.get("avx2") and features.get("fma"):
+        return UNITS["avx2"]
+    arm = platform.machine().lower() in ("arm64", "aarch64")
+    return UNITS["neon" if arm else "128"]
+
+
+def split_evenly(total: int, most: int) -> tuple[int, int, int]:
+    """Cut `total` into the fewest parts of at most `most`, as equal as can be.
+
+    Returns:
+        (count, size, last): count parts of `size`, and one of `last` (0: there is none).
+    """
+    parts = -(-total // most)
+    size = -(-total // parts)
+    count, last = divmod(total, size)
+    return count, size, last
+
+
+def largest_divisor(n: int, most: int) -> int:
+    """The largest divisor of n that is at most `most` (1 if most < 1)."""
+    return max([d for d in range(1, min(n, most) + 1) if n % d == 0], default=1)
+
+
+def itemsize(dtype: np.dtype) -> int:
+    """Bytes of a number."""
+    return np.dtype(dtype).itemsize

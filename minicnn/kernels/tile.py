@@ -1,0 +1,427 @@
+"""The register tile: where nearly all of the time goes.
+
+A matrix product C += A · B is computed a tile of C at a time. The tile stays in vector registers
+while k runs over the whole sum, so that each step costs, for R×V vectors of C,
+
+    R·V multiply-adds,   V loads of B,   R loads of A (each number copied into all lanes),
+
+and nothing is stored until the end: with R·V = 28 the multipliers are busy all the time.
+(Source: Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008), section
+5; Van Zee & van de Geijn, "BLIS" (2015), section 3, for the register tile itself.)
+
+What makes one tile serve a whole CNN is that A need not be a matrix in memory. Row r of A starts
+at any place, and the steps of k may go on in several runs:
+
+    A[r, (run, k)] = a[row(r) + run·run_pitch + k·step]        row(r) = i·row_pitch + j·col_pitch
+
+With rows = neighbouring output pixels, runs = the lines of the window and step 1 this reads the
+image in place as if it were the patch matrix (implicit im2col: in NHWC a line of the window is
+KW·C numbers side by side). With rows = the numbers of a patch and k = the output pixels it is the
+transposed patch matrix, for the gradient by the weights. With plain pitches it is a dense layer.
+
+Numba compiles loops, but can't be told to keep an array of vectors in registers. So the tile is
+written here as LLVM's own instructions: the Python loops below run when a kernel is compiled, and
+what they emit is straight-line code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+UNROLLED = 512  # multiply-adds of straight-line code at most; beyond, loops
+
+
+class Tile(NamedTuple):
+    """A tile, all of it known when the kernel is compiled; in numbers, not bytes.
+
+    Kernels close over `tuple(tile)`: Numba then knows the values, and its cache tells tiles apart.
+    """
+
+    rows: int  # outputs: rows × cols of them, …
+    row_pitch: int  # … whose operands in A lie so far apart
+    cols: int
+    col_pitch: int
+    runs: int  # the sum: runs × length steps
+    length: int
+    run_pitch: int  # in A, from run to run …
+    step: int  # … and from step to step
+    b_run_pitch: int  # the same of B
+    b_pitch: int
+    vectors: int  # of each output
+    lanes: int  # of a vector
+    tail: int  # lanes in use of the last vector
+    out_pitch: int  # between outputs in C, down and …
+    out_step: int  # … across
+    b_lines: int = 1  # an output's vectors come from so many lines of B, …
+    b_line_pitch: int = 0  # … so far apart (planes.py)
+
+    def outputs(self) -> Iterator[tuple[int, int]]:
+        """(offset in A, offset in C) of each output, row by row."""
+        for i in range(self.rows):
+            for j in range(self.cols):
+                yield (
+                    i * self.row_pitch + j * self.col_pitch,
+                    i * self.out_pitch + j * self.out_step,
+                )
+
+    def b_vectors(self) -> Iterator[tuple[int, int]]:
+        """(offset in B, lanes in use) of each vector of a step."""
+        for line in range(self.b_lines):
+            for v in range(self.vectors):
+                yield line * self.b_line_pitch + v * self.lanes, self.used(v)
+
+    def used(self, vector: int) -> int:
+        """Lanes in use of a vector."""
+        return self.tail if vector == self.vectors - 1 else self.lanes
+
+
+@intrinsic(prefer_literal=True)
+def multiply(_: Any, a: Any, a0: Any, b: Any, b0: Any, bias: Any, bias0: Any, c: Any, c0: Any,
+             relu: Any, tile: Any) -> Any:
+    """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers.
+
+    The ReLU is max(y, 0) with a NaN staying NaN.
+    """
+    shape = Tile(*(t.literal_value for t in tile))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        A, B, start, C = emit.pointers(signature, args, 4)
+        sums = [
+            [emit.variable(emit.load(start, v * shape.lanes)) for v in range(shape.vectors)]
+            for _ in shape.outputs()
+        ]
+        _accumulate(emit, shape, A, B, sums)
+        for (_, out), vectors in zip(shape.outputs(), sums, strict=True):
+            for v, variable in enumerate(vectors):
+                y = builder.load(variable)
+                if relu.literal_value:
+                    y = emit.relu(y)
+                emit.store(y, C, out + v * shape.lanes, shape.used(v))
+        return context.get_dummy_value()
+
+    return _signature(4, (a, b, bias, c), relu, tile), codegen
+
+
+@intrinsic(prefer_literal=True)
+def multiply_add(_: Any, a: Any, a0: Any, b: Any, b0: Any, sums: Any, sums0: Any, c: Any, c0: Any,
+                 add_up: Any, tile: Any) -> Any:
+    """C += A·B, for B whose last vector may be followed by something else.
+
+    With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers that are at hand.
+    """
+    shape = Tile(*(t.literal_value for t in tile))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        A, B, S, C = emit.pointers(signature, args, 4)
+
+        def places() -> Iterator[tuple[Any, int, int]]:
+            for _, out in shape.outputs():
+                for v in range(shape.vectors):
+                    yield C, out + v * shape.lanes, shape.used(v)
+            for v in range(shape.vectors if add_up.literal_value else 0):
+                yield S, v * shape.lanes, shape.used(v)
+
+        variables = [emit.variable(emit.load(*place)) for place in places()]
+        rows = [variables[i : i + shape.vectors] for i in range(0, len(variables), shape.vectors)]
+        totals = rows.pop() if add_up.literal_value else None
+        _accumulate(emit, shape, A, B, rows, totals, masked=True)
+        for variable, place in zip(variables, places(), strict=True):
+            emit.store(builder.load(variable), *place)
+        return context.get_dummy_value()
+
+    return _signature(4, (a, b, sums, c), add_up, tile), codegen
+
+
+@intrinsic(prefer_literal=True)
+def multiply_pool(_: Any, a: Any, a0: Any, b: Any, b0: Any, bias: Any, bias0: Any, c: Any,
+                  c0: Any, winner: Any, winner0: Any, across: Any, tile: Any) -> Any:
+    """C = ReLU(max over the tile's rows, and `across` columns at a time, of A·B + bias).
+
+    The convolution's outputs never leave the registers: what is stored is the maximum of each
+    window, and which tap won (uint8: i·across + j; taps = rows·across where ReLU cut it off, so
+    that no gradient passes). Ties go to the first tap; the first NaN wins, and is cut off from
+    gradients, as a NaN's ReLU is.
+    """
+    shape, width = Tile(*(t.literal_value for t in tile)), across.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        A, B, start, C, W = emit.pointers(signature, args, 5)
+        sums = [
+            [emit.variable(emit.load(start, v * shape.lanes)) for v in range(shape.vectors)]
+            for _ in shape.outputs()
+        ]
+        _accumulate(emit, shape, A, B, sums)
+        for window in range(shape.cols // width):
+            taps = [
+                sums[i * shape.cols + window * width + j]
+                for i in range(shape.rows)
+                for j in range(width)
+            ]
+            for v in range(shape.vectors):
+                y, tap = emit.first_maximum([builder.load(outputs[v]) for outputs in taps])
+                out = window * shape.out_step + v * shape.lanes
+                emit.store(emit.relu(y), C, out, shape.used(v))
+                emit.store_bytes(
+                    builder.select(emit.positive(y), tap, emit.whole(len(taps))),
+                    W,
+                    out,
+                    shape.used(v),
+                )
+        return context.get_dummy_value()
+
+    return _signature(5, (a, b, bias, c, winner), across, tile), codegen
+
+
+@intrinsic(prefer_literal=True)
+def multiply_planes(_: Any, a: Any, a0: Any, b: Any, b0: Any, c: Any, c0: Any, tile: Any) -> Any:
+    """C = A·B, where an output's vectors are pixels: b_lines lines of them, one after the other."""
+    shape = Tile(*(t.literal_value for t in tile))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        A, B, C = emit.pointers(signature, args, 3)
+        each = range(shape.b_lines * shape.vectors)
+        zero = ir.Constant(emit.vector, None)
+        sums = [[emit.variable(zero) for _ in each] for _ in shape.outputs()]
+        _accumulate(emit, shape, A, B, sums)
+        for (_, out), variables in zip(shape.outputs(), sums, strict=True):
+            for v, variable in enumerate(variables):
+                emit.store(builder.load(variable), C, out + v * shape.lanes, shape.lanes)
+        return context.get_dummy_value()
+
+    return _signature(3, (a, b, c), tile), codegen
+
+
+class Rows(NamedTuple):
+    """Rows of a table that are added up, each from an offset of its own; all in numbers."""
+
+    count: int  # rows added
+    stride: int  # between their factors, and between their offsets
+    runs: int  # a row: runs × (vectors of lanes, the last one with `tail` in use), …
+    run_pitch: int  # … whose runs lie so far apart in the table …
+    out_pitch: int  # … and in C
+    vectors: int
+    lanes: int
+    tail: int
+
+    def places(self) -> Iterator[tuple[int, int, int]]:
+        """(offset in the table, offset in C, lanes in use) of each vector of a row."""
+        for run in range(self.runs):
+            for v in range(self.vectors):
+                used = self.tail if v == self.vectors - 1 else self.lanes
+                at = v * self.lanes
+                yield run * self.run_pitch + at, run * self.out_pitch + at, used
+
+
+@intrinsic(prefer_literal=True)
+def add_rows(_: Any, table: Any, table0: Any, factors: Any, factors0: Any, offsets: Any,
+             offsets0: Any, c: Any, c0: Any, rows: Any) -> Any:
+    """C += Σ_i factor[i] · table[offset[i] : …], with C in registers while i runs.
+
+    This is the backward pass of convolution and max-pooling in one: i runs over the winners, a
+    row is the patch that a winner saw, or its filter.
+    """
+    shape = Rows(*(t.literal_value for t in rows))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        T, F, O, C = emit.pointers(signature, args, 4)
+        places = list(shape.places())
+        sums = [emit.variable(emit.load(C, out, used)) for _, out, used in places]
+        with cgutils.for_range(builder, INT64(shape.count)) as loop:
+            at = builder.mul(loop.index, INT64(shape.stride))
+            factor = emit.splat(builder.gep(F, [at]), 0)
+            offset = builder.sext(builder.load(builder.gep(O, [at])), INT64)
+            row = builder.gep(T, [offset])
+            for variable, (place, _, used) in zip(sums, places, strict=True):
+                product = emit.multiply_add(
+                    factor, emit.load(row, place, used), builder.load(variable)
+                )
+                builder.store(product, variable)
+        for variable, (_, out, used) in zip(sums, places, strict=True):
+            emit.store(builder.load(variable), C, out, used)
+        return context.get_dummy_value()
+
+    return _signature(4, (table, factors, offsets, c), rows), codegen
+
+
+def _signature(arrays: int, given: Any, *constants: Any) -> Any:
+    """void(array, offset, array, offset, …, constants)."""
+    pairs = [part for array in given for part in (array, types.intp)]
+    return types.void(*pairs, *constants)
+
+
+def _accumulate(
+    emit: Emit,
+    tile: Tile,
+    A: Any,
+    B: Any,
+    sums: list[list[Any]],
+    totals: list[Any] | None = None,
+    masked: bool = False,
+) -> None:
+    """sums[r][v] += Σ_k A[r, k] · B[k, v] (and totals[v] += Σ_k B[k, v]).
+
+    Short sums are unrolled altogether; else a loop over the runs holds one over the steps.
+    """
+    builder = emit.builder
+    work = len(sums) * len(sums[0])
+
+    def step(a: Any, b: Any, at: int, b_at: int) -> None:
+        vectors = [
+            emit.load(b, b_at + place, used if masked else None)
+            for place, used in tile.b_vectors()
+        ]
+        for v, variable in enumerate(totals or ()):
+            builder.store(builder.fadd(builder.load(variable), vectors[v]), variable)
+        for (offset, _), variables in zip(tile.outputs(), sums, strict=True):
+            number = emit.splat(a, offset + at)
+            for vector, variable in zip(vectors, variables, strict=True):
+                total = emit.multiply_add(number, vector, builder.load(variable))
+                builder.store(total, variable)
+
+    if tile.runs * tile.length * work <= UNROLLED:
+        for run in range(tile.runs):
+            for k in range(tile.length):
+                step(
+                    A,
+                    B,
+                    run * tile.run_pitch + k * tile.step,
+                    run * tile.b_run_pitch + k * tile.b_pitch,
+                )
+        return
+    at_once = max(d for d in range(1, 8) if tile.length % d == 0 and d * work <= UNROLLED)
+    with cgutils.for_range(builder, INT64(tile.runs)) as run:
+        a_run = emit.step(A, run.index, tile.run_pitch)
+        b_run = emit.step(B, run.index, tile.b_run_pitch)
+        with cgutils.for_range(builder, INT64(tile.length // at_once)) as loop:
+            a = emit.step(a_run, loop.index, tile.step * at_once)
+            b = emit.step(b_run, loop.index, tile.b_pitch * at_once)
+            for k in range(at_once):
+                step(a, b, k * tile.step, k * tile.b_pitch)
+
+
+class Emit:
+    """LLVM instructions on vectors of `lanes` numbers."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int) -> None:
+        self.context, self.builder, self.lanes = context, builder, lanes
+        self.real = context.get_value_type(dtype)
+        self.bits = dtype.bitwidth
+        self.vector = ir.VectorType(self.real, lanes)
+        self.name = f"v{lanes}f{self.bits}"
+
+    def pointers(self, signature: Any, args: Any, count: int) -> list[Any]:
+        """Where each of the first `count` (array, offset) pairs of the arguments points."""
+        found = []
+        for i in range(0, 2 * count, 2):
+            array = self.context.make_array(signature.args[i])(self.context, self.builder, args[i])
+            found.append(self.builder.gep(array.data, [args[i + 1]]))
+        return found
+
+    def variable(self, value: Any) -> Any:
+        """A place for a value; LLVM keeps it in a register."""
+        return cgutils.alloca_once_value(self.builder, value)
+
+    def load(self, pointer: Any, at: int, used: int | None = None) -> Any:
+        """The vector at pointer[at:]; from lane `used` on zeros, and nothing is read."""
+        where = self._at(pointer, at, self.vector)
+        if used in (None, self.lanes):
+            vector = self.builder.load(where)
+            vector.align = self.bits // 8
+            return vector
+        nothing = ir.Constant(self.vector, None)
+        return self._call(
+            f"llvm.masked.load.{self.name}.p0{self.name}",
+            self.vector,
+            [where, INT32(self.bits // 8), self._first(used), nothing],
+        )
+
+    def store(self, value: Any, pointer: Any, at: int, used: int) -> None:
+        """pointer[at : at+used] = the first lanes of value."""
+        where = self._at(pointer, at, self.vector)
+        if used == self.lanes:
+            self.builder.store(value, where).align = self.bits // 8
+            return
+        self._call(
+            f"llvm.masked.store.{self.name}.p0{self.name}",
+            ir.VoidType(),
+            [value, where, INT32(self.bits // 8), self._first(used)],
+        )
+
+    def store_bytes(self, value: Any, pointer: Any, at: int, used: int) -> None:
+        """The same for small whole numbers, as bytes."""
+        small = self.builder.trunc(value, ir.VectorType(ir.IntType(8), self.lanes))
+        where = self._at(pointer, at, small.type)
+        if used == self.lanes:
+            self.builder.store(small, where).align = 1
+            return
+        name = f"v{self.lanes}i8"
+        self._call(
+            f"llvm.masked.store.{name}.p0{name}",
+            ir.VoidType(),
+            [small, where, INT32(1), self._first(used)],
+        )
+
+    def step(self, pointer: Any, index: Any, pitch: int) -> Any:
+        """pointer + index·pitch."""
+        return self.builder.gep(pointer, [self.builder.mul(index, INT64(pitch))])
+
+    def splat(self, pointer: Any, at: int) -> Any:
+        """The number pointer[at] in every lane."""
+        number = self.builder.load(self.builder.gep(pointer, [INT64(at)]))
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        one = self.builder.insert_element(undefined, number, INT32(0))
+        lanes = ir.Constant(ir.VectorType(INT32, self.lanes), None)
+        return self.builder.shuffle_vector(one, undefined, lanes)
+
+    def whole(self, number: int) -> Any:
+        """A whole number in every lane."""
+        kind = ir.VectorType(ir.IntType(self.bits), self.lanes)
+        return ir.Constant(kind, [number] * self.lanes)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a·b + c, rounded once where the processor can do that."""
+        return self._call(f"llvm.fmuladd.{self.name}", self.vector, [a, b, c])
+
+    def relu(self, y: Any) -> Any:
+        """0 where y < 0, else y; so a NaN stays."""
+        zero = ir.Constant(self.vector, None)
+        return self.builder.select(self.builder.fcmp_ordered("<", y, zero), zero, y)
+
+    def positive(self, y: Any) -> Any:
+        """Whether y > 0; not for a NaN."""
+        return self.builder.fcmp_ordered(">", y, ir.Constant(self.vector, None))
+
+    def first_maximum(self, values: list[Any]) -> tuple[Any, Any]:
+        """(the maximum, the index of the first value that has it); the first NaN beats all."""
+        best, index = values[0], self.whole(0)
+        for number, value in enumerate(values[1:], 1):
+            # larger or NaN, unless the best is a NaN already
+            larger = self.builder.fcmp_unordered(">", value, best)
+            takes = self.builder.and_(larger, self.builder.fcmp_ordered("ord", best, best))
+            best = self.builder.select(takes, value, best)
+            index = self.builder.select(takes, self.whole(number), index)
+        return best, index
+
+    def _first(self, used: int | None) -> Any:
+        bits = [lane < (used or 0) for lane in range(self.lanes)]
+        return ir.Constant(ir.VectorType(ir.IntType(1), self.lanes), bits)
+
+    def _at(self, pointer: Any, at: int, kind: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(pointer, [INT64(at)]), kind.as_pointer())
+
+    def _call(self, name: str, result: Any, args: list[Any]) -> Any:
+        kind = ir.FunctionType(result, [arg.type for arg in args])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, args)
