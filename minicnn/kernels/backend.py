@@ -77,6 +77,11 @@ def module(name: str | None = None) -> ModuleType:
     return _loaded[name]
 
 
+def engine() -> ModuleType:
+    """The kernels that only Numba can run; imported when first asked for."""
+    return importlib.import_module(".engine", __package__)
+
+
 def _default() -> str:
     name = os.environ.get("MINICNN_BACKEND", "").strip().lower()
     if name:

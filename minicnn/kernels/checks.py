@@ -82,3 +82,27 @@ def check_same_dtype(**arrays: Array | None) -> None:
     if len(set(present.values())) > 1:
         listed = ", ".join(f"{name} {dtype}" for name, dtype in present.items())
         raise TypeError(f"expected arrays of one dtype, received {listed}")
+
+
+def check_winner(winner: Any, shape: tuple[int, ...]) -> Array:
+    """winner as contiguous uint8 of `shape`; any number is harmless: it is a tap, or none.
+
+    Raises:
+        TypeError: not uint8.
+        ValueError: another shape.
+    """
+    array = check_shape("winner", np.asarray(winner), shape)
+    if array.dtype != np.uint8:
+        raise TypeError(f"expected winner as uint8, received {array.dtype}")
+    return np.ascontiguousarray(array)
+
+
+def image_batch(x_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """x_shape, if it is (N, H, W, C) with H, W, C >= 1.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if len(x_shape) != 4 or min(x_shape[1:]) < 1 or x_shape[0] < 0:
+        raise ValueError(f"expected x_shape as (N, H, W, C), received {x_shape!r}")
+    return x_shape[0], x_shape[1], x_shape[2], x_shape[3]

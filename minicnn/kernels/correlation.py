@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..typing import Array
 from . import team as teams
 from . import tile as tiles
 from .jit import jit
@@ -211,27 +210,6 @@ def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-un
             frame[to + i] = image[at + i]
 
 
-def packed(w: Array, dtype: np.dtype[Any]) -> Array:
-    """Filters (KH, KW, C, F), in any memory order, as (panels, KH*KW*C, panel width).
-
-    What a panel lacks is zero. So the tile reads its filters from beginning to end.
-    """
-    KH, KW, C, F = w.shape
-    cut = panels(F, vectors(), np.dtype(dtype).itemsize)
-    matrix = np.empty((cut.count, KH * KW * C, cut.width), w.dtype)
-    teams.call(pack, w, matrix, KH * cut.count if w.size > SMALL else 1)
-    return matrix
-
-
-def packed_bias(b: Array | None, F: int, dtype: np.dtype[Any]) -> Array:
-    """The bias as (panels, panel width), zeros where there is none."""
-    cut = panels(F, vectors(), np.dtype(dtype).itemsize)
-    row = np.zeros(cut.count * cut.width, dtype)
-    if b is not None:
-        row[:F] = b
-    return row
-
-
 @jit
 def pack(team, w, matrix, pieces):  # type: ignore[no-untyped-def]
     """matrix[p, (i, j, c), l] = w[i, j, c, p*width + l]; one piece, or one for each i and p."""
@@ -254,5 +232,3 @@ def _pack_piece(number, w, matrix, pieces):  # type: ignore[no-untyped-def]
                     row[lane] = w[i, j, c, p * width + lane]
                 for lane in range(used, width):
                     row[lane] = 0
-
-

@@ -1,4 +1,300 @@
-"""The place of what only Numba can do: convolution + bias + ReLU + max-pool in one pass.
+"""Convolution + bias + ReLU + max-pool in one pass, forward and backward: what only Numba can do.
 
-Nothing is fused yet; the layers run one after the other.
+Forward, a register tile holds all the convolution's outputs of a few pooling windows; only the
+maximum of each window, and which tap won, is ever stored.
+
+Backward, only winners carry a gradient: one in four outputs for 2×2 pooling, and less where ReLU
+cut them off. So nothing runs over the convolution's outputs. For each winner, with gradient d,
+
+    dw[f] += d · (the patch that it saw)        f by f, the sum over all winners in registers
+    dx[its patch] += d · w[f]                   window by window, the sum over f in registers
+
+In the second sum the winners of one window differ by filter. Their patches lie in one region of
+KH + (PH-1)·SH lines, and a filter shifted within that region is the same filter read from another
+place of a table in which zeros surround it; so each is one add_rows (tile.py), without a branch.
+
+The results are those of the separate steps: max(ReLU(y)) = ReLU(max(y)), ties and NaN included.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import team as teams
+from . import tile as tiles
+from .correlation import KERNELS, Correlation, Panels, fill, panels
+from .jit import jit
+from .simd import Vectors, largest_divisor, split_evenly, vectors
+from .tile import Rows, Tile
+from .weight_gradient import add_parts
+
+
+class ConvPool(NamedTuple):
+    """A convolution, and a max-pool of PH×PW windows that neither overlap nor leave gaps."""
+
+    conv: Correlation
+    PH: int
+    PW: int
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        """(height, width) after pooling; what is left of the convolution's outputs is dropped."""
+        return self.conv.OH // self.PH, self.conv.OW // self.PW
+
+    @property
+    def region(self) -> tuple[int, int]:
+        """(height, width) of the pixels that a pooling window's outputs read."""
+        c = self.conv
+        return c.KH + (self.PH - 1) * c.SH, c.KW + (self.PW - 1) * c.SW
+
+    @property
+    def table(self) -> tuple[int, int]:
+        """(height, width) of a filter with the zeros around it."""
+        c = self.conv
+        return c.KH + 2 * (self.PH - 1) * c.SH, c.KW + 2 * (self.PW - 1) * c.SW
+
+
+def fits(taps: int, F: int, dtype: np.dtype[Any]) -> bool:
+    """Whether the registers hold all outputs of a pooling window of `taps`, for a panel of F."""
+    unit = vectors()
+    return taps * panels(F, unit, np.dtype(dtype).itemsize).vectors <= unit.accumulators
+
+
+@lru_cache(KERNELS)
+def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The kernel (team, x, w, b, y, winner, images, pieces) for one geometry.
+
+    Args (of the kernel):
+        team: the words of a Team.
+        x: (N, H, W, C); w, b: as correlation.packed and packed_bias make them.
+        y: (N·QH·QW·F,); winner: the same, uint8, as multiply_pool says.
+        images: in a piece; pieces: how many.
+    """
+    conv, unit = shape.conv, vectors()
+    cut = panels(conv.F, unit, np.dtype(dtype).itemsize)
+    HEIGHT, WIDTH = conv.padded
+    H, W, C, TOP, LEFT = conv.H, conv.W, conv.C, conv.top, conv.left
+    FRAMED, PIXELS = conv.framed, HEIGHT * WIDTH * C
+    PANEL = conv.KH * conv.KW * C * cut.width
+    FULL, LAST, PANEL_WIDTH = cut.full, cut.last, cut.width
+    OUT_IMAGE = shape.pooled[0] * shape.pooled[1] * conv.F
+    full = _pooling_panel(shape, cut, cut.vectors, cut.lanes, unit)
+    last = _pooling_panel(shape, cut, cut.last, cut.tail, unit) if cut.last else full
+
+    @jit
+    def piece(number, x, w, b, y, winner, images):  # type: ignore[no-untyped-def]
+        frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
+        for n in range(number * images, min((number + 1) * images, len(x))):
+            image = x[n].reshape(-1)
+            if FRAMED:
+                fill(frame, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
+                image = frame
+            for p in range(FULL):
+                full(image, w, p * PANEL, b, p * PANEL_WIDTH, y, winner, n * OUT_IMAGE)
+            if LAST > 0:
+                last(image, w, FULL * PANEL, b, FULL * PANEL_WIDTH, y, winner, n * OUT_IMAGE)
+
+    @jit
+    def kernel(team, x, w, b, y, winner, images, pieces):  # type: ignore[no-untyped-def]
+        teams.share(team, pieces, piece, (x, w, b, y, winner, images))
+
+    return kernel
+
+
+def _pooling_panel(shape: ConvPool, cut: Panels, count: int, tail: int, unit: Vectors) -> Any:
+    """A kernel for one image and one panel of the filters: tile after tile of pooling windows."""
+    conv, (pooled_h, pooled_w) = shape.conv, shape.pooled
+    _, width = conv.padded
+    most = max(1, unit.accumulators // (shape.PH * shape.PW * count))
+    tiles_across, across, rest = split_evenly(pooled_w, most)
+    tile = Tile(
+        rows=shape.PH,
+        row_pitch=conv.SH * width * conv.C,
+        cols=across * shape.PW,
+        col_pitch=conv.SW * conv.C,
+        runs=conv.KH,
+        length=conv.KW * conv.C,
+        run_pitch=width * conv.C,
+        step=1,
+        b_run_pitch=conv.KW * conv.C * cut.width,
+        b_pitch=cut.width,
+        vectors=count,
+        lanes=cut.lanes,
+        tail=tail,
+        out_pitch=0,
+        out_step=conv.F,
+    )
+    MAIN, REST = tuple(tile), tuple(tile._replace(cols=(rest or across) * shape.PW))
+    QH, QW, ACROSS, PW, F = pooled_h, pooled_w, across, shape.PW, conv.F
+    FIRST_REST = tiles_across * across
+    ROW, PIXEL = shape.PH * tile.row_pitch, shape.PW * tile.col_pitch
+
+    @jit
+    def panel(x, w, w0, b, b0, y, winner, y0):  # type: ignore[no-untyped-def]
+        for qh in range(QH):
+            for qw in range(0, FIRST_REST, ACROSS):
+                out = y0 + b0 + (qh * QW + qw) * F
+                tiles.multiply_pool(
+                    x, qh * ROW + qw * PIXEL, w, w0, b, b0, y, out, winner, out, PW, MAIN
+                )
+            for qw in range(FIRST_REST, QW, ACROSS):
+                out = y0 + b0 + (qh * QW + qw) * F
+                tiles.multiply_pool(
+                    x, qh * ROW + qw * PIXEL, w, w0, b, b0, y, out, winner, out, PW, REST
+                )
+
+    return panel
+
+
+@lru_cache(KERNELS)
+def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The kernel (team, dy, winner, x, w, table, dx, dws, dbs, dw, db, images) for one geometry.
+
+    Args (of the kernel):
+        team: the words of a Team.
+        dy: (N, QH*QW*F); winner: the same, from forward.
+        x: (N, H, W, C); w: (KH, KW, C, F).
+        table: (F*TH*TW*C,): room for the filters with zeros around them.
+        dx: (N, H*W*C), left alone if not need_dx.
+        dws, dbs: (parts, F*KH*KW*C) and (parts, F): room for the sums of each part of the batch.
+        dw: (KH*KW*C, F); db: (F,): their sum, added in the order of the parts.
+        images: in a part.
+    """
+    conv, unit, itemsize = shape.conv, vectors(), np.dtype(dtype).itemsize
+    HEIGHT, WIDTH = conv.padded
+    H, W, C, F, TOP, LEFT = conv.H, conv.W, conv.C, conv.F, conv.top, conv.left
+    FRAMED, PIXELS, K = conv.framed, HEIGHT * WIDTH * C, conv.KH * conv.KW * C
+    (QH, QW), (REGION, _), (TH, TW) = shape.pooled, shape.region, shape.table
+    PH, PW, SH, SW, KH, KW, TAPS = (
+        shape.PH, shape.PW, conv.SH, conv.SW, conv.KH, conv.KW, shape.PH * shape.PW
+    )  # fmt: skip
+    LINE, TABLE_LINE, TABLE = WIDTH * C, TW * C, TH * TW * C
+    NEED_DX = need_dx
+    add_patches = _rows_kernel(QH * QW, F, KH, KW * C, (LINE, KW * C), unit, itemsize)
+    add_filters = _rows_kernel(
+        F, 1, REGION, shape.region[1] * C, (TABLE_LINE, LINE), unit, itemsize
+    )
+
+    @jit
+    def first_taps(seen, shifted):  # type: ignore[no-untyped-def]
+        """Of each winner, if it were the window's first tap: where in the image the patch lies
+        that it saw, and where in the table its filter lies, shifted as that tap."""
+        for qh in range(QH):
+            for qw in range(QW):
+                for f in range(F):
+                    q = (qh * QW + qw) * F + f
+                    seen[q] = qh * PH * SH * LINE + qw * PW * SW * C
+                    shifted[q] = f * TABLE + (PH - 1) * SH * TABLE_LINE + (PW - 1) * SW * C
+
+    @jit
+    def find_winners(dy, winner, gradient, first, seen, first_shifted, shifted, db):  # type: ignore[no-untyped-def]
+        """The same for the taps that won, and their gradient: 0 where ReLU cut it off."""
+        for q in range(QH * QW * F):
+            tap = np.int32(winner[q])
+            gradient[q] = dy[q] if tap < TAPS else dy.dtype.type(0)
+            i = tap // np.int32(PW)
+            j = tap - i * np.int32(PW)
+            # where it is cut off: any place that can be read
+            down, across = (i, j) if tap < TAPS else (np.int32(0), np.int32(0))
+            seen[q] = first[q] + down * np.int32(SH * LINE) + across * np.int32(SW * C)
+            shifted[q] = (
+                first_shifted[q] - down * np.int32(SH * TABLE_LINE) - across * np.int32(SW * C)
+            )
+        for q in range(QH * QW):
+            for f in range(F):
+                db[f] += gradient[q * F + f]
+
+    @jit
+    def piece(number, dy, winner, x, table, dx, dws, dbs, images):  # type: ignore[no-untyped-def]
+        frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
+        dframe = np.zeros(PIXELS if FRAMED and NEED_DX else 1, x.dtype)
+        gradient = np.empty(QH * QW * F, x.dtype)
+        seen, shifted = np.empty(QH * QW * F, np.int32), np.empty(QH * QW * F, np.int32)
+        first, first_shifted = np.empty_like(seen), np.empty_like(seen)
+        first_taps(first, first_shifted)
+        dw, db = dws[number], dbs[number]
+        dw[:] = 0
+        db[:] = 0
+        for n in range(number * images, min((number + 1) * images, len(x))):
+            find_winners(dy[n], winner[n], gradient, first, seen, first_shifted, shifted, db)
+            image = x[n].reshape(-1)
+            if FRAMED:
+                fill(frame, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
+                image = frame
+            for f in range(F):
+                add_patches(image, gradient, f, seen, dw, f * K)
+            if NEED_DX:
+                dimage = dx[n]
+                if FRAMED:
+                    dimage = dframe
+                dimage[:] = 0
+                for qh in range(QH):
+                    for qw in range(QW):
+                        q = (qh * QW + qw) * F
+                        to = qh * PH * SH * LINE + qw * PW * SW * C
+                        add_filters(table, gradient, q, shifted, dimage, to)
+                if FRAMED:
+                    fill(dx[n], dimage, HEIGHT, WIDTH, C, H, W, -TOP, -LEFT)
+
+    @jit
+    def kernel(team, dy, winner, x, w, table, dx, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
+        if NEED_DX:
+            table[:] = 0
+            first = (PH - 1) * SH * TABLE_LINE + (PW - 1) * SW * C
+            for i in range(KH):
+                for j in range(KW):
+                    for c in range(C):
+                        at = first + i * TABLE_LINE + j * C + c
+                        for f in range(F):
+                            table[f * TABLE + at] = w[i, j, c, f]
+        teams.share(team, len(dws), piece, (dy, winner, x, table, dx, dws, dbs, images))
+        total = np.empty(F * K, w.dtype)
+        add_parts(team, dws, total)
+        add_parts(team, dbs, db)
+        for f in range(F):
+            for k in range(K):
+                dw[k, f] = total[f * K + k]
+
+    return kernel
+
+
+def _rows_kernel(
+    count: int,
+    stride: int,
+    runs: int,
+    length: int,
+    pitches: tuple[int, int],
+    unit: Vectors,
+    itemsize: int,
+) -> Any:
+    """C += Σ_i factor[i] · row_i, for rows of runs × length numbers: as many tiles as it takes."""
+    lanes = unit.lanes(length, itemsize)
+    segments, across, rest = split_evenly(-(-length // lanes), unit.accumulators)
+    down = largest_divisor(runs, unit.accumulators // across) if segments == 1 and not rest else 1
+    tail = length - (-(-length // lanes) - 1) * lanes
+    pitch, out_pitch = pitches
+    whole = Rows(count, stride, down, pitch, out_pitch, across, lanes, lanes)
+    MAIN = tuple(whole)
+    LAST = tuple(whole._replace(vectors=rest or across, tail=tail))
+    RUNS, DOWN, WIDE, PITCH, OUT_PITCH = runs, down, across * lanes, pitch, out_pitch
+    STOP = (segments if rest else segments - 1) * across * lanes
+
+    @jit
+    def rows(table, factors, first, offsets, out, to):  # type: ignore[no-untyped-def]
+        for run in range(0, RUNS, DOWN):
+            at = run * PITCH
+            for start in range(0, STOP, WIDE):
+                tiles.add_rows(
+                    table, at + start, factors, first, offsets, first,
+                    out, to + run * OUT_PITCH + start, MAIN,
+                )  # fmt: skip
+            tiles.add_rows(
+                table, at + STOP, factors, first, offsets, first,
+                out, to + run * OUT_PITCH + STOP, LAST,
+            )  # fmt: skip
+
+    return rows

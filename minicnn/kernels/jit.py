@@ -1,9 +1,10 @@
 """How minicnn calls Numba: one decorator, used by every jitted kernel.
 
 Kernels are compiled at their first call for the dtypes they meet (no fixed signatures, so that
-float64 gradient checks run too) and cached on disk. `nogil` lets threads run them side by side;
-`parallel=True` is not used: it takes more than twice as long to compile and brings in a threading
-layer of its own (team.py says what takes its place).
+float64 gradient checks run too) and cached on disk. Division by zero gives infinity or NaN, as in
+NumPy, not an error that each division would have to check for. `nogil` lets threads run them side
+by side; `parallel=True` is not used: it takes more than twice as long to compile and brings in a
+threading layer of its own (team.py says what takes its place).
 
 A factory may make a kernel for given sizes: the inner function closes over whole numbers, tuples
 of them, and other kernels. The cache tells such kernels apart by those values.
@@ -31,11 +32,11 @@ def jit(function: F) -> F:
     """
     compiled: Any
     try:
-        compiled = numba.njit(function, nogil=True, cache=True)
+        compiled = numba.njit(function, nogil=True, cache=True, error_model="numpy")
         _let_fail(compiled._cache)
         _know_by_content(compiled._cache, function)
     except RuntimeError:  # "cannot cache function: no locator available"
-        compiled = numba.njit(function, nogil=True)
+        compiled = numba.njit(function, nogil=True, error_model="numpy")
     return compiled
 
 

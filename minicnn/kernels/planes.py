@@ -36,7 +36,7 @@ def worth_it(shape: Correlation, dtype: np.dtype[Any]) -> bool:
         return False
     of_pixels = -(-shape.OW // unit.most_lanes(itemsize)) * shape.F
     of_channels = shape.OW * -(-shape.F // unit.lanes(shape.F, itemsize))
-    return shape.F <= unit.accumulators // 2 and 4 * of_pixels <= 3 * of_channels
+    return unit.accumulators // 2 >= shape.F and 4 * of_pixels <= 3 * of_channels
 
 
 @lru_cache(KERNELS)

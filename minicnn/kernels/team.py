@@ -215,9 +215,7 @@ def _wrapped(context: Any, builder: Any, piece: Any, signature: Any, packed: Any
 
 
 def _uniform(arguments: Any) -> Any:
-    return ir.FunctionType(
-        ir.IntType(32), [arguments, excinfo_ptr_t.as_pointer(), ir.IntType(64)]
-    )
+    return ir.FunctionType(ir.IntType(32), [arguments, excinfo_ptr_t.as_pointer(), ir.IntType(64)])
 
 
 @intrinsic

@@ -59,6 +59,7 @@ class Tile(NamedTuple):
     tail: int  # lanes in use of the last vector
     out_pitch: int  # between outputs in C, down and …
     out_step: int  # … across
+    masked: int = 0  # 1: B and bias end with the lanes in use, and no more may be read
     b_lines: int = 1  # an output's vectors come from so many lines of B, …
     b_line_pitch: int = 0  # … so far apart (planes.py)
 
@@ -77,14 +78,30 @@ class Tile(NamedTuple):
             for v in range(self.vectors):
                 yield line * self.b_line_pitch + v * self.lanes, self.used(v)
 
+    def first_vectors(self) -> Iterator[tuple[int, int | None]]:
+        """The same for the bias, which has one line; None: all lanes may be read."""
+        for v in range(self.vectors):
+            yield v * self.lanes, self.used(v) if self.masked else None
+
     def used(self, vector: int) -> int:
         """Lanes in use of a vector."""
         return self.tail if vector == self.vectors - 1 else self.lanes
 
 
 @intrinsic(prefer_literal=True)
-def multiply(_: Any, a: Any, a0: Any, b: Any, b0: Any, bias: Any, bias0: Any, c: Any, c0: Any,
-             relu: Any, tile: Any) -> Any:
+def multiply(
+    _: Any,
+    a: Any,
+    a0: Any,
+    b: Any,
+    b0: Any,
+    bias: Any,
+    bias0: Any,
+    c: Any,
+    c0: Any,
+    relu: Any,
+    tile: Any,
+) -> Any:
     """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers.
 
     The ReLU is max(y, 0) with a NaN staying NaN.
@@ -95,7 +112,7 @@ def multiply(_: Any, a: Any, a0: Any, b: Any, b0: Any, bias: Any, bias0: Any, c:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         A, B, start, C = emit.pointers(signature, args, 4)
         sums = [
-            [emit.variable(emit.load(start, v * shape.lanes)) for v in range(shape.vectors)]
+            [emit.variable(emit.load(start, place, used)) for place, used in shape.first_vectors()]
             for _ in shape.outputs()
         ]
         _accumulate(emit, shape, A, B, sums)
@@ -111,9 +128,21 @@ def multiply(_: Any, a: Any, a0: Any, b: Any, b0: Any, bias: Any, bias0: Any, c:
 
 
 @intrinsic(prefer_literal=True)
-def multiply_add(_: Any, a: Any, a0: Any, b: Any, b0: Any, sums: Any, sums0: Any, c: Any, c0: Any,
-                 add_up: Any, tile: Any) -> Any:
-    """C += A·B, for B whose last vector may be followed by something else.
+def multiply_add(
+    _: Any,
+    a: Any,
+    a0: Any,
+    b: Any,
+    b0: Any,
+    sums: Any,
+    sums0: Any,
+    c: Any,
+    c0: Any,
+    runs: Any,
+    add_up: Any,
+    tile: Any,
+) -> Any:
+    """C += A·B over `runs` runs (the tile's own number, if that is not 0).
 
     With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers that are at hand.
     """
@@ -132,18 +161,32 @@ def multiply_add(_: Any, a: Any, a0: Any, b: Any, b0: Any, sums: Any, sums0: Any
 
         variables = [emit.variable(emit.load(*place)) for place in places()]
         rows = [variables[i : i + shape.vectors] for i in range(0, len(variables), shape.vectors)]
+        count = None if shape.runs else args[8]
         totals = rows.pop() if add_up.literal_value else None
-        _accumulate(emit, shape, A, B, rows, totals, masked=True)
+        _accumulate(emit, shape, A, B, rows, totals, count)
         for variable, place in zip(variables, places(), strict=True):
             emit.store(builder.load(variable), *place)
         return context.get_dummy_value()
 
-    return _signature(4, (a, b, sums, c), add_up, tile), codegen
+    return _signature(4, (a, b, sums, c), types.intp, add_up, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
-def multiply_pool(_: Any, a: Any, a0: Any, b: Any, b0: Any, bias: Any, bias0: Any, c: Any,
-                  c0: Any, winner: Any, winner0: Any, across: Any, tile: Any) -> Any:
+def multiply_pool(
+    _: Any,
+    a: Any,
+    a0: Any,
+    b: Any,
+    b0: Any,
+    bias: Any,
+    bias0: Any,
+    c: Any,
+    c0: Any,
+    winner: Any,
+    winner0: Any,
+    across: Any,
+    tile: Any,
+) -> Any:
     """C = ReLU(max over the tile's rows, and `across` columns at a time, of A·B + bias).
 
     The convolution's outputs never leave the registers: what is stored is the maximum of each
@@ -224,8 +267,18 @@ class Rows(NamedTuple):
 
 
 @intrinsic(prefer_literal=True)
-def add_rows(_: Any, table: Any, table0: Any, factors: Any, factors0: Any, offsets: Any,
-             offsets0: Any, c: Any, c0: Any, rows: Any) -> Any:
+def add_rows(
+    _: Any,
+    table: Any,
+    table0: Any,
+    factors: Any,
+    factors0: Any,
+    offsets: Any,
+    offsets0: Any,
+    c: Any,
+    c0: Any,
+    rows: Any,
+) -> Any:
     """C += Σ_i factor[i] · table[offset[i] : …], with C in registers while i runs.
 
     This is the backward pass of convolution and max-pooling in one: i runs over the winners, a
@@ -235,21 +288,33 @@ def add_rows(_: Any, table: Any, table0: Any, factors: Any, factors0: Any, offse
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
-        T, F, O, C = emit.pointers(signature, args, 4)
+        T, F, at_rows, C = emit.pointers(signature, args, 4)
         places = list(shape.places())
-        sums = [emit.variable(emit.load(C, out, used)) for _, out, used in places]
-        with cgutils.for_range(builder, INT64(shape.count)) as loop:
-            at = builder.mul(loop.index, INT64(shape.stride))
+        # a sum waits for the one before it, some four steps: with few vectors, several sums each
+        sets = max(1, min(4, 8 // len(places), shape.count))
+        zero = ir.Constant(emit.vector, None)
+        sums = [[emit.variable(zero) for _ in places] for _ in range(sets)]
+
+        def add(index: Any, variables: list[Any]) -> None:
+            at = builder.mul(index, INT64(shape.stride))
             factor = emit.splat(builder.gep(F, [at]), 0)
-            offset = builder.sext(builder.load(builder.gep(O, [at])), INT64)
+            offset = builder.sext(builder.load(builder.gep(at_rows, [at])), INT64)
             row = builder.gep(T, [offset])
-            for variable, (place, _, used) in zip(sums, places, strict=True):
-                product = emit.multiply_add(
-                    factor, emit.load(row, place, used), builder.load(variable)
-                )
-                builder.store(product, variable)
-        for variable, (_, out, used) in zip(sums, places, strict=True):
-            emit.store(builder.load(variable), C, out, used)
+            for variable, (place, _, used) in zip(variables, places, strict=True):
+                part = emit.load(row, place, used)
+                builder.store(emit.multiply_add(factor, part, builder.load(variable)), variable)
+
+        with cgutils.for_range(builder, INT64(shape.count // sets)) as loop:
+            first = builder.mul(loop.index, INT64(sets))
+            for number, variables in enumerate(sums):
+                add(builder.add(first, INT64(number)), variables)
+        for index in range(shape.count - shape.count % sets, shape.count):
+            add(INT64(index), sums[0])
+        for v, (_, out, used) in enumerate(places):
+            total = emit.load(C, out, used)
+            for variables in sums:
+                total = builder.fadd(total, builder.load(variables[v]))
+            emit.store(total, C, out, used)
         return context.get_dummy_value()
 
     return _signature(4, (table, factors, offsets, c), rows), codegen
@@ -268,18 +333,19 @@ def _accumulate(
     B: Any,
     sums: list[list[Any]],
     totals: list[Any] | None = None,
-    masked: bool = False,
+    runs: Any = None,
 ) -> None:
     """sums[r][v] += Σ_k A[r, k] · B[k, v] (and totals[v] += Σ_k B[k, v]).
 
-    Short sums are unrolled altogether; else a loop over the runs holds one over the steps.
+    Short sums are unrolled altogether; else a loop over the runs holds one over the steps. `runs`
+    says how many there are, if that is known only when the kernel runs.
     """
     builder = emit.builder
     work = len(sums) * len(sums[0])
 
     def step(a: Any, b: Any, at: int, b_at: int) -> None:
         vectors = [
-            emit.load(b, b_at + place, used if masked else None)
+            emit.load(b, b_at + place, used if tile.masked else None)
             for place, used in tile.b_vectors()
         ]
         for v, variable in enumerate(totals or ()):
@@ -290,7 +356,7 @@ def _accumulate(
                 total = emit.multiply_add(number, vector, builder.load(variable))
                 builder.store(total, variable)
 
-    if tile.runs * tile.length * work <= UNROLLED:
+    if runs is None and tile.runs * tile.length * work <= UNROLLED:
         for run in range(tile.runs):
             for k in range(tile.length):
                 step(
@@ -301,7 +367,7 @@ def _accumulate(
                 )
         return
     at_once = max(d for d in range(1, 8) if tile.length % d == 0 and d * work <= UNROLLED)
-    with cgutils.for_range(builder, INT64(tile.runs)) as run:
+    with cgutils.for_range(builder, INT64(tile.runs) if runs is None else runs) as run:
         a_run = emit.step(A, run.index, tile.run_pitch)
         b_run = emit.step(B, run.index, tile.b_run_pitch)
         with cgutils.for_range(builder, INT64(tile.length // at_once)) as loop:

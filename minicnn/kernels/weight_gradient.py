@@ -101,6 +101,7 @@ def _patch_tiles(
         tail=tail,
         out_pitch=run * shape.F,
         out_step=shape.F,
+        masked=1,
     )
     MAIN, REST = tuple(tile), tuple(tile._replace(cols=rest or across))
     KH, F, RUN, DOWN, ACROSS, LINE = shape.KH, shape.F, run, down, across, tile.row_pitch
@@ -109,13 +110,13 @@ def _patch_tiles(
 
     @jit
     def tiles_of_patch(x, x0, dy, dy0, p0, dw, db):  # type: ignore[no-untyped-def]
-        tiles.multiply_add(x, x0, dy, dy0 + p0, db, p0, dw, p0, ADD_UP, MAIN)
+        tiles.multiply_add(x, x0, dy, dy0 + p0, db, p0, dw, p0, 0, ADD_UP, MAIN)
         for i in range(0, KH, DOWN):
             at, to = x0 + i * LINE, i * RUN * F + p0
             for j in range(ACROSS if i == 0 else 0, FIRST_REST, ACROSS):
-                tiles.multiply_add(x, at + j, dy, dy0 + p0, db, p0, dw, to + j * F, NOT, MAIN)
+                tiles.multiply_add(x, at + j, dy, dy0 + p0, db, p0, dw, to + j * F, 0, NOT, MAIN)
             for j in range(FIRST_REST, RUN, ACROSS):
-                tiles.multiply_add(x, at + j, dy, dy0 + p0, db, p0, dw, to + j * F, NOT, REST)
+                tiles.multiply_add(x, at + j, dy, dy0 + p0, db, p0, dw, to + j * F, 0, NOT, REST)
 
     return tiles_of_patch
 

@@ -1,0 +1,74 @@
+"""Which algorithm computes what: the rules, in one place. Each can be overruled by its name.
+
+    convolution   "implicit"  the register tile reads the image in place (correlation.py,
+                              planes.py, weight_gradient.py)
+                  "im2col"    a patch matrix, and BLAS (gemm.py)
+    + ReLU + pool "fused"     in one pass (fused.py)
+                  "separate"  one after the other
+    dense         "tile"      the register tile (product.py)
+                  "blas"      BLAS
+
+The first of each needs Numba, and is compiled for each geometry, in about a second at the first
+use ever. It is faster wherever it can be used (`python -m bench conv` shows by how much), so what
+speaks against it is the compiler alone: layers so small that nothing could be gained stay with
+what is compiled already. Dilation is left to im2col: it tears the runs that the tile reads.
+
+The rules look at the layer's shapes, never at the batch size or the number of threads: the same
+layer gives the same bits, whatever it is called with.
+"""
+
+from __future__ import annotations
+
+from ..typing import Shape
+from .backend import current_backend
+from .window import Window
+
+LEAST_CONVOLUTION = 1 << 14  # multiply-adds of one image
+LEAST_PRODUCT = 1 << 10
+
+CONVOLUTION = ("implicit", "im2col")
+POOLED = ("fused", "separate")
+DENSE = ("tile", "blas")
+
+
+def convolution(given: str | None, backend: str | None, window: Window, w_shape: Shape) -> str:
+    """The algorithm of conv2d and conv2d_backward.
+
+    Raises:
+        ValueError: `given` is no algorithm, or not one for this backend or window.
+    """
+    possible = _has_numba(backend) and (window.DH, window.DW) == (1, 1)
+    KH, KW, C, F = w_shape
+    work = window.OH * window.OW * KH * KW * C * F
+    return _choose(given, CONVOLUTION, possible, work >= LEAST_CONVOLUTION)
+
+
+def pooled(given: str | None, backend: str | None, window: Window, w_shape: Shape) -> str:
+    """The algorithm of conv2d_relu_pool; raises ValueError as `convolution` does."""
+    possible = _has_numba(backend) and (window.DH, window.DW) == (1, 1)
+    KH, KW, C, F = w_shape
+    work = window.OH * window.OW * KH * KW * C * F
+    return _choose(given, POOLED, possible, work >= LEAST_CONVOLUTION)
+
+
+def dense(given: str | None, backend: str | None, w_shape: Shape) -> str:
+    """The algorithm of dense and dense_backward; raises ValueError as `convolution` does."""
+    D, U = w_shape
+    return _choose(given, DENSE, _has_numba(backend), D * U >= LEAST_PRODUCT)
+
+
+def _has_numba(backend: str | None) -> bool:
+    return (backend or current_backend()) == "numba"
+
+
+def _choose(given: str | None, names: tuple[str, str], possible: bool, worth_it: bool) -> str:
+    fast, plain = names
+    if given is None or given == "auto":
+        return fast if possible and worth_it else plain
+    if given not in names:
+        raise ValueError(f"expected algorithm out of auto, {', '.join(names)}, received {given!r}")
+    if given == fast and not possible:
+        raise ValueError(
+            f'expected backend "numba" and no dilation for algorithm "{fast}"; use "{plain}"'
+        )
+    return given

@@ -1,0 +1,300 @@
+"""The doorway to convolution. Common arguments and errors: see the package's docstring."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+from . import choose
+from .backend import engine, module
+from .checks import (
+    check_array,
+    check_backward,
+    check_same_dtype,
+    check_shape,
+    check_winner,
+    image_batch,
+)
+from .elementwise import where_or_zero
+from .memory import Room, fresh
+from .pooling import max_pool2d, max_pool2d_backward
+from .threads import pieces, run
+from .window import IntOrPair, Padding, Pair, Window, make_window, pair, pool_window
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    relu: bool = False,
+    algorithm: str | None = None,
+    backend: str | None = None,
+    room: Room | None = None,
+) -> Array:
+    """2-D convolution (cross-correlation, as in every framework).
+
+    y[n, oh, ow, f] = b[f] + Σ_ijc x[n, oh*SH - top + i*DH, ow*SW - left + j*DW, c] · w[i, j, c, f]
+
+    Args:
+        x: (N, H, W, C).
+        w: (KH, KW, C, F).
+        b: (F,) or None.
+        relu: give max(y, 0) instead (a NaN stays), without another pass over y.
+        algorithm: "implicit" or "im2col"; None: by the rule of choose.py.
+        room: where arrays to write into come from (memory.py).
+
+    Returns:
+        y: (N, OH, OW, F), where OH = (H + padding - (KH - 1)*DH - 1) // SH + 1.
+    """
+    room = room or fresh
+    x, w = check_array("x", x, 4), check_array("w", w, 4)
+    win = _conv_window(x, w, stride, padding, dilation)
+    b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[3:])
+    check_same_dtype(x=x, w=w, b=b)
+    y = room("y", (len(x), win.OH, win.OW, w.shape[3]), x.dtype)
+    if choose.convolution(algorithm, backend, win, w.shape) == "implicit":
+        engine().conv2d(x, w, b, win, y, relu, room)
+        return y
+    compute = module(backend).conv2d
+    run([partial(compute, x[p], w, b, win, y[p]) for p in pieces(len(x))])
+    return np.maximum(y, 0, out=y) if relu else y
+
+
+def conv2d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    need_dx: bool = True,
+    algorithm: str | None = None,
+    backend: str | None = None,
+    room: Room | None = None,
+) -> tuple[Array | None, Array, Array]:
+    """The gradients of conv2d.
+
+    dx = Σ dy · w over the outputs that read the pixel; dw = Σ dy · x over the batch and all
+    outputs; db = Σ dy.
+
+    Args:
+        dy: (N, OH, OW, F), the gradient by y.
+        x, w: as given to conv2d.
+        need_dx: False leaves out dx (a first layer needs none).
+        algorithm, room: as in conv2d.
+
+    Returns:
+        dx: (N, H, W, C) or None; dw: (KH, KW, C, F); db: (F,).
+    """
+    room = room or fresh
+    x, w = check_array("x", x, 4), check_array("w", w, 4)
+    win = _conv_window(x, w, stride, padding, dilation)
+    dy = check_backward(dy, (len(x), win.OH, win.OW, w.shape[3]))
+    check_same_dtype(dy=dy, x=x, w=w)
+    dx = room("dx", x.shape, x.dtype) if need_dx else None
+    if choose.convolution(algorithm, backend, win, w.shape) == "implicit":
+        total, bias = room("dw", w.shape, w.dtype), room("db", w.shape[3:], w.dtype)
+        engine().conv2d_backward(dy, x, w, win, dx, total, bias, room)
+        return dx, total, bias
+    parts = pieces(len(x))
+    dw = np.empty((len(parts), *w.shape), w.dtype)
+    db = np.empty((len(parts), w.shape[3]), w.dtype)
+    compute = module(backend).conv2d_backward
+    run(
+        [
+            partial(compute, dy[p], x[p], w, win, None if dx is None else dx[p], dw[k], db[k])
+            for k, p in enumerate(parts)
+        ]
+    )
+    return dx, dw.sum(axis=0), db.sum(axis=0)
+
+
+def conv2d_relu_pool(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    size: IntOrPair = 2,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    algorithm: str | None = None,
+    backend: str | None = None,
+    room: Room | None = None,
+) -> tuple[Array, Array]:
+    """max_pool2d(max(conv2d(x, w, b), 0), size), in one pass where Numba is used.
+
+    Args:
+        x, w, b, stride, padding, dilation, room: as in conv2d.
+        size: of the pooling window, which is also its stride.
+        algorithm: "fused" or "separate"; None: by the rule of choose.py.
+
+    Returns:
+        y: (N, OH // PH, OW // PW, F); winner: the same shape, uint8: i*PW + j of the tap that
+        won, as in max_pool2d, or PH*PW where y is not above 0, so that no gradient passes.
+    """
+    room = room or fresh
+    x, w = check_array("x", x, 4), check_array("w", w, 4)
+    win = _conv_window(x, w, stride, padding, dilation)
+    b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[3:])
+    check_same_dtype(x=x, w=w, b=b)
+    PH, PW = _pool_size(size)
+    pooled = pool_window(win.OH, win.OW, (PH, PW))
+    if _fuses(algorithm, backend, win, w, (PH, PW)):
+        shape = (len(x), pooled.OH, pooled.OW, w.shape[3])
+        y, winner = room("y", shape, x.dtype), room("winner", shape, np.uint8)
+        engine().conv2d_relu_pool(x, w, b, win, (PH, PW), y, winner, room)
+        return y, winner
+    options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
+    # the ReLU of the maximum is the maximum of the ReLUs, for a quarter of the work
+    y, argmax = max_pool2d(conv2d(x, w, b, **options, backend=backend), (PH, PW), backend=backend)
+    np.maximum(y, 0, out=y)
+    return y, np.where(y > 0, argmax, PH * PW).astype(np.uint8)
+
+
+def conv2d_relu_pool_backward(
+    dy: Array,
+    winner: Array,
+    x: Array,
+    w: Array,
+    size: IntOrPair = 2,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    need_dx: bool = True,
+    algorithm: str | None = None,
+    backend: str | None = None,
+    room: Room | None = None,
+) -> tuple[Array | None, Array, Array]:
+    """The gradients of conv2d_relu_pool; visits only the winners where it is fused.
+
+    Args:
+        dy: (N, OH // PH, OW // PW, F), the gradient by y.
+        winner: as conv2d_relu_pool returned it for the same arguments.
+        x, w and the others: as given to conv2d_relu_pool.
+
+    Returns:
+        dx: (N, H, W, C) or None; dw: (KH, KW, C, F); db: (F,).
+    """
+    room = room or fresh
+    x, w = check_array("x", x, 4), check_array("w", w, 4)
+    win = _conv_window(x, w, stride, padding, dilation)
+    PH, PW = _pool_size(size)
+    pooled = pool_window(win.OH, win.OW, (PH, PW))
+    dy = check_backward(dy, (len(x), pooled.OH, pooled.OW, w.shape[3]))
+    check_same_dtype(dy=dy, x=x, w=w)
+    winner = check_winner(winner, dy.shape)
+    if _fuses(algorithm, backend, win, w, (PH, PW)):
+        dx = room("dx", x.shape, x.dtype) if need_dx else None
+        dw, db = room("dw", w.shape, w.dtype), room("db", w.shape[3:], w.dtype)
+        engine().conv2d_relu_pool_backward(dy, winner, x, w, win, (PH, PW), dx, dw, db, room)
+        return dx, dw, db
+    passes = winner < PH * PW
+    outputs = (len(x), win.OH, win.OW, w.shape[3])
+    dz = max_pool2d_backward(
+        where_or_zero(passes, dy), np.where(passes, winner, 0), outputs, (PH, PW), backend=backend
+    )
+    options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
+    return conv2d_backward(dz, x, w, **options, need_dx=need_dx, backend=backend)
+
+
+def im2col(
+    x: Array,
+    kernel: IntOrPair,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    backend: str | None = None,
+) -> Array:
+    """Copy every KH×KW window of x into one row.
+
+    cols[(n, oh, ow)] = x[n, oh*SH - top : … : DH, ow*SW - left : … : DW, :].ravel()
+
+    Args:
+        x: (N, H, W, C).
+        kernel: (KH, KW), pixels.
+
+    Returns:
+        cols: (N*OH*OW, KH*KW*C); zero where the window reads padding.
+
+    Source: Chellapilla, Puri, Simard (2006); see gemm.py.
+    """
+    x = check_array("x", x, 4)
+    win = make_window(x.shape[1], x.shape[2], kernel, stride, padding, dilation)
+    rows, K = win.OH * win.OW, win.KH * win.KW * x.shape[3]
+    cols = np.empty((len(x), rows, K), x.dtype)
+    copy = module(backend).im2col
+    run([partial(copy, x[p], win, cols[p].reshape(-1, K)) for p in pieces(len(x))])
+    return cols.reshape(-1, K)
+
+
+def col2im(
+    cols: Array,
+    x_shape: tuple[int, ...],
+    kernel: IntOrPair,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    backend: str | None = None,
+) -> Array:
+    """The adjoint of im2col: add every row back to the pixels that it was read from.
+
+    Args:
+        cols: (N*OH*OW, KH*KW*C).
+        x_shape: (N, H, W, C).
+        kernel: (KH, KW), pixels.
+
+    Returns:
+        x: (N, H, W, C); a pixel that k windows read is the sum of k numbers.
+    """
+    N, H, W, C = image_batch(x_shape)
+    win = make_window(H, W, kernel, stride, padding, dilation)
+    rows, K = win.OH * win.OW, win.KH * win.KW * C
+    cols = check_shape("cols", check_array("cols", cols, 2), (N * rows, K))
+    x = np.empty(x_shape, cols.dtype)
+    add = module(backend).col2im
+    by_image = cols.reshape(N, rows, K)
+    run([partial(add, by_image[p].reshape(-1, K), win, x[p]) for p in pieces(N)])
+    return x
+
+
+def _conv_window(x: Array, w: Array, stride: Any, padding: Any, dilation: Any) -> Window:
+    KH, KW, C, _ = w.shape
+    if x.shape[3] != C:
+        raise ValueError(
+            f"expected w (KH, KW, {x.shape[3]}, F) for x with {x.shape[3]} channels, "
+            f"received w {w.shape}"
+        )
+    return make_window(x.shape[1], x.shape[2], (KH, KW), stride, padding, dilation)
+
+
+def _pool_size(size: IntOrPair) -> Pair:
+    PH, PW = pair("pool size", size)
+    if PH * PW > 255:
+        raise ValueError(f"expected a pool size of at most 255 pixels, received {size!r}")
+    return PH, PW
+
+
+def _fuses(
+    algorithm: str | None, backend: str | None, window: Window, w: Array, size: Pair
+) -> bool:
+    if choose.pooled(algorithm, backend, window, w.shape) != "fused":
+        return False
+    fits = engine().fits(size, w.shape[3], w.dtype)
+    if algorithm == "fused" and not fits:
+        raise ValueError(
+            f'expected a pooling window whose outputs fit the registers for algorithm "fused", '
+            f'received {size[0]}×{size[1]} pixels and {w.shape[3]} filters; use "separate"'
+        )
+    return fits

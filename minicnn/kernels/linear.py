@@ -1,0 +1,90 @@
+"""The doorway to dense layers. Common arguments and errors: see the package's docstring."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ..typing import Array
+from . import choose
+from .backend import engine, module
+from .checks import check_array, check_backward, check_same_dtype, check_shape
+from .memory import Room, fresh
+from .threads import pieces, run
+
+
+def dense(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    relu: bool = False,
+    algorithm: str | None = None,
+    backend: str | None = None,
+    room: Room | None = None,
+) -> Array:
+    """y = x · w + b.
+
+    Args:
+        x: (N, D).
+        w: (D, U).
+        b: (U,) or None.
+        relu: give max(y, 0) instead (a NaN stays).
+        algorithm: "tile" or "blas"; None: by the rule of choose.py.
+        room: where arrays to write into come from (memory.py).
+
+    Returns:
+        y: (N, U).
+    """
+    room = room or fresh
+    x, w = check_array("x", x, 2), check_shape("w", check_array("w", w, 2), (x.shape[1], None))
+    b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[1:])
+    check_same_dtype(x=x, w=w, b=b)
+    y = room("y", (len(x), w.shape[1]), x.dtype)
+    if choose.dense(algorithm, backend, w.shape) == "tile":
+        engine().dense(x, w, b, y, relu)
+        return y
+    compute = module(backend).dense
+    run([partial(compute, x[p], w, b, y[p]) for p in pieces(len(x))])
+    return np.maximum(y, 0, out=y) if relu else y
+
+
+def dense_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    *,
+    need_dx: bool = True,
+    algorithm: str | None = None,
+    backend: str | None = None,
+    room: Room | None = None,
+) -> tuple[Array | None, Array, Array]:
+    """The gradients of dense: dx = dy · wᵀ, dw = xᵀ · dy, db = Σ dy.
+
+    dx is cut by images, dw by input features: each of its numbers is one sum over the batch,
+    so no partial sums need adding.
+
+    Args:
+        dy: (N, U), the gradient by y.
+        x, w, algorithm, room: as given to dense.
+
+    Returns:
+        dx: (N, D) or None; dw: (D, U); db: (U,).
+    """
+    room = room or fresh
+    x, w = check_array("x", x, 2), check_shape("w", check_array("w", w, 2), (x.shape[1], None))
+    dy = check_backward(dy, (len(x), w.shape[1]))
+    check_same_dtype(dy=dy, x=x, w=w)
+    dx = room("dx", x.shape, x.dtype) if need_dx else None
+    dw, db = room("dw", w.shape, w.dtype), room("db", w.shape[1:], w.dtype)
+    if choose.dense(algorithm, backend, w.shape) == "tile":
+        engine().dense_backward(dy, x, w, dx, dw, db, room)
+        return dx, dw, db
+    compute = module(backend).dense_backward
+    tasks = [partial(compute, dy, x[:, p], w[p], None, dw[p], None) for p in pieces(len(w), 64)]
+    if dx is not None:
+        tasks += [partial(compute, dy[p], x[p], w, dx[p], None, None) for p in pieces(len(x))]
+    tasks += [partial(compute, dy, x, w, None, None, db)]
+    run(tasks)
+    return dx, dw, db

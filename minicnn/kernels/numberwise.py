@@ -1,0 +1,123 @@
+"""The doorway to what is computed number by number, or row by row.
+
+Each is NumPy (elementwise.py), or its twin in Numba (pointwise.py), which the team shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from ..typing import Array
+from . import elementwise
+from .backend import current_backend, engine
+from .memory import Room, fresh
+
+
+def relu_backward(
+    dy: Array, y: Array, *, backend: str | None = None, room: Room | None = None
+) -> Array:
+    """dy where y > 0, else 0, for y = max(x, 0); any shape."""
+    room = room or fresh
+    if _numba(backend):
+        dz = room("dz", dy.shape, dy.dtype)
+        engine().relu_backward(np.ascontiguousarray(dy), np.ascontiguousarray(y), dz)
+        return dz
+    return elementwise.where_or_zero(y > 0, dy)
+
+
+def softmax_crossentropy(z: Array, q: Array, *, backend: str | None = None) -> tuple[Array, Array]:
+    """-Σ_k q_k · log softmax(z)_k row by row, and its gradient softmax(z) · Σq - q.
+
+    Args:
+        z: (N, K) logits.
+        q: (N, K), the wanted distribution, of the same dtype.
+
+    Returns:
+        losses: (N,); dz: (N, K).
+    """
+    if _numba(backend):
+        losses, dz = np.empty(len(z), z.dtype), np.empty_like(z)
+        engine().softmax_crossentropy(np.ascontiguousarray(z), np.ascontiguousarray(q), losses, dz)
+        return losses, dz
+    return elementwise.softmax_crossentropy(z, q)
+
+
+class AdamStep(NamedTuple):
+    """The numbers of one step of Adam; t = 1, 2, … is the number of the step.
+
+    g ← g + decay·w;  w ← keep·w;  m ← m + (1-β₁)(g - m);  s ← s + (1-β₂)(g² - s);
+    w ← w - lr · m·step_scale / (√s·root_scale + ε), step_scale = 1/(1-β₁ᵗ), root_scale = 1/√(1-β₂ᵗ)
+    """
+
+    lr: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    t: int
+    decay: float = 0.0
+    keep: float = 1.0
+
+    def numbers(self) -> tuple[float, ...]:
+        """(lr, 1-β₁, 1-β₂, root_scale, step_scale, ε, decay, keep)."""
+        return (
+            self.lr,
+            1 - self.beta_1,
+            1 - self.beta_2,
+            1 / sqrt(1 - self.beta_2**self.t),
+            1 / (1 - self.beta_1**self.t),
+            self.epsilon,
+            self.decay,
+            self.keep,
+        )
+
+
+def adam(
+    parameters: Sequence[tuple[Array, Array, Array, Array]],
+    step: AdamStep,
+    *,
+    backend: str | None = None,
+) -> None:
+    """One step of Adam in place, in one pass over all (w, g, m, s), arrays of one dtype.
+
+    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
+    """
+    if not parameters:
+        return
+    real = parameters[0][0].dtype.type
+    numbers = tuple(real(number) for number in step.numbers())
+    if _numba(backend) and all(a.flags.c_contiguous for p in parameters for a in p):
+        engine().adam(parameters, numbers)
+        return
+    for w, g, m, s in parameters:
+        elementwise.adam(w, g, m, s, numbers)
+
+
+def take_scaled(pixels: Array, rows: Array, *, backend: str | None = None) -> Array:
+    """pixels[rows] / 255: exactly the float32 nearest to it.
+
+    Args:
+        pixels: (N, D) uint8.
+        rows: (n,) whole numbers in -N…N-1.
+
+    Returns:
+        (n, D) float32.
+
+    Raises:
+        IndexError: a row that isn't there.
+    """
+    if _numba(backend) and pixels.flags.c_contiguous and len(rows):
+        checked = np.asarray(rows, np.int64)
+        if checked.min() < -len(pixels) or checked.max() >= len(pixels):
+            raise IndexError(f"expected rows in {-len(pixels)}…{len(pixels) - 1}")
+        scaled = np.empty((len(rows), pixels.shape[1]), np.float32)
+        engine().take_scaled(pixels, np.where(checked < 0, checked + len(pixels), checked), scaled)
+        return scaled
+    return elementwise.scale(pixels[rows])
+
+
+def _numba(backend: str | None) -> bool:
+    return (backend or current_backend()) == "numba"

@@ -1,0 +1,98 @@
+"""Numba's twins of what NumPy does number by number, shared by the team: scaling pixels, ReLU's
+gradient, softmax with cross-entropy, the step of Adam."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from . import team as teams
+from .jit import jit
+
+NUMBERS = 1 << 13  # of a piece at least
+
+
+@jit
+def relu_backward(team, dy, y, dz):  # type: ignore[no-untyped-def]
+    """dz = dy where y > 0, else 0; all flat."""
+    size = max(NUMBERS, (len(y) + 15) // 16)
+    teams.share(team, (len(y) + size - 1) // size, _relu_piece, (dy, y, dz, size))
+
+
+@jit
+def _relu_piece(number, dy, y, dz, size):  # type: ignore[no-untyped-def]
+    for i in range(number * size, min((number + 1) * size, len(y))):
+        dz[i] = dy[i] if y[i] > 0 else 0
+
+
+@jit
+def take_scaled(team, pixels, rows, scaled):  # type: ignore[no-untyped-def]
+    """scaled[i] = pixels[rows[i]] / 255, the float32 nearest to it; pixels (N, D) uint8."""
+    size = max(1, min((len(rows) + 15) // 16, NUMBERS // max(1, pixels.shape[1]) + 1))
+    teams.share(team, (len(rows) + size - 1) // size, _scale_piece, (pixels, rows, scaled, size))
+
+
+@jit
+def _scale_piece(number, pixels, rows, scaled, size):  # type: ignore[no-untyped-def]
+    values = np.empty(256, np.float32)
+    for value in range(256):
+        values[value] = np.float32(value) / np.float32(255)
+    for i in range(number * size, min((number + 1) * size, len(rows))):
+        image, out = pixels[rows[i]], scaled[i]
+        for d in range(len(out)):
+            out[d] = values[image[d]]
+
+
+@jit
+def softmax_crossentropy(team, z, q, losses, dz):  # type: ignore[no-untyped-def]
+    """Row by row: losses = -Σ_k q_k · log softmax(z)_k, dz = softmax(z) · Σq - q; z, q (N, K)."""
+    size = max(1, NUMBERS // 16 // z.shape[1])
+    pieces = (len(z) + size - 1) // size
+    teams.share(team, pieces, _softmax_piece, (z, q, losses, dz, size))
+
+
+@jit
+def _softmax_piece(number, z, q, losses, dz, size):  # type: ignore[no-untyped-def]
+    K = z.shape[1]
+    for n in range(number * size, min((number + 1) * size, len(z))):
+        largest = z[n, 0]
+        for k in range(1, K):
+            if z[n, k] > largest or z[n, k] != z[n, k]:  # a NaN stays
+                largest = z[n, k]
+        total, weight = z.dtype.type(0), z.dtype.type(0)
+        for k in range(K):
+            dz[n, k] = math.exp(z[n, k] - largest)
+            total += dz[n, k]
+            weight += q[n, k]
+        log_total, loss, scale = math.log(total), z.dtype.type(0), weight / total
+        for k in range(K):
+            loss += q[n, k] * (log_total - (z[n, k] - largest))
+            dz[n, k] = dz[n, k] * scale - q[n, k]
+        losses[n] = loss
+
+
+@jit
+def adam(team, ws, gs, ms, ss, numbers):  # type: ignore[no-untyped-def]
+    """One pass over all parameters, each a flat array of a tuple; numbers as in `_adam_piece`."""
+    pieces = 0
+    for w in ws:
+        pieces = max(pieces, (len(w) + NUMBERS - 1) // NUMBERS)
+    pieces = min(16, pieces)
+    teams.share(team, pieces, _adam_piece, (ws, gs, ms, ss, numbers, pieces))
+
+
+@jit
+def _adam_piece(number, ws, gs, ms, ss, numbers, pieces):  # type: ignore[no-untyped-def]
+    lr, beta_1, beta_2, root_scale, step_scale, epsilon, decay, keep = numbers
+    for p in range(len(ws)):
+        w, g, m, s = ws[p], gs[p], ms[p], ss[p]
+        size = (len(w) + pieces - 1) // pieces
+        for i in range(number * size, min((number + 1) * size, len(w))):
+            value = w[i] * keep
+            slope = g[i] + decay * value
+            mean = m[i] + (slope - m[i]) * beta_1
+            square = s[i] + (slope * slope - s[i]) * beta_2
+            m[i], s[i] = mean, square
+            root = np.sqrt(square) * root_scale + epsilon
+            w[i] = value - lr * (mean / root * step_scale)

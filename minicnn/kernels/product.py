@@ -1,0 +1,185 @@
+"""Matrix products of dense layers with the register tile: y = x·w + b and its gradients.
+
+The sizes of the layer are compiled in, the number of images is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from . import team as teams
+from . import tile as tiles
+from .correlation import KERNELS, Panels, panels
+from .jit import jit
+from .simd import Vectors, split_evenly, vectors
+from .tile import Tile
+
+FEW = 4  # rows of the smaller tile, for what is left of a piece
+
+
+@lru_cache(KERNELS)
+def forward(D: int, U: int, relu: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The kernel (team, x, w, b, y): y = x·w + b, or its ReLU.
+
+    Args (of the kernel):
+        team: the words of a Team.
+        x: (N, D); w: (D, U); b: (U,); y: (N, U).
+    """
+    unit = vectors()
+    cut = panels(U, unit, np.dtype(dtype).itemsize)
+    FULL, LAST, WIDTH = cut.full, cut.last, cut.width
+    full = _rows_of_y(D, U, relu, cut, cut.vectors, cut.lanes, unit)
+    last = _rows_of_y(D, U, relu, cut, cut.last, cut.tail, unit) if cut.last else full
+    ROWS = unit.accumulators // cut.vectors * (2 if D * U > 1 << 14 else 8)
+
+    @jit
+    def piece(number, x, w, b, y):  # type: ignore[no-untyped-def]
+        first, stop = number * ROWS, min((number + 1) * ROWS, len(x))
+        for p in range(FULL):
+            full(x.reshape(-1), w.reshape(-1), b, y.reshape(-1), p * WIDTH, first, stop)
+        if LAST > 0:
+            last(x.reshape(-1), w.reshape(-1), b, y.reshape(-1), FULL * WIDTH, first, stop)
+
+    @jit
+    def kernel(team, x, w, b, y):  # type: ignore[no-untyped-def]
+        teams.share(team, (len(x) + ROWS - 1) // ROWS, piece, (x, w, b, y))
+
+    return kernel
+
+
+def _rows_of_y(
+    D: int, U: int, relu: bool, cut: Panels, count: int, tail: int, unit: Vectors
+) -> Any:
+    """A kernel for rows first…stop of one panel of y."""
+    tile = Tile(
+        rows=1,
+        row_pitch=0,
+        cols=unit.accumulators // count,
+        col_pitch=D,
+        runs=1,
+        length=D,
+        run_pitch=0,
+        step=1,
+        b_run_pitch=0,
+        b_pitch=U,
+        vectors=count,
+        lanes=cut.lanes,
+        tail=tail,
+        out_pitch=0,
+        out_step=U,
+        masked=1,
+    )
+    MANY = tile.cols
+    MAIN, REST, SINGLE = (tuple(tile._replace(cols=cols)) for cols in (MANY, FEW, 1))
+    RELU, LEAST = relu, FEW
+
+    @jit
+    def rows(x, w, b, y, p, first, stop):  # type: ignore[no-untyped-def]
+        n = first
+        while n + MANY <= stop:
+            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, MAIN)
+            n += MANY
+        while n + LEAST <= stop:
+            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, REST)
+            n += LEAST
+        while n < stop:
+            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, SINGLE)
+            n += 1
+
+    return rows
+
+
+@lru_cache(KERNELS)
+def weight_gradient(D: int, U: int, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The kernel (team, x, dy, dw, db): dw = xᵀ·dy and db = Σ dy.
+
+    The pieces are rows of dw, so that none needs sums of its own.
+
+    Args (of the kernel):
+        team: the words of a Team.
+        x: (N, D); dy: (N, U); dw: (D, U); db: (U,).
+    """
+    unit = vectors()
+    cut = panels(U, unit, np.dtype(dtype).itemsize)
+    FULL, LAST, WIDTH = cut.full, cut.last, cut.width
+    _, most, _ = split_evenly(D, max(1, unit.accumulators // cut.vectors - 1))
+    full = _rows_of_dw(D, U, most, cut, cut.vectors, cut.lanes)
+    last = _rows_of_dw(D, U, most, cut, cut.last, cut.tail) if cut.last else full
+    ROWS = most * max(1, -(-D // most) // 16)
+
+    @jit
+    def piece(number, x, dy, dw, db):  # type: ignore[no-untyped-def]
+        first, stop = number * ROWS, min((number + 1) * ROWS, D)
+        dw[first:stop] = 0
+        if number == 0:
+            db[:] = 0
+        n, rows, total = len(x), dw.reshape(-1), db
+        for p in range(FULL):
+            full(x.reshape(-1), dy.reshape(-1), rows, total, p * WIDTH, first, stop, n)
+        if LAST > 0:
+            last(x.reshape(-1), dy.reshape(-1), rows, total, FULL * WIDTH, first, stop, n)
+
+    @jit
+    def kernel(team, x, dy, dw, db):  # type: ignore[no-untyped-def]
+        teams.share(team, (D + ROWS - 1) // ROWS, piece, (x, dy, dw, db))
+
+    return kernel
+
+
+def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -> Any:
+    """A kernel for rows first…stop of one panel of dw; the one with row 0 adds up db."""
+    tile = Tile(
+        rows=1,
+        row_pitch=0,
+        cols=most,
+        col_pitch=1,
+        runs=0,  # as many as there are images
+        length=1,
+        run_pitch=D,
+        step=0,
+        b_run_pitch=U,
+        b_pitch=0,
+        vectors=count,
+        lanes=cut.lanes,
+        tail=tail,
+        out_pitch=0,
+        out_step=U,
+        masked=1,
+    )
+    MAIN, REST = tuple(tile), tuple(tile._replace(cols=D % most or most))
+    MANY, ADD_UP, NOT = most, True, False
+
+    @jit
+    def rows(x, dy, dw, db, p, first, stop, n):  # type: ignore[no-untyped-def]
+        d = first
+        if d == 0:
+            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, ADD_UP, MAIN)
+            d += MANY
+        while d + MANY <= stop:
+            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, NOT, MAIN)
+            d += MANY
+        if d < stop:
+            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, NOT, REST)
+
+    return rows
+
+
+@jit
+def transpose(team, w, transposed):  # type: ignore[no-untyped-def]
+    """transposed = wᵀ, for w (D, U)."""
+    D, U = w.shape
+    pieces = 1 if D * U < 1 << 14 else (U + 31) // 32
+    teams.share(team, pieces, _transpose_piece, (w, transposed, (U + pieces - 1) // pieces))
+
+
+@jit
+def _transpose_piece(number, w, transposed, columns):  # type: ignore[no-untyped-def]
+    D, U = w.shape
+    for start in range(0, D, 16):  # a line of the cache at a time
+        for u in range(number * columns, min((number + 1) * columns, U)):
+            for d in range(start, min(start + 16, D)):
+                transposed[u, d] = w[d, u]
