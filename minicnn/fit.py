@@ -100,9 +100,9 @@ def train_step(model: Sequential, x: Array, y: Array | None, weight: Array | Non
         raise RuntimeError("this model's optimizer object was given to another; compile again")
     targets = _targets(y)
     z = model.forward_body(x, training=True)
-    losses = loss.per_sample(z, targets)
+    losses, dz = loss.with_gradient(z, targets)
     scale = np.full(len(x), 1 / len(x), z.dtype) if weight is None else weight / len(x)
-    model.backward_body(loss.gradient(z, targets) * scale.reshape(-1, *[1] * (z.ndim - 1)))
+    model.backward_body(dz * scale.reshape(-1, *[1] * (z.ndim - 1)))
     values = {"loss": float(np.dot(losses, scale)) + model.penalty()}
     optimizer.step(model.parameters())
     return values | _metrics(model, model.finish(z), targets)

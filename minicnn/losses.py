@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from . import kernels
 from .registry import lookup
 from .typing import Array
 
@@ -29,6 +30,10 @@ class Loss:
     def gradient(self, outputs: Array, targets: Array) -> Array:
         """The shape of outputs: ∂ per_sample / ∂ outputs, sample by sample."""
         raise TypeError(f"{type(self).__name__} has no gradient: override gradient()")
+
+    def with_gradient(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """(per_sample, gradient), which may share work."""
+        return self.per_sample(outputs, targets), self.gradient(outputs, targets)
 
 
 @dataclass
@@ -58,17 +63,21 @@ class CategoricalCrossentropy(Loss):
             raise ValueError(f"expected 0 <= label_smoothing < 1, received {self.label_smoothing}")
 
     def per_sample(self, outputs: Array, targets: Array) -> Array:
-        shifted = outputs - outputs.max(axis=-1, keepdims=True)
-        log_sum = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-        losses = np.sum(self.distribution(outputs, targets) * (log_sum - shifted), axis=-1)
-        return losses.mean(axis=tuple(range(1, losses.ndim)))
+        return self.with_gradient(outputs, targets)[0]
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
-        e = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        return self.with_gradient(outputs, targets)[1]
+
+    def with_gradient(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
         q = self.distribution(outputs, targets)
-        # q sums to 1 for one-hot targets; where it does not, the softmax counts Σq times
-        dz = e / e.sum(axis=-1, keepdims=True) * q.sum(axis=-1, keepdims=True) - q
-        return _per_position(dz)
+        rows = (-1, outputs.shape[-1])
+        losses, dz = kernels.softmax_crossentropy(outputs.reshape(rows), q.reshape(rows))
+        losses, dz = losses.reshape(outputs.shape[:-1]), dz.reshape(outputs.shape)
+        # a sample's loss is the mean over its positions (one, unless outputs have more axes)
+        positions = prod(outputs.shape[1:-1])
+        if positions == 1:
+            return losses.reshape(len(losses)), dz
+        return losses.mean(axis=tuple(range(1, losses.ndim))), dz / dz.dtype.type(positions)
 
     def distribution(self, outputs: Array, targets: Array) -> Array:
         """q, smoothed, in the dtype of outputs.
@@ -128,12 +137,6 @@ def _difference(outputs: Array, targets: Array) -> Array:
     if targets.shape != outputs.shape:
         raise ValueError(f"expected targets of shape {outputs.shape}, received {targets.shape}")
     return outputs - targets.astype(outputs.dtype, copy=False)
-
-
-def _per_position(dz: Array) -> Array:
-    """A sample's loss is the mean over its positions (one, unless outputs have more axes)."""
-    positions = prod(dz.shape[1:-1])
-    return dz if positions == 1 else dz / dz.dtype.type(positions)
 
 
 TABLE: dict[str, type[Loss]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .layers import Layer, LinearPart, Softmax, Weighted
+from .layers import Layer, LinearPart, Softmax, Stage, Weighted, fuse
 from .optimizers import Parameter
 from .typing import Array, DType, Shape
 
@@ -46,7 +46,7 @@ class Network:
         self._weights_rng = np.random.default_rng(weights)
         self.rng = np.random.default_rng(shuffling)
         """Draws the order of the samples in fit()."""
-        self._softmax_in_loss = False
+        self._softmax_in_loss, self._fused = False, True
         for layer in layers:
             self.add(layer)
         if input_shape is not None:
@@ -142,17 +142,26 @@ class Network:
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The outputs (N, …) for x (N, *input_shape)."""
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        return x
+        if self._head is not None:
+            return self._head.f(self._run(x, training)[0])
+        return self.forward_body(x, training)
 
     __call__ = forward
 
     def forward_body(self, x: Array, training: bool = False) -> Array:
         """Forward up to what the loss takes: the logits, where a final softmax is the loss's."""
-        for layer in self._body:
-            x = layer.forward(x, training)
-        return x
+        x, kept = self._run(x, training)
+        # a stage will write there again; what the caller is given stays as it is
+        return x if kept is None or not np.may_share_memory(x, kept) else x.copy()
+
+    def _run(self, x: Array, training: bool) -> tuple[Array, Array | None]:
+        """(the outputs of the body, the memory that its last stage will write to again)."""
+        kept = None
+        for stage in self._body:
+            x = stage.forward(x, training)
+            if isinstance(stage, Stage):
+                kept = x
+        return x, kept
 
     def finish(self, z: Array) -> Array:
         """From what the loss takes to the outputs."""
@@ -165,12 +174,12 @@ class Network:
             The gradient by x if need_dx, else None; layers before the first one with parameters
             are then left out.
         """
-        trained = (index for index, layer in enumerate(self.layers) if layer.params)
+        trained = (i for i, s in enumerate(self._body) if any(part.params for part in s.parts))
         first = 0 if need_dx else next(trained, 0)
         dy: Array | None = dz
-        for index, layer in reversed(list(enumerate(self._body))):
+        for index, stage in reversed(list(enumerate(self._body))):
             if dy is not None and index >= first:
-                dy = layer.backward(dy, need_dx=need_dx or index > first)
+                dy = stage.backward(dy, need_dx=need_dx or index > first)
         return dy if need_dx else None
 
     def penalty(self) -> float:
@@ -191,9 +200,24 @@ class Network:
         self._softmax_in_loss = wanted
         self._split()
 
+    @property
+    def fused(self) -> bool:
+        """Whether layers are run as stages where they can be (see layers/stages.py)."""
+        return self._fused
+
+    @fused.setter
+    def fused(self, wanted: bool) -> None:
+        self._fused = wanted
+        self._split()
+
+    @property
+    def stages(self) -> list[Layer]:
+        """What is run, up to what the loss takes: layers, and stages in the place of several."""
+        return list(self._body)
+
     def _split(self) -> None:
         body, head = split_softmax(self.layers) if self._softmax_in_loss else (self.layers, None)
-        self._body, self._head = body, head
+        self._body, self._head = fuse(body) if self._fused and self.built else body, head
 
 
 def split_softmax(layers: list[Layer]) -> tuple[list[Layer], Softmax | None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import schedules
+from . import kernels, schedules
 from .registry import lookup
 from .schedules import Schedule
 from .typing import Array
@@ -66,15 +66,15 @@ class Optimizer:
         self.iterations += 1
         parameters = list(parameters)
         self._clip([g for _, _, g in parameters])
+        self.move(parameters, lr)
+
+    def move(self, parameters: list[Parameter], lr: float) -> None:
+        """Move every w, given the step's rate and the clipped gradients."""
         for name, w, g in parameters:
             slots = self.slots.setdefault(name, {})
             if self.weight_decay:
-                g = self.decay(w, g, lr)
+                g = g + g.dtype.type(self.weight_decay) * w
             w -= w.dtype.type(lr) * self.update(w, g, slots)
-
-    def decay(self, w: Array, g: Array, lr: float) -> Array:
-        """The gradient with weight decay in it."""
-        return g + g.dtype.type(self.weight_decay) * w
 
     def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
         """u, where w ← w - lr · u."""
@@ -165,16 +165,25 @@ class Adam(Optimizer):
         super().__post_init__()
         _check_share("beta_1", self.beta_1)
         _check_share("beta_2", self.beta_2)
+        self._prepared = kernels.PreparedAdam([])
 
-    def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
-        real = w.dtype.type
-        m, s = _slot(slots, "m", w), _slot(slots, "s", w)
-        m += (g - m) * real(1 - self.beta_1)
-        s += (g * g - s) * real(1 - self.beta_2)
-        root = np.sqrt(s)
-        root *= real(1 / sqrt(1 - self.beta_2**self.iterations))
-        root += real(self.epsilon)
-        return np.divide(m, root, out=root) * real(1 / (1 - self.beta_1**self.iterations))
+    def move(self, parameters: list[Parameter], lr: float) -> None:
+        """The kernel adam, which has the formula's arithmetic, in one pass over all parameters."""
+        if not self._prepared.is_for(parameters):
+            moments = [(w, g, *self._moments(name, w)) for name, w, g in parameters]
+            self._prepared = kernels.PreparedAdam(moments)
+        step = kernels.AdamStep(
+            lr, self.beta_1, self.beta_2, self.epsilon, self.iterations, **self.decay(lr)
+        )
+        self._prepared(step)
+
+    def decay(self, lr: float) -> dict[str, float]:
+        """How weight decay enters the step: through the gradient."""
+        return {"decay": self.weight_decay}
+
+    def _moments(self, name: str, w: Array) -> tuple[Array, Array]:
+        slots = self.slots.setdefault(name, {})
+        return _slot(slots, "m", w), _slot(slots, "s", w)
 
 
 @dataclass
@@ -187,9 +196,9 @@ class AdamW(Adam):
 
     weight_decay: float = field(default=1e-2, kw_only=True)
 
-    def decay(self, w: Array, g: Array, lr: float) -> Array:
-        w *= w.dtype.type(1 - lr * self.weight_decay)
-        return g
+    def decay(self, lr: float) -> dict[str, float]:
+        """Beside the gradient: the weights shrink by themselves."""
+        return {"keep": 1 - lr * self.weight_decay}
 
 
 TABLE: dict[str, type[Optimizer]] = {

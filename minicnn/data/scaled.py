@@ -5,11 +5,8 @@ from typing import Any
 
 import numpy as np
 
-
-def scale(pixels: np.ndarray) -> np.ndarray:
-    """uint8 of any shape -> float32: exactly the float32 nearest to k/255."""
-    # Division, since a multiplication by 1/255 is off by one bit for some of the 256 values.
-    return np.divide(pixels, np.float32(255), dtype=np.float32)
+from .. import kernels
+from ..kernels.elementwise import scale
 
 
 class ScaledImages:
@@ -50,6 +47,8 @@ class ScaledImages:
     def __getitem__(self, index: Any) -> np.ndarray:
         if index is None or index is Ellipsis or isinstance(index, (tuple, bool)):
             raise TypeError("expected one index, slice, mask or list of indices: images only")
+        if isinstance(index, np.ndarray) and index.ndim == 1 and index.dtype.kind in "iu":
+            return kernels.take_scaled(self._images, index).reshape(-1, *self._image_shape)
         rows = scale(self._images[index])
         if rows.ndim == 1:
             return rows.reshape(self._image_shape)

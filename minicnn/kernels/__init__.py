@@ -26,12 +26,20 @@ from .convolution import (
     im2col,
 )
 from .linear import dense, dense_backward
-from .numberwise import AdamStep, adam, relu_backward, softmax_crossentropy, take_scaled
+from .numberwise import (
+    AdamStep,
+    PreparedAdam,
+    adam,
+    relu_backward,
+    softmax_crossentropy,
+    take_scaled,
+)
 from .pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .threads import get_threads, set_threads
 
 __all__ = [
     "AdamStep",
+    "PreparedAdam",
     "adam",
     "available_backends",
     "avg_pool2d",

@@ -65,7 +65,7 @@ def available_backends() -> list[str]:
 def module(name: str | None = None) -> ModuleType:
     """The module that holds the kernels of backend `name` (None: of the current one)."""
     name = current_backend() if name is None else name
-    if name in _loaded:
+    if name in _loaded and name in MODULES:
         return _loaded[name]
     if name not in MODULES:
         raise ValueError(f"expected a backend out of {', '.join(MODULES)}, received {name!r}")
@@ -79,7 +79,9 @@ def module(name: str | None = None) -> ModuleType:
 
 def engine() -> ModuleType:
     """The kernels that only Numba can run; imported when first asked for."""
-    return importlib.import_module(".engine", __package__)
+    if "engine" not in _loaded:
+        _loaded["engine"] = importlib.import_module(".engine", __package__)
+    return _loaded["engine"]
 
 
 def _default() -> str:

@@ -19,7 +19,6 @@ from .checks import (
     image_batch,
 )
 from .elementwise import where_or_zero
-from .memory import Room, fresh
 from .pooling import max_pool2d, max_pool2d_backward
 from .threads import pieces, run
 from .window import IntOrPair, Padding, Pair, Window, make_window, pair, pool_window
@@ -36,7 +35,6 @@ def conv2d(
     relu: bool = False,
     algorithm: str | None = None,
     backend: str | None = None,
-    room: Room | None = None,
 ) -> Array:
     """2-D convolution (cross-correlation, as in every framework).
 
@@ -48,20 +46,17 @@ def conv2d(
         b: (F,) or None.
         relu: give max(y, 0) instead (a NaN stays), without another pass over y.
         algorithm: "implicit" or "im2col"; None: by the rule of choose.py.
-        room: where arrays to write into come from (memory.py).
 
     Returns:
         y: (N, OH, OW, F), where OH = (H + padding - (KH - 1)*DH - 1) // SH + 1.
     """
-    room = room or fresh
     x, w = check_array("x", x, 4), check_array("w", w, 4)
     win = _conv_window(x, w, stride, padding, dilation)
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[3:])
     check_same_dtype(x=x, w=w, b=b)
-    y = room("y", (len(x), win.OH, win.OW, w.shape[3]), x.dtype)
     if choose.convolution(algorithm, backend, win, w.shape) == "implicit":
-        engine().conv2d(x, w, b, win, y, relu, room)
-        return y
+        return engine().Convolution(x.shape, w.shape, win, relu, x.dtype).forward(x, w, b)
+    y = np.empty((len(x), win.OH, win.OW, w.shape[3]), x.dtype)
     compute = module(backend).conv2d
     run([partial(compute, x[p], w, b, win, y[p]) for p in pieces(len(x))])
     return np.maximum(y, 0, out=y) if relu else y
@@ -78,7 +73,6 @@ def conv2d_backward(
     need_dx: bool = True,
     algorithm: str | None = None,
     backend: str | None = None,
-    room: Room | None = None,
 ) -> tuple[Array | None, Array, Array]:
     """The gradients of conv2d.
 
@@ -89,21 +83,19 @@ def conv2d_backward(
         dy: (N, OH, OW, F), the gradient by y.
         x, w: as given to conv2d.
         need_dx: False leaves out dx (a first layer needs none).
-        algorithm, room: as in conv2d.
+        algorithm: as in conv2d.
 
     Returns:
         dx: (N, H, W, C) or None; dw: (KH, KW, C, F); db: (F,).
     """
-    room = room or fresh
     x, w = check_array("x", x, 4), check_array("w", w, 4)
     win = _conv_window(x, w, stride, padding, dilation)
     dy = check_backward(dy, (len(x), win.OH, win.OW, w.shape[3]))
     check_same_dtype(dy=dy, x=x, w=w)
-    dx = room("dx", x.shape, x.dtype) if need_dx else None
     if choose.convolution(algorithm, backend, win, w.shape) == "implicit":
-        total, bias = room("dw", w.shape, w.dtype), room("db", w.shape[3:], w.dtype)
-        engine().conv2d_backward(dy, x, w, win, dx, total, bias, room)
-        return dx, total, bias
+        prepared = engine().Convolution(x.shape, w.shape, win, False, x.dtype)
+        return prepared.backward(dy, x, w, need_dx)
+    dx = np.empty_like(x) if need_dx else None
     parts = pieces(len(x))
     dw = np.empty((len(parts), *w.shape), w.dtype)
     db = np.empty((len(parts), w.shape[3]), w.dtype)
@@ -128,12 +120,11 @@ def conv2d_relu_pool(
     dilation: IntOrPair = 1,
     algorithm: str | None = None,
     backend: str | None = None,
-    room: Room | None = None,
 ) -> tuple[Array, Array]:
     """max_pool2d(max(conv2d(x, w, b), 0), size), in one pass where Numba is used.
 
     Args:
-        x, w, b, stride, padding, dilation, room: as in conv2d.
+        x, w, b, stride, padding, dilation: as in conv2d.
         size: of the pooling window, which is also its stride.
         algorithm: "fused" or "separate"; None: by the rule of choose.py.
 
@@ -141,18 +132,15 @@ def conv2d_relu_pool(
         y: (N, OH // PH, OW // PW, F); winner: the same shape, uint8: i*PW + j of the tap that
         won, as in max_pool2d, or PH*PW where y is not above 0, so that no gradient passes.
     """
-    room = room or fresh
     x, w = check_array("x", x, 4), check_array("w", w, 4)
     win = _conv_window(x, w, stride, padding, dilation)
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[3:])
     check_same_dtype(x=x, w=w, b=b)
     PH, PW = _pool_size(size)
-    pooled = pool_window(win.OH, win.OW, (PH, PW))
+    pool_window(win.OH, win.OW, (PH, PW))  # it must fit
     if _fuses(algorithm, backend, win, w, (PH, PW)):
-        shape = (len(x), pooled.OH, pooled.OW, w.shape[3])
-        y, winner = room("y", shape, x.dtype), room("winner", shape, np.uint8)
-        engine().conv2d_relu_pool(x, w, b, win, (PH, PW), y, winner, room)
-        return y, winner
+        prepared = engine().ConvReLUPool(x.shape, w.shape, win, (PH, PW), x.dtype)
+        return prepared.forward(x, w, b), prepared.winner
     options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
     # the ReLU of the maximum is the maximum of the ReLUs, for a quarter of the work
     y, argmax = max_pool2d(conv2d(x, w, b, **options, backend=backend), (PH, PW), backend=backend)
@@ -173,7 +161,6 @@ def conv2d_relu_pool_backward(
     need_dx: bool = True,
     algorithm: str | None = None,
     backend: str | None = None,
-    room: Room | None = None,
 ) -> tuple[Array | None, Array, Array]:
     """The gradients of conv2d_relu_pool; visits only the winners where it is fused.
 
@@ -185,7 +172,6 @@ def conv2d_relu_pool_backward(
     Returns:
         dx: (N, H, W, C) or None; dw: (KH, KW, C, F); db: (F,).
     """
-    room = room or fresh
     x, w = check_array("x", x, 4), check_array("w", w, 4)
     win = _conv_window(x, w, stride, padding, dilation)
     PH, PW = _pool_size(size)
@@ -194,10 +180,9 @@ def conv2d_relu_pool_backward(
     check_same_dtype(dy=dy, x=x, w=w)
     winner = check_winner(winner, dy.shape)
     if _fuses(algorithm, backend, win, w, (PH, PW)):
-        dx = room("dx", x.shape, x.dtype) if need_dx else None
-        dw, db = room("dw", w.shape, w.dtype), room("db", w.shape[3:], w.dtype)
-        engine().conv2d_relu_pool_backward(dy, winner, x, w, win, (PH, PW), dx, dw, db, room)
-        return dx, dw, db
+        prepared = engine().ConvReLUPool(x.shape, w.shape, win, (PH, PW), x.dtype)
+        prepared.winner = winner
+        return prepared.backward(dy, x, w, need_dx)
     passes = winner < PH * PW
     outputs = (len(x), win.OH, win.OW, w.shape[3])
     dz = max_pool2d_backward(

@@ -92,15 +92,17 @@ class Panels(NamedTuple):
         return self.full + (self.last > 0)
 
 
-def panels(F: int, unit: Vectors, itemsize: int) -> Panels:
-    """Cut F filters into panels of two vectors (three where that is all of them).
+def panels(F: int, unit: Vectors, itemsize: int, widest: int = 2) -> Panels:
+    """Cut F filters into panels of `widest` vectors (or three, where two is not all but three is).
 
     The wider the panel, the fewer numbers of the image are loaded for each multiply-add; the
     narrower, the more pixels fit the registers, and the fewer of the filters' are loaded.
     """
     lanes = unit.lanes(F, itemsize)
     count = -(-F // lanes)
-    widest = 3 if count == 3 and unit.registers >= 32 else min(count, 2)
+    if count == 3 and unit.registers >= 32:
+        widest = 3
+    widest = min(count, widest)
     full, last = divmod(count, widest)
     tail = F - (count - 1) * lanes
     if tail < lanes and not last:  # the last panel is not like the others
@@ -110,13 +112,13 @@ def panels(F: int, unit: Vectors, itemsize: int) -> Panels:
 
 @lru_cache(KERNELS)
 def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]:
-    """The kernel (team, x, w, b, y, images, pieces) for one geometry.
+    """The kernel (team, x, w, b, packed, bias, packers, y, images, pieces) for one geometry.
 
     Args (of the kernel):
         team: the words of a Team.
-        x: (N, H, W, C).
-        w: (panels, KH*KW*C, panel width), as `packed` makes it; b: (panels, panel width).
-        y: written from out_first on.
+        x: (N, H, W, C); w: (KH, KW, C, F), in any memory order; b: (F,).
+        packed: (panels, KH*KW*C, panel width), bias: (panels·panel width,), packers: see `pack`.
+        y: flat, written from out_first on.
         images: in a piece; pieces: how many.
     """
     unit, itemsize = vectors(), np.dtype(dtype).itemsize
@@ -144,8 +146,9 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
                 last(image, w, FULL * PANEL, b, FULL * PANEL_WIDTH, y, n * OUT_IMAGE + OUT_FIRST)
 
     @jit
-    def kernel(team, x, w, b, y, images, pieces):  # type: ignore[no-untyped-def]
-        teams.share(team, pieces, piece, (x, w, b, y, images))
+    def kernel(team, x, w, b, packed, bias, packers, y, images, pieces):  # type: ignore[no-untyped-def]
+        pack(team, w, b, packed, bias, packers)
+        teams.share(team, pieces, piece, (x, packed, bias, y, images))
 
     return kernel
 
@@ -211,23 +214,29 @@ def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-un
 
 
 @jit
-def pack(team, w, matrix, pieces):  # type: ignore[no-untyped-def]
-    """matrix[p, (i, j, c), l] = w[i, j, c, p*width + l]; one piece, or one for each i and p."""
-    teams.share(team, pieces, _pack_piece, (w, matrix, pieces))
+def pack(team, w, b, packed, bias, packers):  # type: ignore[no-untyped-def]
+    """packed[p, (i, j, c), l] = w[i, j, c, p*width + l], and the bias likewise; zeros where a panel
+    is wider than what is left. So the tile reads its filters from beginning to end.
+
+    `packers` is 1, or KH·panels: then each piece packs one line of the window for one panel.
+    """
+    bias[: len(b)] = b
+    bias[len(b) :] = 0
+    teams.share(team, packers, _pack_piece, (w, packed, packers))
 
 
 @jit
-def _pack_piece(number, w, matrix, pieces):  # type: ignore[no-untyped-def]
+def _pack_piece(number, w, packed, packers):  # type: ignore[no-untyped-def]
     KH, KW, C, F = w.shape
-    count, _, width = matrix.shape
+    count, _, width = packed.shape
     for item in range(KH * count):
         p, i = item // KH, item % KH
-        if pieces > 1 and item != number:
+        if packers > 1 and item != number:
             continue
         used = min(width, F - p * width)
         for j in range(KW):
             for c in range(C):
-                row = matrix[p, (i * KW + j) * C + c]
+                row = packed[p, (i * KW + j) * C + c]
                 for lane in range(used):
                     row[lane] = w[i, j, c, p * width + lane]
                 for lane in range(used, width):

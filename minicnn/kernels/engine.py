@@ -1,15 +1,18 @@
-"""The kernels that stand on the register tile, called for whole batches.
+"""The kernels that stand on the register tile, prepared for whole batches of one shape.
 
-Here a geometry is worked out and looked up, the batch is cut into pieces, and room is found for
-what is passed between; the arithmetic is in correlation.py, planes.py, weight_gradient.py,
-fused.py and product.py. Shapes as in the doorway.
+An object here is an operation whose geometry has been worked out, whose kernels are looked up,
+whose batch is cut into pieces, and which owns the memory that it writes into. Preparing takes some
+ten microseconds, calling it three: who computes the same shapes again and again (layers/stages.py)
+keeps it. What a call returned holds until the next call.
+
+The arithmetic is in correlation.py, planes.py, weight_gradient.py, fused.py, product.py and
+pointwise.py. Nothing is checked here; shapes as in the doorway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,132 +22,175 @@ from . import team as teams
 from . import weight_gradient as by_weights
 from .correlation import Correlation
 from .fused import ConvPool
-from .memory import Room, fresh
+from .memory import aligned
+from .phases import layer_shape, phases
 from .simd import vectors
 from .threads import MOST_PIECES
 from .window import Window
 
 LEAST_WORK = 1 << 18  # multiply-adds of a piece; less is not worth handing to another thread
 
-
-def conv2d(
-    x: Array, w: Array, b: Array | None, window: Window, y: Array, relu: bool, room: Room = fresh
-) -> None:
-    """y = correlate(x, w) + b, or its ReLU."""
-    shape = layer_shape(x.shape, w.shape[3], window, relu)
-    _correlate(shape, x, w, b, y, room)
+DType = np.dtype[Any]
 
 
-def conv2d_backward(
-    dy: Array,
-    x: Array,
-    w: Array,
-    window: Window,
-    dx: Array | None,
-    dw: Array,
-    db: Array,
-    room: Room = fresh,
-) -> None:
-    """dx, phase by phase; then dw and db."""
-    N, H, W, C = x.shape
-    F = w.shape[3]
-    if dx is not None:
-        for phase in phases(H, W, C, F, window):
-            if phase.shape is None:  # a stride larger than the kernel: nothing read these pixels
-                dx[:, phase.first_h :: window.SH, phase.first_w :: window.SW] = 0
-            else:
-                _correlate(phase.shape, dy, phase.filters(w, window), None, dx, room)
-    shape = layer_shape(x.shape, F, window, relu=False)
-    panels = correlation.panels(F, vectors(), x.itemsize).count
-    images, parts = _cut(N, shape.multiply_adds, -(-MOST_PIECES // panels))
-    dws, dbs = room("dws", (parts, w.size), x.dtype), room("dbs", (parts, F), x.dtype)
-    kernel = by_weights.weight_gradient(shape, x.dtype)
-    teams.call(kernel, x, dy, dws, dbs, dw.reshape(-1), db, images)
+class Convolution:
+    """y = correlate(x, w) + b, or its ReLU; and its gradients."""
+
+    def __init__(
+        self, x_shape: Shape, w_shape: Shape, window: Window, relu: bool, dtype: DType
+    ) -> None:
+        self.x_shape, self.w_shape, self.window, self.dtype = x_shape, w_shape, window, dtype
+        self.relu, F = relu, w_shape[3]
+        self.shape = layer_shape(x_shape, F, window, relu)
+        self.y = aligned((x_shape[0], window.OH, window.OW, F), dtype)
+        self._forward = _Correlate(self.shape, self.y, dtype)
+        self._by_data: list[_Phase] | None = None
+        self._by_weights: _WeightGradient | None = None
+
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
+        """y."""
+        self._forward(x, w, b)
+        return self.y
+
+    def backward(
+        self, dy: Array, x: Array, w: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array]:
+        """(dx or None, dw, db); with relu, of the y that the last forward gave."""
+        if self._by_weights is None:
+            self._by_weights = _WeightGradient(self.shape, len(x), self.dtype)
+            self._dz = aligned(self.y.shape, self.dtype) if self.relu else None
+        if self._dz is not None:
+            dy = relu_backward(dy, self.y, self._dz)
+        return self._data_gradient(dy, w) if need_dx else None, *self._by_weights(x, dy)
+
+    def _data_gradient(self, dy: Array, w: Array) -> Array:
+        if self._by_data is None:
+            self.dx = aligned(self.x_shape, self.dtype)
+            self._by_data = [
+                _Phase(phase, self.dx, self.window, self.dtype)
+                for phase in phases(self.x_shape[1:], self.w_shape[3], self.window)
+            ]
+        for phase in self._by_data:
+            phase(dy, w)
+        return self.dx
 
 
-def conv2d_relu_pool(
-    x: Array,
-    w: Array,
-    b: Array | None,
-    window: Window,
-    size: tuple[int, int],
-    y: Array,
-    winner: Array,
-    room: Room = fresh,
-) -> None:
-    """All in one pass."""
-    shape = ConvPool(layer_shape(x.shape, w.shape[3], window, relu=True), *size)
-    images, pieces = _cut(len(x), shape.conv.multiply_adds)
-    kernel = fused.forward(shape, x.dtype)
-    packed, bias = _packed(w, b, x.dtype, room)
-    teams.call(kernel, x, packed, bias, y.reshape(-1), winner.reshape(-1), images, pieces)
+class ConvReLUPool:
+    """max_pool2d(max(conv2d(x, w, b), 0)) in one pass, and its gradients."""
+
+    def __init__(
+        self, x_shape: Shape, w_shape: Shape, window: Window, size: tuple[int, int], dtype: DType
+    ) -> None:
+        N, F = x_shape[0], w_shape[3]
+        self.x_shape, self.w_shape, self.dtype = x_shape, w_shape, dtype
+        self.shape = ConvPool(layer_shape(x_shape, F, window, relu=True), *size)
+        self.y = aligned((N, *self.shape.pooled, F), dtype)
+        self.winner = aligned(self.y.shape, np.dtype(np.uint8))
+        self._images, self._pieces = _cut(N, self.shape.conv.multiply_adds)
+        self._call = teams.call if self._pieces > 1 else teams.call_alone
+        self._packed = _Packed(self.shape.conv, dtype)
+        self._kernel = fused.forward(self.shape, dtype)
+        self._out = self.y.reshape(-1), self.winner.reshape(-1), self._images, self._pieces
+        self._backward: dict[bool, Any] = {}
+
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
+        """y; and self.winner: which tap won."""
+        self._call(self._kernel, x, w, self._packed.bias_of(b), *self._packed.room, *self._out)
+        return self.y
+
+    def backward(
+        self, dy: Array, x: Array, w: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array]:
+        """(dx or None, dw, db), with self.winner saying which taps won."""
+        if need_dx not in self._backward:
+            self._prepare_backward(need_dx)
+        N, F = self.x_shape[0], self.w_shape[3]
+        kernel, table, dx, flat_dx, dws, dbs, dw, db = self._backward[need_dx]
+        self._call(
+            kernel, dy.reshape(N, -1), self.winner.reshape(N, -1), x, w, table, flat_dx, dws, dbs,
+            dw.reshape(-1, F), db, self._images,
+        )  # fmt: skip
+        return dx, dw, db
+
+    def _prepare_backward(self, need_dx: bool) -> None:
+        (N, *image), F, (TH, TW) = self.x_shape, self.w_shape[3], self.shape.table
+        size = int(np.prod(self.w_shape))
+        dx = aligned(self.x_shape, self.dtype) if need_dx else None
+        self._backward[need_dx] = (
+            fused.backward(self.shape, need_dx, self.dtype),
+            aligned((F * TH * TW * image[2] if need_dx else 1,), self.dtype),
+            dx,
+            np.empty((N, 0), self.dtype) if dx is None else dx.reshape(N, -1),
+            aligned((self._pieces, size), self.dtype),
+            aligned((self._pieces, F), self.dtype),
+            aligned(self.w_shape, self.dtype),
+            aligned((F,), self.dtype),
+        )
 
 
-def conv2d_relu_pool_backward(
-    dy: Array,
-    winner: Array,
-    x: Array,
-    w: Array,
-    window: Window,
-    size: tuple[int, int],
-    dx: Array | None,
-    dw: Array,
-    db: Array,
-    room: Room = fresh,
-) -> None:
-    """Only the winners are visited."""
-    N, F = len(x), w.shape[3]
-    shape = ConvPool(layer_shape(x.shape, F, window, relu=True), *size)
-    images, parts = _cut(N, shape.conv.multiply_adds)
-    dws, dbs = room("dws", (parts, w.size), x.dtype), room("dbs", (parts, F), x.dtype)
-    need_dx = dx is not None
-    table = room("table", (F * shape.table[0] * shape.table[1] * x.shape[3],), x.dtype)
-    images_of_dx = np.empty((N, 0), x.dtype) if dx is None else dx.reshape(N, -1)
-    kernel = fused.backward(shape, need_dx, x.dtype)
-    teams.call(
-        kernel,
-        dy.reshape(N, -1),
-        winner.reshape(N, -1),
-        x,
-        w,
-        table,
-        images_of_dx,
-        dws,
-        dbs,
-        dw.reshape(-1, F),
-        db,
-        images,
-    )
+class Dense:
+    """y = x·w + b, or its ReLU; and its gradients."""
+
+    def __init__(self, N: int, w_shape: Shape, relu: bool, dtype: DType) -> None:
+        D, U = w_shape
+        self.N, self.w_shape, self.relu, self.dtype = N, (D, U), relu, dtype
+        self.y, self._zeros = aligned((N, U), dtype), np.zeros(U, dtype)
+        self._forward = product.forward(D, U, relu, N < product.FEW, dtype)
+        self._call = teams.call if N * D * U >= LEAST_WORK else teams.call_alone
+        self._by_weights: Any = None
+        self._by_data: Any = None
+
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
+        """y."""
+        self._call(self._forward, x, w, self._zeros if b is None else b, self.y)
+        return self.y
+
+    def backward(
+        self, dy: Array, x: Array, w: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array]:
+        """(dx or None, dw, db); with relu, of the y that the last forward gave."""
+        D, U = self.w_shape
+        if self._by_weights is None:
+            self._by_weights = product.weight_gradient(D, U, self.dtype)
+            self.dw, self.db = aligned((D, U), self.dtype), aligned((U,), self.dtype)
+            self._dz = aligned((self.N, U), self.dtype) if self.relu else None
+        if self._dz is not None:
+            dy = relu_backward(dy, self.y, self._dz)
+        self._call(self._by_weights, x, dy, self.dw, self.db)
+        return self._data_gradient(dy, w) if need_dx else None, self.dw, self.db
+
+    def _data_gradient(self, dy: Array, w: Array) -> Array:
+        """dy·wᵀ: a forward pass with the transposed weights."""
+        D, U = self.w_shape
+        if self._by_data is None:
+            self._by_data = product.forward(U, D, False, self.N < product.FEW, self.dtype)
+            self._transpose = product.transpose(self.dtype)
+            self._transposed = aligned((U, D), self.dtype)
+            self._no_bias = np.zeros(D, self.dtype)
+            self.dx = aligned((self.N, D), self.dtype)
+        self._call(self._transpose, w, self._transposed)
+        self._call(self._by_data, dy, self._transposed, self._no_bias, self.dx)
+        return self.dx
 
 
-def fits(size: tuple[int, int], F: int, dtype: np.dtype[Any]) -> bool:
-    """Whether a convolution with F filters and a pooling of this size can be fused."""
-    return fused.fits(size[0] * size[1], F, dtype)
+class Adam:
+    """One pass of Adam's step over parameters (w, g, m, s), C-contiguous arrays of one dtype."""
+
+    def __init__(self, parameters: Sequence[tuple[Array, Array, Array, Array]]) -> None:
+        self.parameters = parameters
+        self._flat = [
+            tuple(array.reshape(-1) for array in kind) for kind in zip(*parameters, strict=True)
+        ]
+
+    def step(self, numbers: tuple[Any, ...]) -> None:
+        """Move every w, in place."""
+        teams.call(pointwise.adam, *self._flat, numbers)
 
 
-def dense(x: Array, w: Array, b: Array | None, y: Array, relu: bool) -> None:
-    """y = x·w + b, or its ReLU."""
-    bias = np.zeros(w.shape[1], w.dtype) if b is None else b
-    teams.call(product.forward(*w.shape, relu, x.dtype), x, w, bias, y)
-
-
-def dense_backward(
-    dy: Array, x: Array, w: Array, dx: Array | None, dw: Array, db: Array, room: Room = fresh
-) -> None:
-    """dw = xᵀ·dy, db = Σ dy; dx = dy·wᵀ, which is a forward pass with the transposed weights."""
-    D, U = w.shape
-    teams.call(product.weight_gradient(D, U, x.dtype), x, dy, dw, db)
-    if dx is not None:
-        transposed = room("transposed", (U, D), w.dtype)
-        teams.call(product.transpose, w, transposed)
-        zeros = room("zeros", (D,), w.dtype)
-        zeros[:] = 0
-        teams.call(product.forward(U, D, False, x.dtype), dy, transposed, zeros, dx)
-
-
-def relu_backward(dy: Array, y: Array, dz: Array) -> None:
-    """dz = dy where y > 0, else 0."""
+def relu_backward(dy: Array, y: Array, dz: Array) -> Array:
+    """dz = dy where y > 0, else 0; returns dz."""
     teams.call(pointwise.relu_backward, dy.reshape(-1), y.reshape(-1), dz.reshape(-1))
+    return dz
 
 
 def softmax_crossentropy(z: Array, q: Array, losses: Array, dz: Array) -> None:
@@ -152,123 +198,91 @@ def softmax_crossentropy(z: Array, q: Array, losses: Array, dz: Array) -> None:
     teams.call(pointwise.softmax_crossentropy, z, q, losses, dz)
 
 
-def adam(parameters: Sequence[tuple[Array, ...]], numbers: tuple[float, ...]) -> None:
-    """One pass over all (w, g, m, s)."""
-    kinds = (tuple(array.reshape(-1) for array in kind) for kind in zip(*parameters, strict=True))
-    teams.call(pointwise.adam, *kinds, numbers)
-
-
 def take_scaled(pixels: Array, rows: Array, scaled: Array) -> None:
     """scaled = pixels[rows] / 255."""
     teams.call(pointwise.take_scaled, pixels, rows, scaled)
 
 
-# ---- geometry ----
+def fits(size: tuple[int, int], F: int, dtype: DType) -> bool:
+    """Whether a convolution with F filters and a pooling of this size can be fused."""
+    return fused.fits(size[0] * size[1], F, dtype)
 
 
-def layer_shape(x_shape: Shape, F: int, window: Window, relu: bool) -> Correlation:
-    """The forward pass as a correlation."""
-    _, H, W, C = x_shape
-    KH, KW, SH, SW, _, _, top, bottom, left, right, OH, OW = window
-    # what the last window doesn't reach needs no padding
-    bottom = min(bottom, (OH - 1) * SH + KH - H - top)
-    right = min(right, (OW - 1) * SW + KW - W - left)
-    return Correlation(
-        H, W, C, top, max(0, bottom), left, max(0, right), KH, KW, SH, SW, OH, OW, F,
-        out_row=OW * F, out_pixel=F, out_image=OH * OW * F, out_first=0, relu=relu,
-    )  # fmt: skip
+# ---- the parts of an operation ----
 
 
-class Phase(NamedTuple):
-    """The pixels of dx that the same taps read: one in SH×SW of them."""
+class _Packed:
+    """Room for the filters and the bias of a correlation, in panels."""
 
-    tap_h: int  # the first tap that reads them; then every SH-th
-    tap_w: int
-    first_h: int  # the first of the pixels; then every SH-th
-    first_w: int
-    shape: Correlation | None  # what computes them; None: no tap reads them
+    def __init__(self, shape: Correlation, dtype: DType) -> None:
+        cut = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize)
+        steps = shape.KH * shape.KW * shape.C
+        matrix = aligned((cut.count, steps, cut.width), dtype)
+        bias = aligned((cut.count * cut.width,), dtype)
+        large = matrix.size > correlation.SMALL
+        self.room = matrix, bias, shape.KH * cut.count if large else 1
+        self._zeros = np.zeros(shape.F, dtype)
 
-    def filters(self, w: Array, window: Window) -> Array:
-        """The filters of these taps, flipped, with input and output channels exchanged."""
-        taps = w[self.tap_h :: window.SH, self.tap_w :: window.SW]
-        return taps[::-1, ::-1].transpose(0, 1, 3, 2)
-
-
-@lru_cache(1024)
-def phases(H: int, W: int, C: int, F: int, window: Window) -> tuple[Phase, ...]:
-    """dx as correlations of dy with stride 1.
-
-    dx[ih] = Σ_i dy[(ih + top - i) / SH] · w[i] over those i for which the quotient is whole: taps
-    r, r + SH, … for the pixels with (ih + top) mod SH = r. With stride 1 that is one phase.
-
-    Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section
-    4; that strided transposed convolutions split in this way avoids multiplying zeros.
-    """
-    found = []
-    for h in _axis(H, window.top, window.KH, window.SH, window.OH):
-        for v in _axis(W, window.left, window.KW, window.SW, window.OW):
-            shape = None
-            if h.taps and v.taps:
-                shape = Correlation(
-                    window.OH, window.OW, F, h.before, h.after, v.before, v.after,
-                    h.taps, v.taps, 1, 1, h.count, v.count, C,
-                    out_row=window.SH * W * C,
-                    out_pixel=window.SW * C,
-                    out_image=H * W * C,
-                    out_first=(h.first * W + v.first) * C,
-                    relu=False,
-                )  # fmt: skip
-            found.append(Phase(h.tap, v.tap, h.first, v.first, shape))
-    return tuple(found)
+    def bias_of(self, b: Array | None) -> Array:
+        """b, or zeros where there is none."""
+        return self._zeros if b is None else b
 
 
-class _Axis(NamedTuple):
-    """A phase along one axis: `count` pixels from `first` on, read by `taps` taps from `tap` on;
-    and how much dy must be padded (or, if negative, cut) before and after."""
+class _Correlate:
+    """y = correlate(x, w) + b for one geometry, into part or all of y."""
 
-    tap: int
-    first: int
-    count: int
-    taps: int
-    before: int
-    after: int
+    def __init__(self, shape: Correlation, y: Array, dtype: DType, biased: bool = True) -> None:
+        images, pieces = _cut(len(y), shape.multiply_adds)
+        self._call = teams.call if pieces > 1 else teams.call_alone
+        self._out = y.reshape(-1), images, pieces
+        self._in_planes = not biased and planes.worth_it(shape, dtype)
+        if self._in_planes:
+            self._kernel = planes.correlation(shape, dtype)
+        else:
+            self._kernel, self._packed = (
+                correlation.correlation(shape, dtype),
+                _Packed(shape, dtype),
+            )
 
-
-def _axis(size: int, lead: int, kernel: int, stride: int, outputs: int) -> Iterator[_Axis]:
-    for tap in range(stride):
-        first = (tap - lead) % stride
-        if first < size:
-            count, taps = -(-(size - first) // stride), len(range(tap, kernel, stride))
-            newest = (first + lead) // stride  # the last output that reads the first pixel
-            after = newest + count - outputs
-            yield _Axis(tap, first, count, taps, taps - 1 - newest, after)
-
-
-# ---- cutting and packing ----
-
-
-def _correlate(
-    shape: Correlation, x: Array, w: Array, b: Array | None, y: Array, room: Room
-) -> None:
-    images, pieces = _cut(len(x), shape.multiply_adds)
-    if b is None and planes.worth_it(shape, x.dtype):
-        kernel = planes.correlation(shape, x.dtype)
-        teams.call(kernel, x, planes.packed(w), y.reshape(-1), images, pieces)
-        return
-    kernel = correlation.correlation(shape, x.dtype)
-    teams.call(kernel, x, *_packed(w, b, x.dtype, room), y.reshape(-1), images, pieces)
+    def __call__(self, x: Array, w: Array, b: Array | None = None) -> None:
+        if self._in_planes:
+            self._call(self._kernel, x, planes.packed(w), *self._out)
+        else:
+            bias = self._packed.bias_of(b)
+            self._call(self._kernel, x, w, bias, *self._packed.room, *self._out)
 
 
-def _packed(w: Array, b: Array | None, dtype: np.dtype[Any], room: Room) -> tuple[Array, Array]:
-    """Filters and bias in panels, as correlation.pack lays them out."""
-    KH, KW, C, F = w.shape
-    cut = correlation.panels(F, vectors(), w.itemsize)
-    matrix = room("packed", (cut.count, KH * KW * C, cut.width), dtype)
-    bias = room("bias", (cut.count * cut.width,), dtype)
-    teams.call(correlation.pack, w, matrix, KH * cut.count if w.size > correlation.SMALL else 1)
-    bias[F:] = 0
-    bias[:F] = 0 if b is None else b
-    return matrix, bias
+class _Phase:
+    """The gradient by one in SH×SW pixels of x (phases.py)."""
+
+    def __init__(self, phase: Any, dx: Array, window: Window, dtype: DType) -> None:
+        self._phase, self._window = phase, window
+        self._pixels = dx[:, phase.first_h :: window.SH, phase.first_w :: window.SW]
+        self._correlate = phase.shape and _Correlate(phase.shape, dx, dtype, biased=False)
+
+    def __call__(self, dy: Array, w: Array) -> None:
+        if self._correlate is None:  # a stride larger than the kernel: nothing read these pixels
+            self._pixels[...] = 0
+        else:
+            self._correlate(dy, self._phase.filters(w, self._window))
+
+
+class _WeightGradient:
+    """dw and db of a convolution."""
+
+    def __init__(self, shape: Correlation, N: int, dtype: DType) -> None:
+        panels = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize).count
+        self._images, parts = _cut(N, shape.multiply_adds, -(-MOST_PIECES // panels))
+        self._call = teams.call if parts * panels > 1 else teams.call_alone
+        self.dw = aligned((shape.KH, shape.KW, shape.C, shape.F), dtype)
+        self.db = aligned((shape.F,), dtype)
+        self._parts = aligned((parts, self.dw.size), dtype), aligned((parts, shape.F), dtype)
+        self._kernel = by_weights.weight_gradient(shape, dtype)
+
+    def __call__(self, x: Array, dy: Array) -> tuple[Array, Array]:
+        totals = self.dw.reshape(-1), self.db
+        self._call(self._kernel, x, dy, *self._parts, *totals, self._images)
+        return self.dw, self.db
 
 
 def _cut(n: int, work: int, most: int = MOST_PIECES) -> tuple[int, int]:

@@ -26,7 +26,7 @@ import numpy as np
 
 from . import team as teams
 from . import tile as tiles
-from .correlation import KERNELS, Correlation, Panels, fill, panels
+from .correlation import KERNELS, Correlation, Panels, fill, pack, panels
 from .jit import jit
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Rows, Tile
@@ -66,11 +66,11 @@ def fits(taps: int, F: int, dtype: np.dtype[Any]) -> bool:
 
 @lru_cache(KERNELS)
 def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
-    """The kernel (team, x, w, b, y, winner, images, pieces) for one geometry.
+    """The kernel (team, x, w, b, packed, bias, packers, y, winner, images, pieces).
 
     Args (of the kernel):
         team: the words of a Team.
-        x: (N, H, W, C); w, b: as correlation.packed and packed_bias make them.
+        x: (N, H, W, C); w: (KH, KW, C, F); b: (F,); packed, bias, packers: see correlation.pack.
         y: (N·QH·QW·F,); winner: the same, uint8, as multiply_pool says.
         images: in a piece; pieces: how many.
     """
@@ -99,8 +99,9 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
                 last(image, w, FULL * PANEL, b, FULL * PANEL_WIDTH, y, winner, n * OUT_IMAGE)
 
     @jit
-    def kernel(team, x, w, b, y, winner, images, pieces):  # type: ignore[no-untyped-def]
-        teams.share(team, pieces, piece, (x, w, b, y, winner, images))
+    def kernel(team, x, w, b, packed, bias, packers, y, winner, images, pieces):  # type: ignore[no-untyped-def]
+        pack(team, w, b, packed, bias, packers)
+        teams.share(team, pieces, piece, (x, packed, bias, y, winner, images))
 
     return kernel
 

@@ -10,7 +10,6 @@ from ..typing import Array
 from . import choose
 from .backend import engine, module
 from .checks import check_array, check_backward, check_same_dtype, check_shape
-from .memory import Room, fresh
 from .threads import pieces, run
 
 
@@ -22,7 +21,6 @@ def dense(
     relu: bool = False,
     algorithm: str | None = None,
     backend: str | None = None,
-    room: Room | None = None,
 ) -> Array:
     """y = x · w + b.
 
@@ -32,19 +30,16 @@ def dense(
         b: (U,) or None.
         relu: give max(y, 0) instead (a NaN stays).
         algorithm: "tile" or "blas"; None: by the rule of choose.py.
-        room: where arrays to write into come from (memory.py).
 
     Returns:
         y: (N, U).
     """
-    room = room or fresh
     x, w = check_array("x", x, 2), check_shape("w", check_array("w", w, 2), (x.shape[1], None))
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[1:])
     check_same_dtype(x=x, w=w, b=b)
-    y = room("y", (len(x), w.shape[1]), x.dtype)
     if choose.dense(algorithm, backend, w.shape) == "tile":
-        engine().dense(x, w, b, y, relu)
-        return y
+        return engine().Dense(len(x), w.shape, relu, x.dtype).forward(x, w, b)
+    y = np.empty((len(x), w.shape[1]), x.dtype)
     compute = module(backend).dense
     run([partial(compute, x[p], w, b, y[p]) for p in pieces(len(x))])
     return np.maximum(y, 0, out=y) if relu else y
@@ -58,7 +53,6 @@ def dense_backward(
     need_dx: bool = True,
     algorithm: str | None = None,
     backend: str | None = None,
-    room: Room | None = None,
 ) -> tuple[Array | None, Array, Array]:
     """The gradients of dense: dx = dy · wᵀ, dw = xᵀ · dy, db = Σ dy.
 
@@ -67,20 +61,18 @@ def dense_backward(
 
     Args:
         dy: (N, U), the gradient by y.
-        x, w, algorithm, room: as given to dense.
+        x, w, algorithm: as given to dense.
 
     Returns:
         dx: (N, D) or None; dw: (D, U); db: (U,).
     """
-    room = room or fresh
     x, w = check_array("x", x, 2), check_shape("w", check_array("w", w, 2), (x.shape[1], None))
     dy = check_backward(dy, (len(x), w.shape[1]))
     check_same_dtype(dy=dy, x=x, w=w)
-    dx = room("dx", x.shape, x.dtype) if need_dx else None
-    dw, db = room("dw", w.shape, w.dtype), room("db", w.shape[1:], w.dtype)
     if choose.dense(algorithm, backend, w.shape) == "tile":
-        engine().dense_backward(dy, x, w, dx, dw, db, room)
-        return dx, dw, db
+        return engine().Dense(len(x), w.shape, False, x.dtype).backward(dy, x, w, need_dx)
+    dx = np.empty_like(x) if need_dx else None
+    dw, db = np.empty_like(w), np.empty(w.shape[1:], w.dtype)
     compute = module(backend).dense_backward
     tasks = [partial(compute, dy, x[:, p], w[p], None, dw[p], None) for p in pieces(len(w), 64)]
     if dx is not None:

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..typing import Array
 from . import elementwise
 from .backend import current_backend, engine
-from .memory import Room, fresh
 
 
-def relu_backward(
-    dy: Array, y: Array, *, backend: str | None = None, room: Room | None = None
-) -> Array:
+def relu_backward(dy: Array, y: Array, *, backend: str | None = None) -> Array:
     """dy where y > 0, else 0, for y = max(x, 0); any shape."""
-    room = room or fresh
     if _numba(backend):
-        dz = room("dz", dy.shape, dy.dtype)
-        engine().relu_backward(np.ascontiguousarray(dy), np.ascontiguousarray(y), dz)
-        return dz
+        dy, y = np.ascontiguousarray(dy), np.ascontiguousarray(y)
+        return engine().relu_backward(dy, y, np.empty_like(dy))
     return elementwise.where_or_zero(y > 0, dy)
 
 
@@ -75,25 +70,48 @@ class AdamStep(NamedTuple):
         )
 
 
-def adam(
-    parameters: Sequence[tuple[Array, Array, Array, Array]],
-    step: AdamStep,
-    *,
-    backend: str | None = None,
-) -> None:
-    """One step of Adam in place, in one pass over all (w, g, m, s), arrays of one dtype.
+class PreparedAdam:
+    """Adam's step, in place and in one pass, over parameters (w, g, m, s), arrays of one dtype.
+
+    What it costs to hand many small arrays to a kernel is paid once, as long as the arrays stay.
 
     Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
     """
-    if not parameters:
-        return
-    real = parameters[0][0].dtype.type
-    numbers = tuple(real(number) for number in step.numbers())
-    if _numba(backend) and all(a.flags.c_contiguous for p in parameters for a in p):
-        engine().adam(parameters, numbers)
-        return
-    for w, g, m, s in parameters:
-        elementwise.adam(w, g, m, s, numbers)
+
+    def __init__(self, parameters: Sequence[tuple[Array, Array, Array, Array]]) -> None:
+        self.parameters = parameters
+        self._engine: Any = None
+
+    def is_for(self, parameters: Sequence[tuple[str, Array, Array]]) -> bool:
+        """Whether these (name, w, g) are the same arrays that it was prepared for."""
+        return len(parameters) == len(self.parameters) and all(
+            new[1] is old[0] and new[2] is old[1]
+            for new, old in zip(parameters, self.parameters, strict=True)
+        )
+
+    def __call__(self, step: AdamStep) -> None:
+        """Take the step."""
+        if not self.parameters:
+            return
+        real = self.parameters[0][0].dtype.type
+        numbers = tuple(map(real, step.numbers()))
+        if _numba(None) and self._flat():
+            if self._engine is None:
+                self._engine = engine().Adam(self.parameters)
+            self._engine.step(numbers)
+            return
+        for w, g, m, s in self.parameters:
+            elementwise.adam(w, g, m, s, numbers)
+
+    def _flat(self) -> bool:
+        return self._engine is not None or all(
+            array.flags.c_contiguous for arrays in self.parameters for array in arrays
+        )
+
+
+def adam(parameters: Sequence[tuple[Array, Array, Array, Array]], step: AdamStep) -> None:
+    """PreparedAdam for once."""
+    PreparedAdam(parameters)(step)
 
 
 def take_scaled(pixels: Array, rows: Array, *, backend: str | None = None) -> Array:

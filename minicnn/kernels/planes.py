@@ -23,7 +23,7 @@ from . import team as teams
 from . import tile as tiles
 from .correlation import KERNELS, Correlation
 from .jit import jit
-from .simd import vectors
+from .simd import Vectors, vectors
 from .tile import Tile
 
 LEAST_STEPS = 64  # of a sum: below, laying out planes costs more than it saves
@@ -78,9 +78,8 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
             b_line_pitch=shape.C * width,
         )
     )
-    H, W, C, TOP, LEFT, HEIGHT, WIDTH = (
-        shape.H, shape.W, shape.C, shape.top, shape.left, height, width
-    )  # fmt: skip
+    lay_out = _layout(shape, width, unit, itemsize)
+    HEIGHT, WIDTH, C = height, width, shape.C
     OH, OW, F, DOWN, STRETCH = shape.OH, shape.OW, shape.F, down, stretch
     OUT_ROW, OUT_PIXEL, OUT_IMAGE = shape.out_row, shape.out_pixel, shape.out_image
     OUT_FIRST = shape.out_first
@@ -90,7 +89,7 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
         planes = np.zeros(HEIGHT * C * WIDTH, x.dtype)
         block = np.empty(F * DOWN * STRETCH, x.dtype)
         for n in range(number * images, min((number + 1) * images, len(x))):
-            lay_out(planes, x[n].reshape(-1), H, W, C, HEIGHT, WIDTH, TOP, LEFT)
+            lay_out(planes, x[n].reshape(-1))
             for line in range(0, OH, DOWN):
                 oh = min(line, OH - DOWN)  # the last block may do lines again
                 for ow in range(0, OW, STRETCH):
@@ -109,15 +108,30 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
     return kernel
 
 
-@jit
-def lay_out(planes, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-untyped-def]
-    """planes[h + top, c, w + left] = image[h, w, c]; what lies outside of them is left out."""
-    start, stop = max(0, -left), min(W, WIDTH - left)
-    for ih in range(max(0, -top), min(H, HEIGHT - top)):
-        for c in range(C):
-            to, at = ((ih + top) * C + c) * WIDTH + left, ih * W * C + c
-            for iw in range(start, stop):
-                planes[to + iw] = image[at + iw * C]
+def _layout(shape: Correlation, width: int, unit: Vectors, itemsize: int) -> Any:
+    """A kernel that lays an image out in planes; what lies outside of them is left out."""
+    H, W, C, TOP, LEFT = shape.H, shape.W, shape.C, shape.top, shape.left
+    HEIGHT, WIDTH = shape.padded[0], width
+    START, STOP = max(0, -LEFT), min(W, WIDTH - LEFT)
+    LANES = unit.most_lanes(itemsize)
+    while min(C, STOP - START) < LANES:
+        LANES //= 2
+    # the last block of a line may do pixels, and that of a pixel channels, a second time
+    LAST_PIXEL, LAST_CHANNEL = STOP - LANES, C - LANES
+
+    @jit
+    def lay_out(planes, image):  # type: ignore[no-untyped-def]
+        for ih in range(max(0, -TOP), min(H, HEIGHT - TOP)):
+            to, at = (ih + TOP) * C * WIDTH + LEFT, ih * W * C
+            for start in range(START, STOP, LANES):
+                iw = min(start, LAST_PIXEL)
+                for channel in range(0, C, LANES):
+                    c = min(channel, LAST_CHANNEL)
+                    tiles.transpose_block(
+                        image, at + iw * C + c, C, planes, to + c * WIDTH + iw, WIDTH, LANES
+                    )
+
+    return lay_out
 
 
 def packed(w: Array) -> Array:

@@ -22,8 +22,15 @@ def relu_backward(team, dy, y, dz):  # type: ignore[no-untyped-def]
 
 @jit
 def _relu_piece(number, dy, y, dz, size):  # type: ignore[no-untyped-def]
-    for i in range(number * size, min((number + 1) * size, len(y))):
-        dz[i] = dy[i] if y[i] > 0 else 0
+    part = slice(number * size, min((number + 1) * size, len(y)))
+    _relu_part(dy[part], y[part], dz[part])
+
+
+@jit
+def _relu_part(dy, y, dz):  # type: ignore[no-untyped-def]
+    # a loop from 0 on, which can't have negative indices to look after: it becomes vector code
+    for i in range(len(y)):
+        dz[i] = dy[i] if y[i] > 0 else dy.dtype.type(0)
 
 
 @jit
@@ -84,15 +91,22 @@ def adam(team, ws, gs, ms, ss, numbers):  # type: ignore[no-untyped-def]
 
 @jit
 def _adam_piece(number, ws, gs, ms, ss, numbers, pieces):  # type: ignore[no-untyped-def]
-    lr, beta_1, beta_2, root_scale, step_scale, epsilon, decay, keep = numbers
     for p in range(len(ws)):
-        w, g, m, s = ws[p], gs[p], ms[p], ss[p]
-        size = (len(w) + pieces - 1) // pieces
-        for i in range(number * size, min((number + 1) * size, len(w))):
-            value = w[i] * keep
-            slope = g[i] + decay * value
-            mean = m[i] + (slope - m[i]) * beta_1
-            square = s[i] + (slope * slope - s[i]) * beta_2
-            m[i], s[i] = mean, square
-            root = np.sqrt(square) * root_scale + epsilon
-            w[i] = value - lr * (mean / root * step_scale)
+        size = (len(ws[p]) + pieces - 1) // pieces
+        first, stop = number * size, min((number + 1) * size, len(ws[p]))
+        if first < stop:
+            part = slice(first, stop)
+            _adam_step(ws[p][part], gs[p][part], ms[p][part], ss[p][part], numbers)
+
+
+@jit
+def _adam_step(w, g, m, s, numbers):  # type: ignore[no-untyped-def]
+    """AdamStep's formula, number by number."""
+    lr, beta_1, beta_2, root_scale, step_scale, epsilon, decay, keep = numbers
+    for i in range(len(w)):
+        value = w[i] * keep
+        slope = g[i] + decay * value
+        mean = m[i] + (slope - m[i]) * beta_1
+        square = s[i] + (slope * slope - s[i]) * beta_2
+        m[i], s[i] = mean, square
+        w[i] = value - lr * (mean / (np.sqrt(square) * root_scale + epsilon) * step_scale)

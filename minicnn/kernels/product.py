@@ -22,15 +22,18 @@ FEW = 4  # rows of the smaller tile, for what is left of a piece
 
 
 @lru_cache(KERNELS)
-def forward(D: int, U: int, relu: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
+def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
     """The kernel (team, x, w, b, y): y = x·w + b, or its ReLU.
+
+    With `few` it is made for less than FEW images: panels of eight vectors, since a tile of one
+    row must be wide to keep the multipliers busy. The numbers are the same.
 
     Args (of the kernel):
         team: the words of a Team.
         x: (N, D); w: (D, U); b: (U,); y: (N, U).
     """
     unit = vectors()
-    cut = panels(U, unit, np.dtype(dtype).itemsize)
+    cut = panels(U, unit, np.dtype(dtype).itemsize, widest=8 if few else 2)
     FULL, LAST, WIDTH = cut.full, cut.last, cut.width
     full = _rows_of_y(D, U, relu, cut, cut.vectors, cut.lanes, unit)
     last = _rows_of_y(D, U, relu, cut, cut.last, cut.tail, unit) if cut.last else full
@@ -168,18 +171,32 @@ def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -
     return rows
 
 
-@jit
-def transpose(team, w, transposed):  # type: ignore[no-untyped-def]
-    """transposed = wᵀ, for w (D, U)."""
-    D, U = w.shape
-    pieces = 1 if D * U < 1 << 14 else (U + 31) // 32
-    teams.share(team, pieces, _transpose_piece, (w, transposed, (U + pieces - 1) // pieces))
+@lru_cache(KERNELS)
+def transpose(dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The kernel (team, w, transposed): transposed = wᵀ, for w (D, U)."""
+    LANES = vectors().most_lanes(np.dtype(dtype).itemsize)
 
-
-@jit
-def _transpose_piece(number, w, transposed, columns):  # type: ignore[no-untyped-def]
-    D, U = w.shape
-    for start in range(0, D, 16):  # a line of the cache at a time
-        for u in range(number * columns, min((number + 1) * columns, U)):
-            for d in range(start, min(start + 16, D)):
+    @jit
+    def piece(number, w, transposed, columns):  # type: ignore[no-untyped-def]
+        D, U = w.shape
+        first, stop = number * columns, min((number + 1) * columns, U)
+        whole_d = D // LANES * LANES
+        whole_u = first + (stop - first) // LANES * LANES
+        flat, out = w.reshape(-1), transposed.reshape(-1)
+        for d in range(0, whole_d, LANES):
+            for u in range(first, whole_u, LANES):
+                tiles.transpose_block(flat, d * U + u, U, out, u * D + d, D, LANES)
+            for u in range(whole_u, stop):
+                for i in range(d, d + LANES):
+                    transposed[u, i] = w[i, u]
+        for d in range(whole_d, D):
+            for u in range(first, stop):
                 transposed[u, d] = w[d, u]
+
+    @jit
+    def kernel(team, w, transposed):  # type: ignore[no-untyped-def]
+        D, U = w.shape
+        columns = U if D * U < 1 << 15 else LANES * ((U + 16 * LANES - 1) // (16 * LANES))
+        teams.share(team, (U + columns - 1) // columns, piece, (w, transposed, columns))
+
+    return kernel

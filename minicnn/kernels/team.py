@@ -90,6 +90,11 @@ def call(kernel: Callable[..., Any], *args: Any) -> Any:
         _busy.release()
 
 
+def call_alone(kernel: Callable[..., Any], *args: Any) -> Any:
+    """kernel(team, *args) for work that is not worth sharing."""
+    return kernel(_alone.words, *args)
+
+
 def _present_team() -> Team:
     global _team, _size
     size = get_threads()

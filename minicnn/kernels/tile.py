@@ -320,6 +320,37 @@ def add_rows(
     return _signature(4, (table, factors, offsets, c), rows), codegen
 
 
+@intrinsic(prefer_literal=True)
+def transpose_block(
+    _: Any, a: Any, a0: Any, a_pitch: Any, b: Any, b0: Any, b_pitch: Any, lanes: Any
+) -> Any:
+    """b[j, i] = a[i, j] for i, j < lanes (a power of two); rows lie a_pitch and b_pitch apart.
+
+    Log₂(lanes) rounds of exchanging blocks of 1, 2, 4, … numbers between pairs of rows.
+    """
+    count = lanes.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, count)
+        A, B = emit.pointers(signature, [args[0], args[1], args[3], args[4]], 2, step=3)
+        rows = [
+            emit.load(builder.gep(A, [builder.mul(INT64(i), args[2])]), 0) for i in range(count)
+        ]
+        distance = 1
+        while distance < count:
+            for i in (i for i in range(count) if not i & distance):
+                pair = rows[i], rows[i + distance]
+                rows[i] = emit.exchange(*pair, distance, first=True)
+                rows[i + distance] = emit.exchange(*pair, distance, first=False)
+            distance *= 2
+        for j, row in enumerate(rows):
+            emit.store(row, builder.gep(B, [builder.mul(INT64(j), args[5])]), 0, count)
+        return context.get_dummy_value()
+
+    sizes = (types.intp, types.intp)
+    return types.void(a, *sizes, b, *sizes, lanes), codegen
+
+
 def _signature(arrays: int, given: Any, *constants: Any) -> Any:
     """void(array, offset, array, offset, …, constants)."""
     pairs = [part for array in given for part in (array, types.intp)]
@@ -387,13 +418,26 @@ class Emit:
         self.vector = ir.VectorType(self.real, lanes)
         self.name = f"v{lanes}f{self.bits}"
 
-    def pointers(self, signature: Any, args: Any, count: int) -> list[Any]:
-        """Where each of the first `count` (array, offset) pairs of the arguments points."""
+    def pointers(self, signature: Any, args: Any, count: int, step: int = 2) -> list[Any]:
+        """Where each of the first `count` (array, offset) pairs of `args` points; in the signature
+        they stand `step` apart."""
         found = []
-        for i in range(0, 2 * count, 2):
-            array = self.context.make_array(signature.args[i])(self.context, self.builder, args[i])
-            found.append(self.builder.gep(array.data, [args[i + 1]]))
+        for i in range(count):
+            kind = signature.args[i * step]
+            array = self.context.make_array(kind)(self.context, self.builder, args[2 * i])
+            found.append(self.builder.gep(array.data, [args[2 * i + 1]]))
         return found
+
+    def exchange(self, a: Any, b: Any, distance: int, first: bool) -> Any:
+        """Two rows in which every other block of `distance` lanes changes places: the first row,
+        or the second."""
+        shift = 0 if first else distance
+        lanes = [
+            (lane + shift) if not lane & distance else (lane - distance + shift + self.lanes)
+            for lane in range(self.lanes)
+        ]
+        mask = ir.Constant(ir.VectorType(INT32, self.lanes), lanes)
+        return self.builder.shuffle_vector(a, b, mask)
 
     def variable(self, value: Any) -> Any:
         """A place for a value; LLVM keeps it in a register."""

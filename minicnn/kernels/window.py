@@ -38,6 +38,8 @@ def pair(name: str, value: Any, minimum: int = 1) -> Pair:
         ValueError: below `minimum`.
     """
     values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) == 2 and type(values[0]) is type(values[1]) is int and min(values) >= minimum:
+        return values[0], values[1]  # the usual case, quickly: every call of a kernel comes by here
     if len(values) != 2 or not all(_is_int(v) for v in values):
         raise TypeError(f"expected {name} as an int or a pair of ints, received {value!r}")
     if min(values) < minimum:

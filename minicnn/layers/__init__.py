@@ -13,6 +13,7 @@ from .dropout import Dropout
 from .norm import BatchNorm
 from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from .reshape import Flatten, Reshape
+from .stages import ConvReLUPool, Prepared, Stage, fuse
 from .weighted import LinearPart, Weighted
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "Conv2D",
+    "ConvReLUPool",
     "Dense",
     "Dropout",
     "Flatten",
@@ -28,12 +30,15 @@ __all__ = [
     "LeakyReLU",
     "LinearPart",
     "MaxPool2D",
+    "Prepared",
     "ReLU",
     "Reshape",
     "Sigmoid",
     "Softmax",
+    "Stage",
     "Tanh",
     "Weighted",
+    "fuse",
     "get",
 ]
 

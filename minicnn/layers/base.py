@@ -84,6 +84,11 @@ class Layer:
         return 0
 
     @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers whose parameters this one trains: itself, or what it runs in their place."""
+        return (self,)
+
+    @property
     def label(self) -> str:
         """How the layer is called in messages and tables."""
         return self.name or type(self).__name__

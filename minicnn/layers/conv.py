@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from .. import kernels
+from ..kernels import prepared
 from ..kernels.window import IntOrPair, Padding, make_window, pair, whole
 from ..typing import Array, Shape
 from .base import expect_image
@@ -55,28 +59,22 @@ class Conv2D(Weighted):
         assert isinstance(self.kernel_size, tuple)
         return (*self.kernel_size, self.input_shape[2], self.filters)
 
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """The window, as the kernels take it."""
+        return {"stride": self.strides, "padding": self.padding, "dilation": self.dilation_rate}
+
     def linear(self, x: Array, training: bool) -> Array:
         self.keep(training, x)
-        return kernels.conv2d(
-            x,
-            self.params["w"],
-            self.params.get("b"),
-            stride=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-        )
+        return kernels.conv2d(x, self.params["w"], self.params.get("b"), **self.geometry)
 
     def linear_backward(self, dy: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
         (x,) = self.kept()
-        return kernels.conv2d_backward(
-            dy,
-            x,
-            self.params["w"],
-            stride=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-            need_dx=need_dx,
-        )
+        return kernels.conv2d_backward(dy, x, self.params["w"], **self.geometry, need_dx=need_dx)
+
+    def prepare(self, batch: int, dtype: np.dtype[Any], relu: bool) -> Any:
+        shape = (batch, *self.input_shape)
+        return prepared.conv2d(shape, self.weight_shape(), dtype, **self.geometry, relu=relu)
 
     def flops(self) -> int:
         return 2 * self.patch_size() * self.filters

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from .. import kernels
+from ..kernels import prepared
 from ..kernels.window import whole
 from ..typing import Array, Shape
 from .weighted import Weighted
@@ -46,6 +50,10 @@ class Dense(Weighted):
     def linear_backward(self, dy: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
         (x,) = self.kept()
         return kernels.dense_backward(dy, x, self.params["w"], need_dx=need_dx)
+
+    def prepare(self, batch: int, dtype: np.dtype[Any], relu: bool) -> Any:
+        shape = (batch, *self.input_shape)
+        return prepared.dense(shape, self.weight_shape(), dtype, relu=relu)
 
     def flops(self) -> int:
         return 2 * prod(self.weight_shape())

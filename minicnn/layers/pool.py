@@ -41,6 +41,13 @@ class Pool2D(Layer):
             raise ValueError(f"{self.label}: {error}") from None
         return win.OH, win.OW, C
 
+    @property
+    def unpadded(self) -> bool:
+        """Whether no window reaches over the edge of the image."""
+        H, W, _ = self.input_shape
+        win = pool_window(H, W, self.pool_size, self.strides, self.padding)
+        return not any((win.top, win.bottom, win.left, win.right))
+
     def flops(self) -> int:
         return prod(self.output_shape) * prod(pair("pool_size", self.pool_size))
 

@@ -70,13 +70,22 @@ class Weighted(Layer):
             dy = self.nonlinearity.backward(dy)
         return self.backward_from_linear(dy, need_dx)
 
+    def prepare(self, batch: int, dtype: np.dtype[Any], relu: bool) -> Any:
+        """`linear` (with relu: and the ReLU of it) prepared for a batch, or None where there is
+        nothing to prepare; see kernels/prepared.py."""
+        return None
+
     def backward_from_linear(self, dy: Array, need_dx: bool = True) -> Array | None:
-        """backward, given the gradient by the linear part's output; adds the L2 gradient."""
+        """backward, given the gradient by the linear part's output."""
         dx, dw, db = self.linear_backward(dy, need_dx)
+        self.set_grads(dw, db)
+        return dx
+
+    def set_grads(self, dw: Array, db: Array) -> None:
+        """Assign the gradients; adds the L2 gradient."""
         if self.l2:
             dw += dw.dtype.type(2 * self.l2) * self.params["w"]
         self.grads = {"w": dw, "b": db} if self.use_bias else {"w": dw}
-        return dx
 
     def penalty(self) -> float:
         """l2 · Σ w², as in Keras."""
@@ -89,6 +98,10 @@ class LinearPart(Layer):
     def __init__(self, layer: Weighted) -> None:
         super().__init__(name=layer.label)
         self.layer = layer
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        return (self.layer,)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         return self.layer.linear(x, training)

@@ -1,0 +1,172 @@
+"""Stages: layers run as one where that is faster; the same numbers up to rounding.
+
+    [Conv2D(relu), MaxPool2D]           ConvReLUPool: what is pooled away is never written
+    [Conv2D, ReLU, MaxPool2D]           the same
+    Conv2D or Dense                     Prepared: with ReLU, no second pass over the outputs;
+                                        another activation follows as a layer of its own
+
+A stage shares its layers' parameters and has their interface; it fills their `grads`. It keeps an
+operation prepared for each batch size (kernels/prepared.py), with the memory that this writes
+into: what a stage returns holds until its next call. Where the kernels in use have nothing to
+prepare, the layers run one after the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..kernels import prepared
+from ..kernels.window import Pair, pair
+from ..typing import Array
+from .activation import ReLU
+from .base import Layer
+from .conv import Conv2D
+from .pool import MaxPool2D
+from .weighted import LinearPart, Weighted
+
+MOST_TAPS = 255  # of a pooling window: which one won is kept as a byte
+BATCH_SIZES = 4  # prepared for at a time: training's, its last batch's, and those of evaluation
+
+
+def fuse(layers: list[Layer]) -> list[Layer]:
+    """The same network, as stages where layers can be run as one."""
+    stages: list[Layer] = []
+    rest = list(layers)
+    while rest:
+        count, found = _next_stages(rest)
+        stages += found
+        del rest[:count]
+    return stages
+
+
+def _next_stages(layers: list[Layer]) -> tuple[int, list[Layer]]:
+    """(how many layers they run, the stages)."""
+    first, group = layers[0], layers[:3]
+    if isinstance(first, Conv2D):
+        own = _is_relu(first.nonlinearity)
+        if own and len(group) > 1 and (size := _pool_size(group[1])):
+            return 2, [ConvReLUPool(group[:2], first, size)]
+        apart = first.nonlinearity is None and len(group) == 3 and _is_relu(group[1])
+        if apart and (size := _pool_size(group[2])):
+            return 3, [ConvReLUPool(group, first, size)]
+    if isinstance(first, LinearPart):
+        return 1, [Prepared(first, first.layer, relu=False)]
+    if isinstance(first, Weighted):
+        if first.nonlinearity is None or _is_relu(first.nonlinearity):
+            return 1, [Prepared(first, first, relu=first.nonlinearity is not None)]
+        return 1, [Prepared(LinearPart(first), first, relu=False), first.nonlinearity]
+    return 1, [first]
+
+
+def _is_relu(layer: Layer | None) -> bool:
+    return type(layer) is ReLU
+
+
+def _pool_size(layer: Layer) -> Pair | None:
+    """The size of a max-pool whose windows neither overlap, leave gaps nor need padding."""
+    if not isinstance(layer, MaxPool2D) or layer.strides != layer.pool_size or not layer.unpadded:
+        return None
+    size = pair("pool_size", layer.pool_size)
+    return size if prod(size) <= MOST_TAPS else None
+
+
+class _Operations(threading.local):
+    """What is prepared, by batch size and purpose: each thread has its own memory to write into,
+    and a prediction does not disturb what a step of training has kept."""
+
+    def __init__(self) -> None:
+        self.of: dict[Any, Any] = {}
+
+
+class Stage(Layer):
+    """Base: runs `layers` as one; `weighted` is the one with the weights."""
+
+    def __init__(self, layers: list[Layer], weighted: Weighted) -> None:
+        super().__init__(name=" + ".join(layer.label for layer in layers))
+        self.layers, self.weighted = layers, weighted
+        self.input_shape, self.output_shape = weighted.input_shape, layers[-1].output_shape
+        self.built = True
+        self._operations = _Operations()
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        return (self.weighted,)
+
+    @property
+    def weights(self) -> tuple[Array, Array | None]:
+        """w and b."""
+        params = self.weighted.params
+        return params["w"], params.get("b")
+
+    def prepare(self, batch: int, dtype: np.dtype[Any]) -> Any:
+        """The operation for a batch, or None."""
+        raise TypeError(f"{type(self).__name__} prepares nothing: override prepare()")
+
+    def operation(self, x: Array, training: bool) -> Any:
+        """What is prepared for x; None: nothing is, or x is not as expected (the doorway, which
+        the layers go by, will say what is wrong)."""
+        if not x.flags.c_contiguous or x.dtype != self.weights[0].dtype:
+            return None
+        if x.shape[1:] != self.input_shape:
+            return None
+        key = len(x), training, kernels.current_backend()
+        operations = self._operations.of
+        if key not in operations:
+            while len(operations) >= BATCH_SIZES:
+                del operations[next(iter(operations))]
+            operations[key] = self.prepare(len(x), x.dtype)
+        return operations[key]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        operation = self.operation(x, training)
+        if operation is not None:
+            y = operation.forward(x, *self.weights)
+            self.keep(training, operation, x)
+            return y
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        self.keep(training, None, x)
+        return x
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        operation, x = self.kept()
+        if operation is not None:
+            w, _ = self.weights
+            dx, dw, db = operation.backward(np.ascontiguousarray(dy), x, w, need_dx)
+            self.weighted.set_grads(dw, db)
+            return dx
+        gradient: Array | None = dy
+        for layer in reversed(self.layers):
+            assert gradient is not None
+            gradient = layer.backward(gradient, need_dx or layer is not self.layers[0])
+        return gradient
+
+
+class Prepared(Stage):
+    """linear(x), or max(linear(x), 0), for a Conv2D or Dense."""
+
+    def __init__(self, layer: Layer, weighted: Weighted, relu: bool) -> None:
+        super().__init__([layer], weighted)
+        self.relu = relu
+
+    def prepare(self, batch: int, dtype: np.dtype[Any]) -> Any:
+        return self.weighted.prepare(batch, dtype, self.relu)
+
+
+class ConvReLUPool(Stage):
+    """max_pool(max(conv(x), 0)) in one pass; backward visits only the winners."""
+
+    def __init__(self, layers: list[Layer], conv: Conv2D, size: Pair) -> None:
+        super().__init__(layers, conv)
+        self.conv, self.size = conv, size
+
+    def prepare(self, batch: int, dtype: np.dtype[Any]) -> Any:
+        shape = (batch, *self.input_shape)
+        return prepared.conv2d_relu_pool(
+            shape, self.conv.weight_shape(), self.size, dtype, **self.conv.geometry
+        )
