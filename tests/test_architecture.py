@@ -12,6 +12,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 ORDER = ["kernels", "layers", "network", "model", "fit", "train"]  # a later one may import earlier
 LEAVES = {"initializers", "losses", "metrics", "optimizers", "schedules", "data"}
+# Leaves whose arithmetic is worth a kernel: they may call the doorway, as the layers do.
+WITH_KERNELS = {"losses", "optimizers", "data"}
 FOR_ALL = {"errors", "files", "registry", "typing", "version"}
 # A learning rate is a number or a schedule: the one arrow between two leaves.
 BETWEEN_LEAVES = {("optimizers", "schedules")}
@@ -132,6 +134,7 @@ def test_nothing_in_the_package_imports_the_command_line():
 @pytest.mark.parametrize("name", sorted(LEAVES))
 def test_leaves_import_only_what_all_may(name):
     allowed = FOR_ALL | {name} | {other for leaf, other in BETWEEN_LEAVES if leaf == name}
+    allowed |= {"kernels"} if name in WITH_KERNELS else set()
     for path in of(name):
         assert rooms_imported(path, lazy=True) <= allowed, relative(path)
 
@@ -176,20 +179,30 @@ def test_matplotlib_is_imported_in_the_plots_only():
     assert {name for name in found if not name.startswith(("plots/", "plots.py"))} == set()
 
 
-def test_numba_is_imported_only_when_its_backend_is_used():
-    """Of the kernels, only the jitted ones may name it; the doorway imports them when asked."""
-    with_numba = {relative(p).removeprefix("kernels/") for p in FILES if "numba" in libraries(p)}
-    assert with_numba  # else this test looks for nothing
-    jitted = with_numba | {"numba_kernels.py", "fused.py"}
-    for path in of("kernels"):
-        if path.name in jitted:
+def imported_with(name):
+    """The files of the kernels that importing kernels/NAME imports, itself among them."""
+    waiting, found = [name], set()
+    while waiting:
+        file = waiting.pop()
+        if file in found:
             continue
-        names = {name for _, name in imports(path, lazy=False)}
-        for file in jitted:
-            module = f"minicnn.kernels.{file.removesuffix('.py')}"
-            assert not any(name == module or name.startswith(module + ".") for name in names), (
-                f"{relative(path)} imports {file}"
-            )
+        found.add(file)
+        for _, full in imports(ROOT / "kernels" / file, lazy=False):
+            parts = full.split(".")
+            if parts[:2] == ["minicnn", "kernels"] and len(parts) > 2:
+                candidate = f"{parts[2]}.py"
+                if (ROOT / "kernels" / candidate).exists():
+                    waiting.append(candidate)
+    return found
+
+
+def test_numba_is_imported_only_when_its_backend_is_used():
+    """The doorway, and what stands behind it without Numba, imports nothing that imports Numba."""
+    with_numba = {p.name for p in of("kernels") if "numba" in libraries(p)}
+    assert {"jit.py", "tile.py"} <= with_numba
+    assert imported_with("engine.py") & with_numba  # else this test looks for nothing
+    for name in ("__init__.py", "prepared.py", "backend.py", "numpy_kernels.py", "reference.py"):
+        assert not imported_with(name) & with_numba, name
 
 
 def test_nothing_is_unpickled():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +54,9 @@ def _let_fail(cache: Any) -> None:
 
     def load_if_possible(signature: Any, target: Any) -> Any:
         try:
-            return load(signature, target)
+            found = load(signature, target)
+            # two dtypes of one kernel share an index: see _know_by_content
+            return found if found is None or found.signature.args == signature else None
         except Exception:
             with suppress(Exception):
                 cache.flush()  # an empty index in place of a damaged one
@@ -63,24 +66,28 @@ def _let_fail(cache: Any) -> None:
 
 
 def _know_by_content(cache: Any, function: Callable[..., Any]) -> None:
-    """Look kernels up by what they are made of.
+    """Look kernels up by what they are made of, each in cache files of its own.
 
     Numba itself hashes what a function closes over by pickling it, and a kernel's pickle is another
     one in each process; and it notices a change of the file that holds the function, but not of
-    one that holds what the function calls.
+    one that holds what the function calls. And where two processes save kernels of one name at the
+    same time, each may number its file 1: then one's index would point at the other's code.
     """
+    content = _content(function)
 
     def index_key(signature: Any, codegen: Any) -> Any:
-        return signature, codegen.magic_tuple(), _content(function)
+        return signature, codegen.magic_tuple(), content
 
     cache._index_key = index_key
-    cache._cache_file._source_stamp = _source()
+    cache._cache_file = IndexDataCacheFile(
+        cache._cache_path, f"{cache._impl.filename_base}-{content[:16]}", _source()
+    )
 
 
 def _content(function: Any) -> str:
     """A digest of a function's bytecode and of the values it closes over."""
     function = getattr(function, "py_func", function)
-    parts = [function.__qualname__, function.__code__.co_code.hex()]
+    parts = [_source(), function.__qualname__, function.__code__.co_code.hex()]
     for cell in function.__closure__ or ():
         value = cell.cell_contents
         parts.append(_content(value) if callable(value) else repr(value))

@@ -50,12 +50,12 @@ def test_every_kernel_of_every_backend_says_what_it_does(backend: str) -> None:
         (
             "conv2d",
             "(x, w, b=None, *, stride=1, padding='valid', dilation=1, relu=False, "
-            "algorithm=None, backend=None, room=None)",
+            "algorithm=None, backend=None)",
         ),
         (
             "conv2d_backward",
             "(dy, x, w, *, stride=1, padding='valid', dilation=1, need_dx=True, "
-            "algorithm=None, backend=None, room=None)",
+            "algorithm=None, backend=None)",
         ),
         ("max_pool2d", "(x, size=2, *, stride=None, padding='valid', backend=None)"),
         (
@@ -69,21 +69,21 @@ def test_every_kernel_of_every_backend_says_what_it_does(backend: str) -> None:
         ),
         (
             "dense",
-            "(x, w, b=None, *, relu=False, algorithm=None, backend=None, room=None)",
+            "(x, w, b=None, *, relu=False, algorithm=None, backend=None)",
         ),
         (
             "dense_backward",
-            "(dy, x, w, *, need_dx=True, algorithm=None, backend=None, room=None)",
+            "(dy, x, w, *, need_dx=True, algorithm=None, backend=None)",
         ),
         (
             "conv2d_relu_pool",
             "(x, w, b=None, size=2, *, stride=1, padding='valid', dilation=1, "
-            "algorithm=None, backend=None, room=None)",
+            "algorithm=None, backend=None)",
         ),
         (
             "conv2d_relu_pool_backward",
             "(dy, winner, x, w, size=2, *, stride=1, padding='valid', dilation=1, "
-            "need_dx=True, algorithm=None, backend=None, room=None)",
+            "need_dx=True, algorithm=None, backend=None)",
         ),
         ("im2col", "(x, kernel, *, stride=1, padding='valid', dilation=1, backend=None)"),
         (
