@@ -87,7 +87,7 @@ class Panels(NamedTuple):
         return self.vectors * self.lanes
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """All panels."""
         return self.full + (self.last > 0)
 

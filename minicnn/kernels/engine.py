@@ -217,10 +217,10 @@ class _Packed:
     def __init__(self, shape: Correlation, dtype: DType) -> None:
         cut = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize)
         steps = shape.KH * shape.KW * shape.C
-        matrix = aligned((cut.count, steps, cut.width), dtype)
-        bias = aligned((cut.count * cut.width,), dtype)
+        matrix = aligned((cut.total, steps, cut.width), dtype)
+        bias = aligned((cut.total * cut.width,), dtype)
         large = matrix.size > correlation.SMALL
-        self.room = matrix, bias, shape.KH * cut.count if large else 1
+        self.room = matrix, bias, shape.KH * cut.total if large else 1
         self._zeros = np.zeros(shape.F, dtype)
 
     def bias_of(self, b: Array | None) -> Array:
@@ -271,7 +271,7 @@ class _WeightGradient:
     """dw and db of a convolution."""
 
     def __init__(self, shape: Correlation, N: int, dtype: DType) -> None:
-        panels = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize).count
+        panels = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize).total
         self._images, parts = _cut(N, shape.multiply_adds, -(-MOST_PIECES // panels))
         self._call = teams.call if parts * panels > 1 else teams.call_alone
         self.dw = aligned((shape.KH, shape.KW, shape.C, shape.F), dtype)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core.caching import IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,11 +30,13 @@ def jit(function: F) -> F:
     Numba caches beside the source, else in the user's cache folder (NUMBA_CACHE_DIR moves it);
     where neither can be written it raises, and the kernel is compiled anew in each process.
     """
+    content = _content(function)
+    function.__qualname__ += f"_{content[:12]}"  # see _know_by_content
     compiled: Any
     try:
         compiled = numba.njit(function, nogil=True, cache=True, error_model="numpy")
         _let_fail(compiled._cache)
-        _know_by_content(compiled._cache, function)
+        _know_by_content(compiled._cache, content)
     except RuntimeError:  # "cannot cache function: no locator available"
         compiled = numba.njit(function, nogil=True, error_model="numpy")
     return compiled
@@ -65,23 +66,24 @@ def _let_fail(cache: Any) -> None:
     cache.save_overload, cache.load_overload = save_if_possible, load_if_possible
 
 
-def _know_by_content(cache: Any, function: Callable[..., Any]) -> None:
-    """Look kernels up by what they are made of, each in cache files of its own.
+def _know_by_content(cache: Any, content: str) -> None:
+    """Look kernels up by what they are made of.
 
     Numba itself hashes what a function closes over by pickling it, and a kernel's pickle is another
     one in each process; and it notices a change of the file that holds the function, but not of
-    one that holds what the function calls. And where two processes save kernels of one name at the
-    same time, each may number its file 1: then one's index would point at the other's code.
+    one that holds what the function calls.
+
+    The content is also part of the kernel's name, and so of its cache files' names and of its
+    symbol in machine code. Of two kernels from one factory, compiled in two processes, Numba might
+    give both the same symbol, and a third process that loads both would call one for the other; and
+    two processes that save them at once might number both files 1.
     """
-    content = _content(function)
 
     def index_key(signature: Any, codegen: Any) -> Any:
         return signature, codegen.magic_tuple(), content
 
     cache._index_key = index_key
-    cache._cache_file = IndexDataCacheFile(
-        cache._cache_path, f"{cache._impl.filename_base}-{content[:16]}", _source()
-    )
+    cache._cache_file._source_stamp = _source()
 
 
 def _content(function: Any) -> str:

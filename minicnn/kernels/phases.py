@@ -57,7 +57,7 @@ def phases(image: tuple[int, ...], F: int, window: Window) -> tuple[Phase, ...]:
             if h.taps and v.taps:
                 shape = Correlation(
                     window.OH, window.OW, F, h.before, h.after, v.before, v.after,
-                    h.taps, v.taps, 1, 1, h.count, v.count, C,
+                    h.taps, v.taps, 1, 1, h.pixels, v.pixels, C,
                     out_row=window.SH * W * C,
                     out_pixel=window.SW * C,
                     out_image=H * W * C,
@@ -69,12 +69,12 @@ def phases(image: tuple[int, ...], F: int, window: Window) -> tuple[Phase, ...]:
 
 
 class _Axis(NamedTuple):
-    """A phase along one axis: `count` pixels from `first` on, read by `taps` taps from `tap` on;
+    """A phase along one axis: `pixels` of them from `first` on, read by `taps` taps from `tap` on;
     and how much dy must be padded (or, if negative, cut) before and after."""
 
     tap: int
     first: int
-    count: int
+    pixels: int
     taps: int
     before: int
     after: int

@@ -27,7 +27,9 @@ def conv2d(
     relu: bool = False,
 ) -> Any:
     """An engine.Convolution, or None. Arguments as of kernels.conv2d, shapes in place of arrays."""
-    window = make_window(x_shape[1], x_shape[2], w_shape[:2], stride, padding, dilation)
+    window = make_window(
+        x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
+    )
     if choose.convolution(None, None, window, w_shape) != "implicit":
         return None
     return engine().Convolution(x_shape, w_shape, window, relu, dtype)
@@ -44,7 +46,9 @@ def conv2d_relu_pool(
     dilation: IntOrPair = 1,
 ) -> Any:
     """An engine.ConvReLUPool, or None. Arguments as of kernels.conv2d_relu_pool."""
-    window = make_window(x_shape[1], x_shape[2], w_shape[:2], stride, padding, dilation)
+    window = make_window(
+        x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
+    )
     if choose.pooled(None, None, window, w_shape) != "fused":
         return None
     if not engine().fits(size, w_shape[3], dtype):

@@ -248,7 +248,7 @@ def multiply_planes(_: Any, a: Any, a0: Any, b: Any, b0: Any, c: Any, c0: Any, t
 class Rows(NamedTuple):
     """Rows of a table that are added up, each from an offset of its own; all in numbers."""
 
-    count: int  # rows added
+    number: int  # of rows added
     stride: int  # between their factors, and between their offsets
     runs: int  # a row: runs × (vectors of lanes, the last one with `tail` in use), …
     run_pitch: int  # … whose runs lie so far apart in the table …
@@ -291,7 +291,7 @@ def add_rows(
         T, F, at_rows, C = emit.pointers(signature, args, 4)
         places = list(shape.places())
         # a sum waits for the one before it, some four steps: with few vectors, several sums each
-        sets = max(1, min(4, 8 // len(places), shape.count))
+        sets = max(1, min(4, 8 // len(places), shape.number))
         zero = ir.Constant(emit.vector, None)
         sums = [[emit.variable(zero) for _ in places] for _ in range(sets)]
 
@@ -304,11 +304,11 @@ def add_rows(
                 part = emit.load(row, place, used)
                 builder.store(emit.multiply_add(factor, part, builder.load(variable)), variable)
 
-        with cgutils.for_range(builder, INT64(shape.count // sets)) as loop:
+        with cgutils.for_range(builder, INT64(shape.number // sets)) as loop:
             first = builder.mul(loop.index, INT64(sets))
             for number, variables in enumerate(sums):
                 add(builder.add(first, INT64(number)), variables)
-        for index in range(shape.count - shape.count % sets, shape.count):
+        for index in range(shape.number - shape.number % sets, shape.number):
             add(INT64(index), sums[0])
         for v, (_, out, used) in enumerate(places):
             total = emit.load(C, out, used)

@@ -42,7 +42,7 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
     line = (shape.OW * shape.F + shape.SH * width * shape.C) * itemsize
     block = largest_divisor(shape.OH, max(1, BLOCK_BYTES // line))
     OH, BLOCK, F = shape.OH, block, shape.F
-    PANELS, FULL, PANEL_WIDTH = cut.count, cut.full, cut.width
+    PANELS, FULL, PANEL_WIDTH = cut.total, cut.full, cut.width
     ROW, OUT_ROW = shape.SH * width * shape.C, shape.OW * shape.F
     full = _patch_tiles(shape, cut, block, cut.vectors, cut.lanes, unit)
     last = _patch_tiles(shape, cut, block, cut.last, cut.tail, unit) if cut.last else full
