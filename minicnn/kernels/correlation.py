@@ -21,7 +21,7 @@ import numpy as np
 
 from . import team as teams
 from . import tile as tiles
-from .jit import jit
+from .jit import inner, jit
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
 
@@ -132,7 +132,7 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
     full = _panel(shape, cut, cut.vectors, cut.lanes, unit)
     last = _panel(shape, cut, cut.last, cut.tail, unit) if cut.last else full
 
-    @jit
+    @inner
     def piece(number, x, w, b, y, images):  # type: ignore[no-untyped-def]
         frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
         for n in range(number * images, min((number + 1) * images, len(x))):
@@ -183,7 +183,7 @@ def _panel(shape: Correlation, cut: Panels, count: int, tail: int, unit: Vectors
     FIRST_REST = tiles_across * across
     STOP = shape.OW
 
-    @jit
+    @inner
     def panel(x, w, w0, b, b0, y, y0):  # type: ignore[no-untyped-def]
         first = y0 + b0
         for oh in range(0, OH, DOWN):
@@ -201,7 +201,7 @@ def _panel(shape: Correlation, cut: Panels, count: int, tail: int, unit: Vectors
     return panel
 
 
-@jit
+@inner
 def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-untyped-def]
     """Copy an image to (top, left) of a frame of zeros; what lies outside of it is left out."""
     first, stop = max(0, -top), min(H, HEIGHT - top)
@@ -213,19 +213,19 @@ def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-un
             frame[to + i] = image[at + i]
 
 
-@jit
+@inner
 def pack(team, w, b, packed, bias, packers):  # type: ignore[no-untyped-def]
     """packed[p, (i, j, c), l] = w[i, j, c, p*width + l], and the bias likewise; zeros where a panel
     is wider than what is left. So the tile reads its filters from beginning to end.
 
     `packers` is 1, or KH·panels: then each piece packs one line of the window for one panel.
     """
-    bias[: len(b)] = b
-    bias[len(b) :] = 0
+    for f in range(len(bias)):  # (to assign a slice would compile how to report misfits: seconds)
+        bias[f] = b[f] if f < len(b) else b.dtype.type(0)
     teams.share(team, packers, _pack_piece, (w, packed, packers))
 
 
-@jit
+@inner
 def _pack_piece(number, w, packed, packers):  # type: ignore[no-untyped-def]
     KH, KW, C, F = w.shape
     count, _, width = packed.shape

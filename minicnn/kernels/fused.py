@@ -27,7 +27,7 @@ import numpy as np
 from . import team as teams
 from . import tile as tiles
 from .correlation import KERNELS, Correlation, Panels, fill, pack, panels
-from .jit import jit
+from .jit import inner, jit
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Rows, Tile
 from .weight_gradient import add_parts
@@ -85,7 +85,7 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
     full = _pooling_panel(shape, cut, cut.vectors, cut.lanes, unit)
     last = _pooling_panel(shape, cut, cut.last, cut.tail, unit) if cut.last else full
 
-    @jit
+    @inner
     def piece(number, x, w, b, y, winner, images):  # type: ignore[no-untyped-def]
         frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
         for n in range(number * images, min((number + 1) * images, len(x))):
@@ -134,7 +134,7 @@ def _pooling_panel(shape: ConvPool, cut: Panels, count: int, tail: int, unit: Ve
     FIRST_REST = tiles_across * across
     ROW, PIXEL = shape.PH * tile.row_pitch, shape.PW * tile.col_pitch
 
-    @jit
+    @inner
     def panel(x, w, w0, b, b0, y, winner, y0):  # type: ignore[no-untyped-def]
         for qh in range(QH):
             for qw in range(0, FIRST_REST, ACROSS):
@@ -180,7 +180,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
         F, 1, REGION, shape.region[1] * C, (TABLE_LINE, LINE), unit, itemsize
     )
 
-    @jit
+    @inner
     def first_taps(seen, shifted):  # type: ignore[no-untyped-def]
         """Of each winner, if it were the window's first tap: where in the image the patch lies
         that it saw, and where in the table its filter lies, shifted as that tap."""
@@ -191,7 +191,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
                     seen[q] = qh * PH * SH * LINE + qw * PW * SW * C
                     shifted[q] = f * TABLE + (PH - 1) * SH * TABLE_LINE + (PW - 1) * SW * C
 
-    @jit
+    @inner
     def find_winners(dy, winner, gradient, first, seen, first_shifted, shifted, db):  # type: ignore[no-untyped-def]
         """The same for the taps that won, and their gradient: 0 where ReLU cut it off."""
         for q in range(QH * QW * F):
@@ -209,7 +209,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
             for f in range(F):
                 db[f] += gradient[q * F + f]
 
-    @jit
+    @inner
     def piece(number, dy, winner, x, table, dx, dws, dbs, images):  # type: ignore[no-untyped-def]
         frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
         dframe = np.zeros(PIXELS if FRAMED and NEED_DX else 1, x.dtype)
@@ -284,7 +284,7 @@ def _rows_kernel(
     RUNS, DOWN, WIDE, PITCH, OUT_PITCH = runs, down, across * lanes, pitch, out_pitch
     STOP = (segments if rest else segments - 1) * across * lanes
 
-    @jit
+    @inner
     def rows(table, factors, first, offsets, out, to):  # type: ignore[no-untyped-def]
         for run in range(0, RUNS, DOWN):
             at = run * PITCH

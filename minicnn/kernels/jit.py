@@ -12,6 +12,7 @@ of them, and other kernels. The cache tells such kernels apart by those values.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache as remember
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba import types
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,14 +35,39 @@ def jit(function: F) -> F:
     """
     content = _content(function)
     function.__qualname__ += f"_{content[:12]}"  # see _know_by_content
+    options: Any = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     compiled: Any
     try:
-        compiled = numba.njit(function, nogil=True, cache=True, error_model="numpy")
+        compiled = numba.njit(function, cache=True, **options)
         _let_fail(compiled._cache)
         _know_by_content(compiled._cache, content)
     except RuntimeError:  # "cannot cache function: no locator available"
-        compiled = numba.njit(function, nogil=True, error_model="numpy")
+        compiled = numba.njit(function, **options)
     return compiled
+
+
+def inner(function: F) -> F:
+    """A part of kernels: compiled into whatever calls it, as if it stood there; returns nothing.
+
+    A jitted function that calls another is compiled with a copy of the other's machine code, which
+    was optimized once by itself already; with parts within parts the compiler's time adds up.
+    """
+    function.__qualname__ += f"_{_content(function)[:12]}"
+
+    def call(typing: Any, *args: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return context.compile_internal(builder, function, signature, values)
+
+        return types.void(*args), codegen
+
+    own = inspect.signature(function)
+    context = inspect.Parameter("typing", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    call.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[context, *own.parameters.values()]
+    )
+    part: Any = intrinsic(call)
+    part.py_func = function
+    return part
 
 
 def _let_fail(cache: Any) -> None:

@@ -22,7 +22,7 @@ from ..typing import Array
 from . import team as teams
 from . import tile as tiles
 from .correlation import KERNELS, Correlation
-from .jit import jit
+from .jit import inner, jit
 from .simd import Vectors, vectors
 from .tile import Tile
 
@@ -84,7 +84,7 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
     OUT_ROW, OUT_PIXEL, OUT_IMAGE = shape.out_row, shape.out_pixel, shape.out_image
     OUT_FIRST = shape.out_first
 
-    @jit
+    @inner
     def piece(number, x, w, y, images):  # type: ignore[no-untyped-def]
         planes = np.zeros(HEIGHT * C * WIDTH, x.dtype)
         block = np.empty(F * DOWN * STRETCH, x.dtype)
@@ -119,7 +119,7 @@ def _layout(shape: Correlation, width: int, unit: Vectors, itemsize: int) -> Any
     # the last block of a line may do pixels, and that of a pixel channels, a second time
     LAST_PIXEL, LAST_CHANNEL = STOP - LANES, C - LANES
 
-    @jit
+    @inner
     def lay_out(planes, image):  # type: ignore[no-untyped-def]
         for ih in range(max(0, -TOP), min(H, HEIGHT - TOP)):
             to, at = (ih + TOP) * C * WIDTH + LEFT, ih * W * C

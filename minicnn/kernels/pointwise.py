@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from . import team as teams
-from .jit import jit
+from .jit import inner, jit
 
 NUMBERS = 1 << 13  # of a piece at least
 
@@ -20,13 +20,13 @@ def relu_backward(team, dy, y, dz):  # type: ignore[no-untyped-def]
     teams.share(team, (len(y) + size - 1) // size, _relu_piece, (dy, y, dz, size))
 
 
-@jit
+@inner
 def _relu_piece(number, dy, y, dz, size):  # type: ignore[no-untyped-def]
     part = slice(number * size, min((number + 1) * size, len(y)))
     _relu_part(dy[part], y[part], dz[part])
 
 
-@jit
+@inner
 def _relu_part(dy, y, dz):  # type: ignore[no-untyped-def]
     # a loop from 0 on, which can't have negative indices to look after: it becomes vector code
     for i in range(len(y)):
@@ -40,7 +40,7 @@ def take_scaled(team, pixels, rows, scaled):  # type: ignore[no-untyped-def]
     teams.share(team, (len(rows) + size - 1) // size, _scale_piece, (pixels, rows, scaled, size))
 
 
-@jit
+@inner
 def _scale_piece(number, pixels, rows, scaled, size):  # type: ignore[no-untyped-def]
     values = np.empty(256, np.float32)
     for value in range(256):
@@ -59,7 +59,7 @@ def softmax_crossentropy(team, z, q, losses, dz):  # type: ignore[no-untyped-def
     teams.share(team, pieces, _softmax_piece, (z, q, losses, dz, size))
 
 
-@jit
+@inner
 def _softmax_piece(number, z, q, losses, dz, size):  # type: ignore[no-untyped-def]
     K = z.shape[1]
     for n in range(number * size, min((number + 1) * size, len(z))):
@@ -89,7 +89,7 @@ def adam(team, ws, gs, ms, ss, numbers):  # type: ignore[no-untyped-def]
     teams.share(team, pieces, _adam_piece, (ws, gs, ms, ss, numbers, pieces))
 
 
-@jit
+@inner
 def _adam_piece(number, ws, gs, ms, ss, numbers, pieces):  # type: ignore[no-untyped-def]
     for p in range(len(ws)):
         size = (len(ws[p]) + pieces - 1) // pieces
@@ -99,7 +99,7 @@ def _adam_piece(number, ws, gs, ms, ss, numbers, pieces):  # type: ignore[no-unt
             _adam_step(ws[p][part], gs[p][part], ms[p][part], ss[p][part], numbers)
 
 
-@jit
+@inner
 def _adam_step(w, g, m, s, numbers):  # type: ignore[no-untyped-def]
     """AdamStep's formula, number by number."""
     lr, beta_1, beta_2, root_scale, step_scale, epsilon, decay, keep = numbers

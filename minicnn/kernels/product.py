@@ -14,7 +14,7 @@ import numpy as np
 from . import team as teams
 from . import tile as tiles
 from .correlation import KERNELS, Panels, panels
-from .jit import jit
+from .jit import inner, jit
 from .simd import Vectors, split_evenly, vectors
 from .tile import Tile
 
@@ -39,7 +39,7 @@ def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Call
     last = _rows_of_y(D, U, relu, cut, cut.last, cut.tail, unit) if cut.last else full
     ROWS = unit.accumulators // cut.vectors * (2 if D * U > 1 << 14 else 8)
 
-    @jit
+    @inner
     def piece(number, x, w, b, y):  # type: ignore[no-untyped-def]
         first, stop = number * ROWS, min((number + 1) * ROWS, len(x))
         for p in range(FULL):
@@ -80,7 +80,7 @@ def _rows_of_y(
     MAIN, REST, SINGLE = (tuple(tile._replace(cols=cols)) for cols in (MANY, FEW, 1))
     RELU, LEAST = relu, FEW
 
-    @jit
+    @inner
     def rows(x, w, b, y, p, first, stop):  # type: ignore[no-untyped-def]
         n = first
         while n + MANY <= stop:
@@ -114,7 +114,7 @@ def weight_gradient(D: int, U: int, dtype: np.dtype[Any]) -> Callable[..., None]
     last = _rows_of_dw(D, U, most, cut, cut.last, cut.tail) if cut.last else full
     ROWS = most * max(1, -(-D // most) // 16)
 
-    @jit
+    @inner
     def piece(number, x, dy, dw, db):  # type: ignore[no-untyped-def]
         first, stop = number * ROWS, min((number + 1) * ROWS, D)
         dw[first:stop] = 0
@@ -156,7 +156,7 @@ def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -
     MAIN, REST = tuple(tile), tuple(tile._replace(cols=D % most or most))
     MANY, ADD_UP, NOT = most, True, False
 
-    @jit
+    @inner
     def rows(x, dy, dw, db, p, first, stop, n):  # type: ignore[no-untyped-def]
         d = first
         if d == 0:
@@ -176,7 +176,7 @@ def transpose(dtype: np.dtype[Any]) -> Callable[..., None]:
     """The kernel (team, w, transposed): transposed = wᵀ, for w (D, U)."""
     LANES = vectors().most_lanes(np.dtype(dtype).itemsize)
 
-    @jit
+    @inner
     def piece(number, w, transposed, columns):  # type: ignore[no-untyped-def]
         D, U = w.shape
         first, stop = number * columns, min((number + 1) * columns, U)

@@ -174,12 +174,11 @@ def _hand_out(team: Array, n: int, function: int, arguments: int) -> bool:
 
 @intrinsic
 def share(typing: Any, team: Any, n: Any, piece: Any, args: Any) -> Any:
-    """Run the jitted function piece(number, *args) for each number < n, on all of the team.
+    """Run piece(number, *args), a part (jit.inner), for each number < n, on all of the team.
 
     Raises (inside jitted code): MemoryError, where a piece raised.
     """
-    call_type = (types.intp, *args.types)
-    signature = piece.get_call_type(typing, call_type, {})
+    signature = types.void(types.intp, *args.types)
     hand_out = typing.resolve_value_type(_hand_out)
     hand_out_signature = hand_out.get_call_type(
         typing, (team, types.intp, types.intp, types.intp), {}
@@ -213,8 +212,10 @@ def _wrapped(context: Any, builder: Any, piece: Any, signature: Any, packed: Any
     inside = ir.IRBuilder(function.append_basic_block())
     arguments, _, number = function.args
     unpacked = cgutils.unpack_tuple(inside, inside.load(arguments))
-    # a piece that raises returns its status from here: Numba's own convention for `args[1]`
-    context.get_function(piece, signature)(inside, [number, *unpacked])
+    # compiled into the kernel, not beside it: half the work of the compiler. (A piece that raises
+    # returns its status from here: Numba's own convention for `args[1]`.)
+    part = piece.typing_key.py_func
+    context.compile_internal(inside, part, signature, [number, *unpacked])
     inside.ret(ir.IntType(32)(0))
     return function
 

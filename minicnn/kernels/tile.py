@@ -35,7 +35,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
-UNROLLED = 512  # multiply-adds of straight-line code at most; beyond, loops
+UNROLLED = 224  # multiply-adds of straight-line code at most; beyond, loops
 
 
 class Tile(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from . import team as teams
 from . import tile as tiles
 from .correlation import KERNELS, Correlation, Panels, fill, panels
-from .jit import jit
+from .jit import inner, jit
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
 
@@ -47,7 +47,7 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
     full = _patch_tiles(shape, cut, block, cut.vectors, cut.lanes, unit)
     last = _patch_tiles(shape, cut, block, cut.last, cut.tail, unit) if cut.last else full
 
-    @jit
+    @inner
     def piece(number, x, dy, dws, dbs, images):  # type: ignore[no-untyped-def]
         part, panel = number // PANELS, number % PANELS
         first = panel * PANEL_WIDTH
@@ -108,7 +108,7 @@ def _patch_tiles(
     FIRST_REST = tiles_across * across
     ADD_UP, NOT = True, False
 
-    @jit
+    @inner
     def tiles_of_patch(x, x0, dy, dy0, p0, dw, db):  # type: ignore[no-untyped-def]
         tiles.multiply_add(x, x0, dy, dy0 + p0, db, p0, dw, p0, 0, ADD_UP, MAIN)
         for i in range(0, KH, DOWN):
@@ -121,14 +121,14 @@ def _patch_tiles(
     return tiles_of_patch
 
 
-@jit
+@inner
 def add_parts(team, parts, total):  # type: ignore[no-untyped-def]
     """total = Σ parts over the first axis, in order."""
     size = max(4096, (len(total) + 15) // 16)
     teams.share(team, (len(total) + size - 1) // size, _add_piece, (parts, total, size))
 
 
-@jit
+@inner
 def _add_piece(number, parts, total, size):  # type: ignore[no-untyped-def]
     first, stop = number * size, min((number + 1) * size, len(total))
     for i in range(first, stop):
