@@ -16,7 +16,7 @@ import numpy as np
 
 from . import team as teams
 from . import tile as tiles
-from .jit import jit
+from .jit import inner, jit
 from .simd import vectors
 from .threads import get_threads
 from .tile import Tile
@@ -93,7 +93,7 @@ def _products() -> Any:
     )
     RELU = False
 
-    @jit
+    @inner
     def piece(number, a, b, zeros, c):  # type: ignore[no-untyped-def]
         for _ in range(REPEATS):
             tiles.multiply(a, 0, b, 0, zeros, 0, c[number], 0, RELU, TILE)
@@ -105,14 +105,14 @@ def _products() -> Any:
     return kernel
 
 
-@jit
-def _triad(team, a, b, c, pieces):  # type: ignore[no-untyped-def]
-    teams.share(team, pieces, _triad_piece, (a, b, c))
-
-
-@jit
+@inner
 def _triad_piece(number, a, b, c):  # type: ignore[no-untyped-def]
     part = slice(number * LINES, (number + 1) * LINES)
     x, y, z = a[part], b[part], c[part]  # indices from 0 on: else the loop is not vectorized
     for i in range(len(z)):
         z[i] = x[i] + np.float32(3) * y[i]
+
+
+@jit
+def _triad(team, a, b, c, pieces):  # type: ignore[no-untyped-def]
+    teams.share(team, pieces, _triad_piece, (a, b, c))

@@ -135,7 +135,7 @@ class Dense:
         D, U = w_shape
         self.N, self.w_shape, self.relu, self.dtype = N, (D, U), relu, dtype
         self.y, self._zeros = aligned((N, U), dtype), np.zeros(U, dtype)
-        self._forward = product.forward(D, U, relu, N < product.FEW, dtype)
+        self._forward = product.forward(D, U, relu, product.rows_at_once(U, dtype) > N, dtype)
         self._call = teams.call if N * D * U >= LEAST_WORK else teams.call_alone
         self._by_weights: Any = None
         self._by_data: Any = None
@@ -163,7 +163,8 @@ class Dense:
         """dy·wᵀ: a forward pass with the transposed weights."""
         D, U = self.w_shape
         if self._by_data is None:
-            self._by_data = product.forward(U, D, False, self.N < product.FEW, self.dtype)
+            few = product.rows_at_once(D, self.dtype) > self.N
+            self._by_data = product.forward(U, D, False, few, self.dtype)
             self._transpose = product.transpose(self.dtype)
             self._transposed = aligned((U, D), self.dtype)
             self._no_bias = np.zeros(D, self.dtype)

@@ -21,10 +21,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import binding
 from numba import types
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+with suppress(RuntimeError):  # not Linux: the same is in the system's own library, or not needed
+    # Rewriting a loop, LLVM now and then divides 128-bit numbers, by a function of GCC's library;
+    # where it can't be found the process would be ended.
+    binding.load_library_permanently("libgcc_s.so.1")
 
 
 def jit(function: F) -> F:

@@ -15,18 +15,22 @@ from . import team as teams
 from . import tile as tiles
 from .correlation import KERNELS, Panels, panels
 from .jit import inner, jit
-from .simd import Vectors, split_evenly, vectors
+from .simd import split_evenly, vectors
 from .tile import Tile
 
-FEW = 4  # rows of the smaller tile, for what is left of a piece
+
+def rows_at_once(U: int, dtype: np.dtype[Any]) -> int:
+    """Images of a tile of `forward`; for a batch of fewer there is the kernel for few."""
+    unit = vectors()
+    return unit.accumulators // panels(U, unit, np.dtype(dtype).itemsize).vectors
 
 
 @lru_cache(KERNELS)
 def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
-    """The kernel (team, x, w, b, y): y = x·w + b, or its ReLU.
+    """The kernel (team, x, w, b, y): y = x·w + b, or its ReLU, for at least rows_at_once images.
 
-    With `few` it is made for less than FEW images: panels of eight vectors, since a tile of one
-    row must be wide to keep the multipliers busy. The numbers are the same.
+    With `few` for less: a tile of one image, whose panels are eight vectors wide to keep the
+    multipliers busy all the same. The numbers are the same.
 
     Args (of the kernel):
         team: the words of a Team.
@@ -35,13 +39,15 @@ def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Call
     unit = vectors()
     cut = panels(U, unit, np.dtype(dtype).itemsize, widest=8 if few else 2)
     FULL, LAST, WIDTH = cut.full, cut.last, cut.width
-    full = _rows_of_y(D, U, relu, cut, cut.vectors, cut.lanes, unit)
-    last = _rows_of_y(D, U, relu, cut, cut.last, cut.tail, unit) if cut.last else full
-    ROWS = unit.accumulators // cut.vectors * (2 if D * U > 1 << 14 else 8)
+    ROWS = 1 if few else rows_at_once(U, dtype)
+    LEAST = ROWS * (2 if D * U > 1 << 14 else 8)  # images of a piece
+    full = _rows_of_y(D, U, relu, cut, cut.vectors, cut.lanes, ROWS)
+    last = _rows_of_y(D, U, relu, cut, cut.last, cut.tail, ROWS) if cut.last else full
 
     @inner
-    def piece(number, x, w, b, y):  # type: ignore[no-untyped-def]
-        first, stop = number * ROWS, min((number + 1) * ROWS, len(x))
+    def piece(number, x, w, b, y, images, larger):  # type: ignore[no-untyped-def]
+        first = number * images + min(number, larger)  # so many pieces have one image more
+        stop = first + images + (1 if number < larger else 0)
         for p in range(FULL):
             full(x.reshape(-1), w.reshape(-1), b, y.reshape(-1), p * WIDTH, first, stop)
         if LAST > 0:
@@ -49,49 +55,44 @@ def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Call
 
     @jit
     def kernel(team, x, w, b, y):  # type: ignore[no-untyped-def]
-        teams.share(team, (len(x) + ROWS - 1) // ROWS, piece, (x, w, b, y))
+        pieces = max(1, len(x) // LEAST)
+        images, larger = len(x) // pieces, len(x) % pieces
+        teams.share(team, pieces, piece, (x, w, b, y, images, larger))
 
     return kernel
 
 
 def _rows_of_y(
-    D: int, U: int, relu: bool, cut: Panels, count: int, tail: int, unit: Vectors
+    D: int, U: int, relu: bool, cut: Panels, count: int, tail: int, rows_of_tile: int
 ) -> Any:
-    """A kernel for rows first…stop of one panel of y."""
-    tile = Tile(
-        rows=1,
-        row_pitch=0,
-        cols=unit.accumulators // count,
-        col_pitch=D,
-        runs=1,
-        length=D,
-        run_pitch=0,
-        step=1,
-        b_run_pitch=0,
-        b_pitch=U,
-        vectors=count,
-        lanes=cut.lanes,
-        tail=tail,
-        out_pitch=0,
-        out_step=U,
-        masked=1,
+    """A part for rows first…stop of one panel of y, at least a tile of them."""
+    MAIN = tuple(
+        Tile(
+            rows=1,
+            row_pitch=0,
+            cols=rows_of_tile,
+            col_pitch=D,
+            runs=1,
+            length=D,
+            run_pitch=0,
+            step=1,
+            b_run_pitch=0,
+            b_pitch=U,
+            vectors=count,
+            lanes=cut.lanes,
+            tail=tail,
+            out_pitch=0,
+            out_step=U,
+            masked=1,
+        )
     )
-    MANY = tile.cols
-    MAIN, REST, SINGLE = (tuple(tile._replace(cols=cols)) for cols in (MANY, FEW, 1))
-    RELU, LEAST = relu, FEW
+    RELU, ROWS = relu, rows_of_tile
 
     @inner
     def rows(x, w, b, y, p, first, stop):  # type: ignore[no-untyped-def]
-        n = first
-        while n + MANY <= stop:
+        for start in range(first, stop, ROWS):
+            n = min(start, stop - ROWS)  # the last tile may do rows again
             tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, MAIN)
-            n += MANY
-        while n + LEAST <= stop:
-            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, REST)
-            n += LEAST
-        while n < stop:
-            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, SINGLE)
-            n += 1
 
     return rows
 
@@ -158,15 +159,13 @@ def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -
 
     @inner
     def rows(x, dy, dw, db, p, first, stop, n):  # type: ignore[no-untyped-def]
-        d = first
-        if d == 0:
-            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, ADD_UP, MAIN)
-            d += MANY
-        while d + MANY <= stop:
+        whole = first + (stop - first) // MANY * MANY
+        if first == 0:
+            tiles.multiply_add(x, 0, dy, p, db, p, dw, p, n, ADD_UP, MAIN)
+        for d in range(max(first, MANY), whole, MANY):
             tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, NOT, MAIN)
-            d += MANY
-        if d < stop:
-            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, NOT, REST)
+        if whole < stop:
+            tiles.multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, NOT, REST)
 
     return rows
 
