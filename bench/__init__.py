@@ -1,5 +1,5 @@
-"""Benchmarks: one file a question, each run as `python -m bench.<name>`.
+"""Benchmarks, one file a question: `python -m bench` lists them, `python -m bench NAME` runs one.
 
-Where there are competitors, they must agree before they are timed, and they are timed in turn in
-one run, so that a machine whose speed drifts is fair to all.
+Where there are competitors they must compute the same before they are timed, and they are timed
+in turn in one run, so that a machine whose speed drifts is fair to all.
 """

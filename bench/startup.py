@@ -1,57 +1,108 @@
-"""python -m bench.startup: seconds from `python -m minicnn.train` to its first training step.
+"""python -m bench startup: how long from the command to the first training step?
 
-Each run is a new process that ends after that step. The first has an empty folder for Numba's
-compiled kernels, the second the one that the first filled. (Python's own bytecode and the
-operating system's file cache are warm in both.)
+Each run is a new process that ends after that step. The very first run has an empty folder for
+compiled kernels, the later ones have the one that it filled. (Python's own bytecode and the
+operating system's file cache are warm in all.)
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-# The command itself, cut short after the first step of fit; the very first step of all is the
-# one on blank images that compiles the kernels.
-PROGRAM = """
-import os
-from minicnn import fit, train
-step, steps = fit.train_step, []
-def counted(*arguments):
-    result = step(*arguments)
-    steps.append(result)
-    if len(steps) == 2:
-        os._exit(0)
-    return result
-fit.train_step = counted
-train.main(["--quiet"])
-"""
+import numpy as np
+
+from minicnn import kernels
+
+from . import child, frameworks
+from .command import say
+from .report import Report, Row, row
+from .startup_program import PHASES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SECONDS = 60
+FIRST, LATER = "very first run", "later runs"
 
 
-def seconds_to_first_step(cache: str) -> float:
-    """From starting the process to the end of its first training step."""
-    environment = os.environ | {"NUMBA_CACHE_DIR": cache}
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", PROGRAM], check=True, env=environment, cwd=folder)
-        return time.perf_counter() - begun
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Against whom."""
+    parser.add_argument("--compile", action="store_true", help="also torch.compile")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print cold and warm seconds of each round."""
-    parser = argparse.ArgumentParser(prog="python -m bench.startup", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args(argv)
-    for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory() as cache:
-            cold, warm = seconds_to_first_step(cache), seconds_to_first_step(cache)
-        print(f"first run {cold:.2f} s, second run {warm:.2f} s")
-    return 0
+def run(options: argparse.Namespace) -> Report:
+    """Rounds in which everybody starts once with an empty cache, then again."""
+    programs = {"minicnn": ["minicnn"]}
+    if frameworks.torch() is not None and not options.quick:
+        programs["PyTorch"] = ["torch"]
+        if options.compile:
+            programs["PyTorch compiled"] = ["torch", "compile"]
+    rounds = options.rounds or (1 if options.quick else 3)
+    stamps: dict[tuple[str, str], list[list[float]]] = {}
+    for number in range(rounds):
+        for name, arguments in programs.items():
+            say(f"round {number + 1} of {rounds}: {name}")
+            with tempfile.TemporaryDirectory() as cache:
+                for case in (FIRST, LATER):
+                    at = start(arguments, cache, "numpy" if options.quick else None)
+                    stamps.setdefault((case, name), []).append(at)
+    rows = [
+        r
+        for case in (FIRST, LATER)
+        for name in programs
+        for r in _rows(case, name, np.array(stamps[case, name]))
+    ]
+    return Report("startup", rows)
+
+
+def start(arguments: list[str], cache: str, backend: str | None = None) -> list[float]:
+    """Seconds from the start of the process to the end of each phase, in order.
+
+    Args:
+        cache: a folder for all that is compiled.
+        backend: minicnn's; None: the usual one.
+    """
+    environment = {
+        "NUMBA_CACHE_DIR": cache,
+        "TORCHINDUCTOR_CACHE_DIR": cache,
+        "MINICNN_THREADS": str(kernels.get_threads()),
+    }
+    environment |= {"MINICNN_BACKEND": backend} if backend else {}
+    with tempfile.TemporaryDirectory() as folder:  # a run folder is made in it
+        told = child.run(
+            "bench.startup_program", *arguments, environment=environment, folder=folder
+        )
+        seconds = {message["phase"]: at for at, message in told}
+    return [seconds[phase] for phase in PHASES]
+
+
+def _rows(case: str, name: str, stamps: np.ndarray) -> list[Row]:
+    """A row for each phase, and one for all of them; stamps: (rounds, phases)."""
+    phases = np.diff(stamps, axis=1, prepend=0)
+    rows = [row(case, p, name, phases[:, k].tolist()) for k, p in enumerate(PHASES)]
+    return [*rows, row(case, "to the first training step", name, stamps[:, -1].tolist())]
+
+
+def draw(report: Report) -> dict[str, Figure]:
+    """A bar for each program and run, made of its phases."""
+    from . import plots
+
+    columns = {
+        f"{r.competitor}, {r.case}": {
+            other.what: other.median
+            for other in report.rows
+            if (other.case, other.competitor) == (r.case, r.competitor) and other.what in PHASES
+        }
+        for r in report.rows
+    }
+    title = "From the command to the first training step"
+    return {"": plots.stacks(report, columns, "seconds", title)}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from .command import main
+
+    sys.exit(main("startup"))

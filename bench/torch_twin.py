@@ -2,11 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minicnn import Sequential, layers
+from minicnn.typing import Array
+
+
+def torch_step(
+    model: Sequential,
+    x: Array,
+    y: Array,
+    channels_last: bool,
+    forward: bool = False,
+    compiled: bool = False,
+) -> Callable[[], Array]:
+    """One training step by Adam on (x, y), or the outputs for x, as PyTorch recommends it.
+
+    Args:
+        model: whose layers and weights it starts from.
+        x: (N, H, W, C) float32.
+        y: (N, classes) one-hot.
+        compiled: by torch.compile.
+
+    Returns:
+        The step: it returns the loss from before it, or the outputs (N, classes).
+    """
+    import torch
+
+    net, images = twin(model), torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
+    if channels_last:
+        net = net.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    run = torch.compile(net) if compiled else net
+    if forward:
+        net.eval()
+
+        def infer() -> Array:
+            with torch.inference_mode():
+                return torch.softmax(run(images), 1).numpy()
+
+        return infer
+    targets = torch.from_numpy(y.argmax(axis=1))
+    adam = torch.optim.Adam(net.parameters(), lr=1e-3, eps=1e-7, fused=True)
+    cross_entropy = torch.nn.CrossEntropyLoss()
+
+    def step() -> Array:
+        adam.zero_grad(set_to_none=True)
+        loss = cross_entropy(run(images), targets)
+        loss.backward()
+        adam.step()
+        return loss.detach().numpy()
+
+    return step
 
 
 def twin(model: Sequential) -> Any:

@@ -1,135 +1,162 @@
-"""python -m bench.train: whole training steps (forward, backward, Adam) beside PyTorch.
+"""python -m bench train: how fast is a whole training step, beside PyTorch and JAX?
 
-First both train 20 steps on the same batches from the same weights, and their losses must agree.
-Then they take turns: minicnn with NumPy and Numba, PyTorch eager in both memory layouts, with its
-fused Adam. Images lie ready in memory.
+First all train 20 steps on the same batches from the same weights, and their losses must agree
+(outputs, with --inference). Then they take turns: minicnn fused, unfused and by NumPy alone;
+PyTorch eager in both memory layouts, with its fused Adam; compiled, if asked for; JAX, compiled,
+where it is installed. Images lie ready in memory. A first call compiles, or loads what was compiled
+before (--cold: compiles).
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.timing import interleaved, spread
-from bench.torch_twin import twin
-from minicnn import Sequential, kernels, machine, networks, optimizers
+from minicnn import Sequential, kernels, networks, optimizers
 from minicnn.typing import Array
 
-Step = Callable[[], float]
+from . import frameworks
+from .agreement import Disagreement, check_alike
+from .command import effort, positive, say
+from .report import Report, Row, row, with_ratio
+from .timing import interleaved, once
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Step = Callable[[], Array]  # the loss from before the step, or with --inference the outputs
+
+SECONDS = 20
+RIVAL = "PyTorch"
+SHAPE = (28, 28, 1)
+RANDOM = ("node",)  # networks with dropout: its masks are drawn differently by everybody
+TOLERANCE = 1e-3  # of the losses over 20 steps, relative to the largest
 
 
-def our_step(model: Sequential, backend: str, x: Array, y: Array) -> Step:
-    """One step of minicnn on (x, y); returns the loss from before it."""
-
-    def step() -> float:
-        with kernels.use_backend(backend):
-            return model.train_on_batch(x, y)["loss"]
-
-    return step
-
-
-def torch_step(model: Sequential, x: Array, y: Array, channels_last: bool) -> Step:
-    """The same of PyTorch."""
-    import torch
-    from torch import nn
-
-    net, images = twin(model), torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
-    if channels_last:
-        net = net.to(memory_format=torch.channels_last)
-        images = images.to(memory_format=torch.channels_last)
-    targets = torch.from_numpy(y.argmax(axis=1))
-    adam = torch.optim.Adam(net.parameters(), lr=1e-3, eps=1e-7, fused=True)
-    cross_entropy = nn.CrossEntropyLoss()
-
-    def step() -> float:
-        adam.zero_grad(set_to_none=True)
-        loss = cross_entropy(net(images), targets)
-        loss.backward()
-        adam.step()
-        return float(loss.detach())
-
-    return step
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which networks and batches, and against whom."""
+    add = parser.add_argument
+    add("--model", choices=networks.TABLE, nargs="+", default=["course"])
+    add("--batch", type=positive, nargs="+", help="images; default: 64 512 (inference: 1 512)")
+    add("--inference", action="store_true", help="forward only")
+    add("--compile", action="store_true", help="also torch.compile, which takes its time")
+    add("--no-numpy", action="store_true", help="leave out the NumPy backend")
+    add("--reference", action="store_true", help="also the plain loops: seconds for 2 images")
 
 
-def competitors(name: str, batch: int) -> dict[str, Step]:
+def run(options: argparse.Namespace) -> Report:
+    """Check, then time, network after network and batch after batch."""
+    batches = options.batch or ([4] if options.quick else [1 if options.inference else 64, 512])
+    what = "inference" if options.inference else "training step"
+    rows: list[Row] = []
+    for model in options.model:
+        for batch in batches:
+            case = f"{model}, batch {batch}"
+            say(f"{case}: {what}")
+            steps = competitors(model, batch, options)
+            first = {name: once(step) for name, step in steps.items()}
+            if options.inference or model not in RANDOM:
+                check(case, competitors(model, batch, options), 1 if options.inference else 20)
+            for name, seconds in interleaved(steps, effort(options)).items():
+                figures = {"images/s": batch / float(np.median(seconds))}
+                figures |= {"first call, s": first[name]}
+                rows.append(row(case, what, name, seconds, figures))
+    rows = with_ratio(rows, RIVAL)
+    ratio = f"× {RIVAL}"
+    ours = [r for r in rows if r.ours and ratio in r.figures]
+    return Report("train", rows, {f"{ratio}, {_name(r)}": r.figures[ratio] for r in ours})
+
+
+def competitors(name: str, batch: int, options: argparse.Namespace) -> dict[str, Step]:
     """A step function for each, all from the same weights and on the same batch."""
     rng = np.random.default_rng(0)
-    x = rng.random((batch, 28, 28, 1), dtype=np.float32)
+    x = rng.random((batch, *SHAPE), dtype=np.float32)
     y = np.eye(10, dtype=np.uint8)[rng.integers(0, 10, batch)]
 
-    def model() -> Sequential:
-        m = Sequential(networks.TABLE[name](10), (28, 28, 1), seed=0)
+    def model(fused: bool = True) -> Sequential:
+        m = Sequential(networks.TABLE[name](10), SHAPE, seed=0)
         m.compile(optimizers.Adam(1e-3))
+        m.fused = fused
         return m
 
-    backends = [b for b in kernels.available_backends() if b != "reference"]
-    steps = {f"minicnn {b}": our_step(model(), b, x, y) for b in backends}
-    try:
-        import torch
-    except ImportError:
-        print("PyTorch is not installed: timing minicnn alone", file=sys.stderr)
-        return steps
-    torch.set_num_threads(kernels.get_threads())
-    steps["PyTorch NCHW"] = torch_step(model(), x, y, channels_last=False)
-    steps["PyTorch channels-last"] = torch_step(model(), x, y, channels_last=True)
+    forward = options.inference
+    steps: dict[str, Step] = {}
+    if "numba" in kernels.available_backends():
+        steps["minicnn"] = our_step(model(), "numba", x, y, forward)
+        steps["minicnn unfused"] = our_step(model(fused=False), "numba", x, y, forward)
+    if not options.no_numpy or not steps:
+        steps["minicnn numpy"] = our_step(model(), "numpy", x, y, forward)
+    if options.reference:
+        steps["minicnn reference"] = our_step(model(), "reference", x, y, forward)
+    if frameworks.torch() is not None:
+        from .torch_twin import torch_step
+
+        layouts = {"NCHW": False, "channels-last": True}
+        for layout, last in layouts.items():
+            steps[f"PyTorch {layout}"] = torch_step(model(), x, y, last, forward)
+        for layout, last in layouts.items() if options.compile else ():
+            compiled = torch_step(model(), x, y, last, forward, compiled=True)
+            steps[f"PyTorch compiled {layout}"] = compiled
+    if frameworks.jax() is not None and name not in RANDOM:
+        from .jax_twin import jax_step
+
+        steps["JAX"] = jax_step(model(), x, y, forward)
     return steps
 
 
-def check(steps: dict[str, Step], count: int = 20) -> None:
-    """Train all for `count` steps; their losses must agree to 1e-3.
+def our_step(model: Sequential, backend: str, x: Array, y: Array, forward: bool) -> Step:
+    """One step of minicnn on (x, y); or its outputs for x."""
+
+    def step() -> Array:
+        with kernels.use_backend(backend):
+            if forward:
+                return model.forward(x)
+            return np.array(model.train_on_batch(x, y)["loss"])
+
+    return step
+
+
+def check(case: str, steps: dict[str, Step], count: int) -> None:
+    """All do `count` steps; what they return must agree.
 
     Raises:
-        AssertionError: they do not.
+        Disagreement: it does not.
     """
-    losses = {name: np.array([step() for _ in range(count)]) for name, step in steps.items()}
-    first, *others = losses
+    results = {name: np.array([step() for _ in range(count)]) for name, step in steps.items()}
+    first, *others = results
     for other in others:
-        worst = np.abs(losses[first] - losses[other]).max()
-        assert worst < 1e-3, f"{first} and {other} differ by {worst} within {count} steps"
+        where = f"{case}: {first} and {other}, {count} steps"
+        check_alike(where, {"": results[first]}, {"": results[other]}, TOLERANCE)
+    if not all(np.isfinite(result).all() for result in results.values()):
+        raise Disagreement(f"{case}: expected finite numbers")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print a table for each batch size."""
-    from rich.console import Console
-    from rich.table import Table
-
-    parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__)
-    parser.add_argument("--model", choices=networks.TABLE, default="course")
-    parser.add_argument("--batch", type=int, nargs="+", default=[64, 512])
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--threads", type=int)
-    options = parser.parse_args(argv)
-    kernels.set_threads(options.threads)
-    print(f"{machine.processor()}, {kernels.get_threads()} threads, {_versions()}")
-    for batch in options.batch:
-        steps = competitors(options.model, batch)
-        if options.model != "node":  # dropout draws other masks
-            check(steps)
-        seconds = interleaved(steps, options.rounds)
-        table = Table(title=f"{options.model} network, batch {batch}")
-        for heading in ("", "ms a step", "quartiles", "images/s", "× best PyTorch"):
-            table.add_column(heading, justify="right" if heading else "left")
-        best = min((spread(s)[1] for n, s in seconds.items() if "PyTorch" in n), default=None)
-        for name, values in seconds.items():
-            low, median, high = spread(values)
-            ratio = f"{best / median:.2f}" if best else "–"
-            quartiles = f"{low * 1e3:.2f}–{high * 1e3:.2f}"
-            table.add_row(name, f"{median * 1e3:.2f}", quartiles, f"{batch / median:,.0f}", ratio)
-        Console().print(table)
-    return 0
+def _name(r: Row) -> str:
+    return f"{r.competitor}, {r.what}, {r.case}"
 
 
-def _versions() -> str:
-    found: dict[str, Any] = {"numpy": np.__version__}
-    for package in ("numba", "torch"):
-        if package in sys.modules:
-            found[package] = sys.modules[package].__version__
-    return ", ".join(f"{name} {version}" for name, version in found.items())
+def draw(report: Report) -> dict[str, Figure]:
+    """Images a second, over the batch sizes if there are three or more."""
+    from . import plots
+
+    what = report.rows[0].what
+    title = f"{'Inference' if what == 'inference' else 'Training'}: images a second"
+    panels: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
+    for r in report.rows:
+        model, batch = r.case.split(", batch ")
+        n = int(batch)
+        points = panels.setdefault(f"{model} network", {}).setdefault(r.competitor, [])
+        points.append((n, n / r.median, n / r.q3, n / r.q1))
+    if max(len(points) for curves in panels.values() for points in curves.values()) < 3:
+        return {"": plots.bars(report, report.rows, "images/s", title)}
+    return {"": plots.lines(report, panels, ("batch size, images", "images/s"), title)}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from .command import main
+
+    sys.exit(main("train"))

@@ -199,12 +199,16 @@ class Sequential(Network):
         _check_count("batch_size", batch_size)
         return loop.predict(self, self._samples(x, None), batch_size=batch_size)
 
-    def summary(self, batch_size: int = 1) -> None:
-        """Print a table: layers, shapes, parameters, FLOPs an image, bytes at `batch_size`."""
-        from .summary import print_summary
+    def summary(self, batch_size: int = 1, fused: bool = False) -> None:
+        """Print a table: layers, shapes, parameters, FLOPs an image, bytes at `batch_size`.
+
+        With fused, a row for each stage that is run: layers that are run as one share a row, which
+        tells the algorithm too (`model.fused = False` runs layer by layer).
+        """
+        from .summary import print_stages, print_summary
 
         _check_count("batch_size", batch_size)
-        print_summary(self, batch_size)
+        (print_stages if fused else print_summary)(self, batch_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration to one `.safetensors` file (see saving.py)."""

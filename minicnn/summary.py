@@ -5,7 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from . import kernels
+
 if TYPE_CHECKING:
+    from .layers import Layer
     from .network import Network
 
 
@@ -33,9 +36,7 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     totals = [0, 0, 0, 0]
     for layer in model.layers:
-        activation = getattr(layer, "nonlinearity", None)
-        kind = f" {type(activation).__name__}" if activation else ""
-        label = Text(layer.label + kind)  # not markup: a name may hold brackets
+        label = Text(layer.label + _activation(layer))  # not markup: a name may hold brackets
         numbers = [
             layer.num_params,
             layer.flops(),
@@ -47,6 +48,46 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
     table.add_section()
     table.add_row("total", "", *_cells(totals), style="bold")
     Console().print(table)
+
+
+def print_stages(model: Network, batch_size: int = 1) -> None:
+    """Print what is run: stages and layers, how each is computed, and what each writes.
+
+    Raises:
+        RuntimeError: the model is not built.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not model.built:
+        raise RuntimeError("the model has no shapes yet: give Sequential an input_shape, or fit it")
+    item = model.dtype.itemsize * batch_size
+    how = "layers fused" if model.fused else "layer by layer"
+    title = f"{model.name}, as run by {kernels.current_backend()}, {how}; batch {batch_size}"
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("stage")
+    table.add_column("shape", no_wrap=True)
+    table.add_column("algorithm")
+    for heading in ("params", "written", "spared"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for stage in model.stages:
+        layers = getattr(stage, "layers", [stage])
+        inside = sum(prod(layer.output_shape) * item for layer in layers[:-1])
+        algorithm = getattr(stage, "algorithm", "")
+        saved = human_bytes(inside if algorithm == "fused" else 0)
+        params = sum(part.num_params for part in stage.parts)
+        written = human_bytes(prod(stage.output_shape) * item)
+        label = Text(" + ".join(layer.label + _activation(layer) for layer in layers))
+        table.add_row(label, str(stage.output_shape), algorithm, f"{params:,}", written, saved)
+    if model.softmax_in_loss:
+        table.add_row("Softmax", str(model.output_shape), "in the loss", "0", "", "")
+    Console().print(table)
+
+
+def _activation(layer: Layer) -> str:
+    activation = getattr(layer, "nonlinearity", None)
+    return f" {type(activation).__name__}" if activation else ""
 
 
 def _cells(numbers: list[int]) -> list[str]:

@@ -36,6 +36,8 @@ DType = np.dtype[Any]
 class Convolution:
     """y = correlate(x, w) + b, or its ReLU; and its gradients."""
 
+    algorithm = "implicit"
+
     def __init__(
         self, x_shape: Shape, w_shape: Shape, window: Window, relu: bool, dtype: DType
     ) -> None:
@@ -77,6 +79,8 @@ class Convolution:
 
 class ConvReLUPool:
     """max_pool2d(max(conv2d(x, w, b), 0)) in one pass, and its gradients."""
+
+    algorithm = "fused"
 
     def __init__(
         self, x_shape: Shape, w_shape: Shape, window: Window, size: tuple[int, int], dtype: DType
@@ -130,6 +134,8 @@ class ConvReLUPool:
 
 class Dense:
     """y = x·w + b, or its ReLU; and its gradients."""
+
+    algorithm = "tile"
 
     def __init__(self, N: int, w_shape: Shape, relu: bool, dtype: DType) -> None:
         D, U = w_shape

@@ -107,6 +107,12 @@ class Stage(Layer):
         """The operation for a batch, or None."""
         raise TypeError(f"{type(self).__name__} prepares nothing: override prepare()")
 
+    @property
+    def algorithm(self) -> str:
+        """How it is computed with the kernels in use (names as in kernels/choose.py)."""
+        operation = self.prepare(1, self.weights[0].dtype)
+        return "layer by layer" if operation is None else str(operation.algorithm)
+
     def operation(self, x: Array, training: bool) -> Any:
         """What is prepared for x; None: nothing is, or x is not as expected (the doorway, which
         the layers go by, will say what is wrong)."""

@@ -98,6 +98,7 @@ class LinearPart(Layer):
     def __init__(self, layer: Weighted) -> None:
         super().__init__(name=layer.label)
         self.layer = layer
+        self.input_shape, self.output_shape = layer.input_shape, layer.output_shape
 
     @property
     def parts(self) -> tuple[Layer, ...]:

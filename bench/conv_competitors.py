@@ -1,0 +1,194 @@
+"""Everybody who computes a convolution, forward and backward, on the same arrays.
+
+"minicnn" alone is what its layers run in training: the algorithm by the rule of choose.py,
+prepared once (kernels/prepared.py), with memory that is kept from call to call. Where an
+algorithm is named, it is called through the doorway, and its results are new arrays.
+
+A part of the work ("forward", "dw, db", "backward", "total") is a function without arguments;
+what it returns is read by `arrays`, in minicnn's layout, so that results can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn import kernels
+from minicnn.kernels import prepared
+from minicnn.typing import Array
+
+from . import frameworks
+from .agreement import exact_random
+from .shapes import ConvShape
+
+PARTS = ("forward", "dw, db", "backward", "total")
+
+
+class Problem(NamedTuple):
+    """The arrays of a convolution; with `pooled`, ReLU and 2×2 max-pooling follow it."""
+
+    shape: ConvShape
+    pooled: bool
+    x: Array
+    w: Array
+    b: Array
+    dy: Array  # by what comes out last
+
+
+class Competitor(NamedTuple):
+    """The parts of the work, and how to read what each returns as {"y": …, "dx": …, …}."""
+
+    parts: dict[str, Callable[[], Any]]
+    arrays: Callable[[str, Any], dict[str, Array]]
+
+
+def problem(shape: ConvShape, pooled: bool = False) -> Problem:
+    """Arrays of that shape, of numbers whose sums are exact."""
+    rng = np.random.default_rng(0)
+    dy = shape.pooled if pooled else shape.y
+    x, w, b, dy_ = (exact_random(rng, s) for s in (shape.x, shape.w, shape.w[3:], dy))
+    return Problem(shape, pooled, x, w, b, dy_)
+
+
+def competitors(p: Problem, reference: bool = False) -> dict[str, Competitor]:
+    """All that are here: the NumPy kernels first, whose results the others' are held against."""
+    found = {"minicnn numpy": ours(p, backend="numpy")}
+    if reference:
+        found["minicnn reference"] = ours(p, backend="reference")
+    if "numba" in kernels.available_backends():
+        for algorithm in ("im2col", "implicit"):
+            name = f"minicnn {algorithm}, separate" if p.pooled else f"minicnn {algorithm}"
+            found[name] = ours(p, backend="numba", algorithm=algorithm)
+        found["minicnn"] = as_layers(p) or ours(p, backend="numba")
+    if frameworks.torch() is not None:
+        found["PyTorch NCHW"] = pytorch(p, channels_last=False)
+        found["PyTorch channels-last"] = pytorch(p, channels_last=True)
+    return found
+
+
+def ours(p: Problem, **choice: Any) -> Competitor:
+    """minicnn by one algorithm; ReLU and pooling, if any, as steps of their own."""
+    pool = {k: v for k, v in choice.items() if k == "backend"}
+    options = {"stride": p.shape.stride, "padding": p.shape.pad, **choice}
+
+    def forward() -> tuple[Any, ...]:
+        y = kernels.conv2d(p.x, p.w, p.b, relu=p.pooled, **options)
+        return (*kernels.max_pool2d(y, 2, **pool), y) if p.pooled else (y,)
+
+    def backward(kept: tuple[Any, ...], need_dx: bool = True) -> tuple[Any, ...]:
+        dy = p.dy
+        if p.pooled:
+            _, argmax, y = kept
+            dy = kernels.max_pool2d_backward(dy, argmax, y.shape, 2, **pool)
+            dy = kernels.relu_backward(dy, y, **pool)
+        return kernels.conv2d_backward(dy, p.x, p.w, need_dx=need_dx, **options)
+
+    return Competitor(_parts(forward, backward), _plain)
+
+
+def prepared_operation(p: Problem) -> Any | None:
+    """What a Conv2D layer runs in training, or (pooled) Conv2D, ReLU and MaxPool2D fused; None
+    where the rule takes an algorithm that needs no preparation."""
+    options: dict[str, Any] = {"stride": p.shape.stride, "padding": p.shape.pad}
+    shapes = p.shape.x, p.shape.w
+    with kernels.use_backend("numba"):
+        if p.pooled:
+            return prepared.conv2d_relu_pool(*shapes, (2, 2), p.x.dtype, **options)
+        return prepared.conv2d(*shapes, p.x.dtype, **options)
+
+
+def as_layers(p: Problem) -> Competitor | None:
+    """That operation, if there is one."""
+    operation = prepared_operation(p)
+    if operation is None:
+        return None
+
+    def forward() -> tuple[Any, ...]:
+        return (operation.forward(p.x, p.w, p.b),)
+
+    def backward(_: tuple[Any, ...], need_dx: bool = True) -> tuple[Any, ...]:
+        return operation.backward(p.dy, p.x, p.w, need_dx)
+
+    return Competitor(_parts(forward, backward), _plain)
+
+
+def pytorch(p: Problem, channels_last: bool) -> Competitor:
+    """PyTorch's own operators and their automatic gradients."""
+    torch = frameworks.torch()
+    assert torch is not None
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def tensor(array: Array, *axes: int) -> Any:
+        moved = torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
+        return moved.contiguous(memory_format=layout)
+
+    x, w, dy = tensor(p.x, 0, 3, 1, 2), tensor(p.w, 3, 2, 0, 1), tensor(p.dy, 0, 3, 1, 2)
+    b = torch.from_numpy(p.b.copy())
+    inputs = [t.requires_grad_() for t in (x, w, b)]
+    F = torch.nn.functional
+
+    def graph() -> tuple[Any, ...]:
+        y = torch.conv2d(x, w, b, stride=p.shape.stride, padding=p.shape.pad)
+        return (F.max_pool2d(torch.relu(y), 2) if p.pooled else y,)
+
+    def forward() -> tuple[Any, ...]:
+        with torch.inference_mode():
+            return graph()
+
+    def backward(kept: tuple[Any, ...], need_dx: bool = True, keep: bool = True) -> tuple[Any, ...]:
+        wanted = inputs if need_dx else inputs[1:]
+        found = torch.autograd.grad(kept[0], wanted, dy, retain_graph=keep)
+        return found if need_dx else (None, *found)
+
+    def total() -> tuple[Any, ...]:
+        y = graph()
+        return (*y, *backward(y, keep=False))
+
+    def plain(part: str, result: Any) -> dict[str, Array]:
+        def back(t: Any) -> Any:
+            return None if t is None else t.detach().numpy()
+
+        names = _names(part)
+        found = {n: back(t) for n, t in zip(names, result[: len(names)], strict=True)}
+        for name, axes in (("y", (0, 2, 3, 1)), ("dx", (0, 2, 3, 1)), ("dw", (2, 3, 1, 0))):
+            if found.get(name) is not None:
+                found[name] = found[name].transpose(axes)
+        return {name: array for name, array in found.items() if array is not None}
+
+    return Competitor(_parts(graph, backward) | {"forward": forward, "total": total}, plain)
+
+
+def _parts(
+    forward: Callable[[], tuple[Any, ...]], backward: Callable[..., tuple[Any, ...]]
+) -> dict[str, Callable[[], Any]]:
+    """The parts of the work; what backward alone needs is computed when it is first called."""
+    kept: list[tuple[Any, ...]] = []
+
+    def alone(need_dx: bool) -> tuple[Any, ...]:
+        if not kept:
+            kept.append(forward())
+        return backward(kept[0], need_dx=need_dx)
+
+    def total() -> tuple[Any, ...]:
+        result = forward()
+        return (result[0], *backward(result))
+
+    return {
+        "forward": forward,
+        "dw, db": partial(alone, False),
+        "backward": partial(alone, True),
+        "total": total,
+    }
+
+
+def _names(part: str) -> list[str]:
+    return {"forward": ["y"], "total": ["y", "dx", "dw", "db"]}.get(part, ["dx", "dw", "db"])
+
+
+def _plain(part: str, result: Any) -> dict[str, Array]:
+    names = _names(part)
+    found = dict(zip(names, result[: len(names)], strict=True))
+    return {name: array for name, array in found.items() if array is not None}

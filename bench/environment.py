@@ -1,0 +1,151 @@
+"""What a benchmark ran on: without it, its figures mean nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib import metadata
+from typing import Any
+
+from threadpoolctl import threadpool_info
+
+from minicnn import kernels, machine
+
+VARIABLES = (  # whatever begins so may make somebody faster or slower
+    "MINICNN_", "NUMBA_", "NPY_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "GOMP_", "KMP_",
+    "ONEDNN_", "DNNL_", "ATEN_", "TORCH", "XLA_", "JAX_", "MALLOC_", "LD_PRELOAD",
+)  # fmt: skip
+COMPETITORS = ("torch", "jax")
+QUIET = 0.1  # cores that others may keep busy
+
+
+def describe() -> dict[str, Any]:
+    """Processor, threads, vector unit, BLAS and the kernels it chose, versions, settings."""
+    about = machine.describe()
+    about["versions"] |= {name: _version(name) for name in COMPETITORS}
+    return about | {
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "threads": kernels.get_threads(),
+        "backend": kernels.current_backend(),
+        "vectors": vector_unit(),
+        "blas": blas(),
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES)},
+    }
+
+
+def vector_unit() -> str | None:
+    """The vector unit that minicnn's kernels are compiled for; None without Numba."""
+    if "numba" not in kernels.available_backends():
+        return None
+    from minicnn.kernels.simd import vectors
+
+    return vectors().name
+
+
+def blas() -> list[str]:
+    """Each BLAS in this process: its version, and the processor whose kernels it took."""
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return [
+        f"{library['internal_api']} {library.get('version') or '?'}"
+        f" ({library.get('architecture') or 'unknown'} kernels)"
+        for library in found
+    ]
+
+
+class Bystanders:
+    """How many cores other processes kept busy since this was made (Linux; elsewhere unknown).
+
+    On a busy machine figures mean little, and unfairly so: threads that wait for each other, as
+    those of OpenMP do, lose far more than the share of time that is taken from them.
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter(), _all_seconds(), _own_seconds()
+
+    def cores(self) -> float | None:
+        """Seconds of processor time that others used for each second that passed."""
+        begun, before, own = self._begun
+        after = _all_seconds()
+        if before is None or after is None:
+            return None
+        used = after - before - (_own_seconds() - own)
+        return round(max(used, 0.0) / (time.perf_counter() - begun), 2)
+
+
+def wait_until_quiet(most: float, look: float = 2.0) -> bool:
+    """Wait, at most so many seconds, until others leave the machine alone for `look` seconds.
+
+    Returns:
+        Whether they did; True after a look where it can't be told.
+    """
+    stop = time.perf_counter() + most
+    while True:
+        bystanders = Bystanders()
+        time.sleep(look)
+        if not is_disturbed({"others": bystanders.cores()}):
+            return True
+        if time.perf_counter() >= stop:
+            return False
+
+
+def _all_seconds() -> float | None:
+    """Processor time of all processes, by all cores, in seconds."""
+    try:
+        with open("/proc/stat", encoding="utf-8") as file:
+            _, user, nice, system, _idle, _wait, *rest = file.readline().split()
+    except OSError:
+        return None
+    ticks = sum(map(int, (user, nice, system, *rest[:3])))  # interrupts, and what hosts take
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    return sum(os.times()[:4])  # with those of children that have ended
+
+
+def headline(environment: dict[str, Any]) -> str:
+    """The machine in a line, for the title of a plot."""
+    parts = [environment["processor"], f"{environment['threads']} threads"]
+    parts += [environment["vectors"] or "no Numba", environment["date"]]
+    if is_disturbed(environment):
+        parts.append(f"while others kept {environment['others']} cores busy")
+    return ", ".join(parts)
+
+
+def is_disturbed(environment: dict[str, Any]) -> bool:
+    """Whether other processes took so much that the figures should not be trusted."""
+    return (environment.get("others") or 0.0) > QUIET
+
+
+def lines(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    """(what, value) for a table."""
+    versions = {name: v for name, v in environment["versions"].items() if v}
+    python = f"Python {environment['python']}"
+    found = [
+        ("processor", f"{environment['processor']}, {environment['cpus']} cores"),
+        ("system", environment["platform"]),
+        ("threads", str(environment["threads"])),
+        ("vector unit", environment["vectors"] or "Numba is not installed"),
+        ("BLAS", "; ".join(environment["blas"]) or "unknown"),
+        ("versions", ", ".join([python, *(f"{name} {v}" for name, v in versions.items())])),
+        ("date", environment["date"]),
+        ("other processes", _others(environment.get("others"))),
+    ]
+    settings = environment["variables"]
+    return [*found, ("settings", " ".join(f"{k}={v}" for k, v in settings.items()) or "none")]
+
+
+def same_machine(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two environments are of one kind of machine with as many threads."""
+    return all(a.get(key) == b.get(key) for key in ("processor", "cpus", "threads", "vectors"))
+
+
+def _others(cores: float | None) -> str:
+    return "unknown" if cores is None else f"kept {cores} cores busy meanwhile"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

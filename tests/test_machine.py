@@ -1,0 +1,123 @@
+"""What the machine is: limits of a container, features of a processor, busy neighbours."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minicnn import machine
+
+
+def system(root: Path, groups: str, **files: str) -> Path:
+    """A root folder with /proc/self/cgroup and files of /sys/fs/cgroup ("__" for "/")."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(groups)
+    for name, text in files.items():
+        *folders, last = name.split("__")
+        file = root.joinpath("sys/fs/cgroup", *folders, last.replace("_max", ".max"))
+        file = file.with_name(file.name.replace("cpu_cfs", "cpu.cfs"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/\n", {"cpu_max": "150000 100000"}, 1.5),
+        ("0::/\n", {"cpu_max": "max 100000"}, None),
+        ("0::/a/b\n", {"a__b__cpu_max": "max 100000", "a__cpu_max": "200000 100000"}, 2.0),
+        ("0::/a/b\n", {"a__b__cpu_max": "50000 100000", "cpu_max": "200000 100000"}, 0.5),
+        ("0::/gone\n", {}, None),
+        (
+            "2:memory:/x\n1:cpu,cpuacct:/x\n0::/\n",
+            {"cpu__x__cpu_cfs_quota_us": "300000", "cpu__x__cpu_cfs_period_us": "100000"},
+            3.0,
+        ),
+        (
+            "1:cpu:/\n",
+            {"cpu__cpu_cfs_quota_us": "-1", "cpu__cpu_cfs_period_us": "100000"},
+            None,
+        ),
+        ("0::/\n", {"cpu_max": "nonsense"}, None),
+        ("0::/\n", {"cpu_max": "100000 0"}, None),
+    ],
+)
+def test_a_containers_limit_is_the_least_on_the_way_up(
+    tmp_path: Path, groups: str, files: dict[str, str], expected: float | None
+) -> None:
+    assert machine.cpu_quota(system(tmp_path, groups, **files)) == expected
+
+
+def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
+    assert machine.cpu_quota(tmp_path) is None
+
+
+def test_this_process_may_use_some_of_the_cores() -> None:
+    assert 1 <= machine.usable_cpus() <= (os.cpu_count() or 1)
+
+
+def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert machine.usable_cpus() == os.cpu_count()
+
+
+@pytest.fixture
+def no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without /proc."""
+    real = builtins.open
+
+    def without(file: Any, *args: Any, **options: Any) -> Any:
+        if str(file).startswith("/proc"):
+            raise FileNotFoundError(file)
+        return real(file, *args, **options)
+
+    monkeypatch.setattr(builtins, "open", without)
+
+
+def test_numpy_tells_the_features_where_linux_does_not(
+    no_proc: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Core:
+        __cpu_features__ = {"AVX2": True, "FMA3": True, "AVX512_SKX": True, "NEON": False}  # noqa: RUF012
+
+    monkeypatch.setattr(machine.importlib, "import_module", lambda name: Core)
+    assert {"avx2", "fma", "avx512f", "avx512vl"} <= machine.cpu_features()
+    assert "neon" not in machine.cpu_features()
+
+
+def test_features_that_nobody_tells_are_none(
+    no_proc: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(machine.importlib, "import_module", absent)
+    assert machine.cpu_features() == frozenset()
+
+
+def test_features_of_the_machine_the_test_runs_on_agree_with_numpys(
+    request: pytest.FixtureRequest,
+) -> None:
+    told = machine.cpu_features()
+    request.getfixturevalue("no_proc")
+    numpys = machine.cpu_features()
+    if told and numpys:
+        for name in ("avx2", "fma", "avx512f", "avx512vl"):
+            assert (name in told) == (name in numpys), name
+
+
+def test_bystanders_are_counted_or_unknown(no_proc: None) -> None:
+    assert machine.Bystanders().cores() is None
+
+
+def test_ones_own_work_is_no_bystanders(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, everybody, own = [0.0, 2.0], [10.0, 13.0], [1.0, 2.5]
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: clock.pop(0))
+    monkeypatch.setattr(machine, "_all_seconds", lambda: everybody.pop(0))
+    monkeypatch.setattr(machine, "_own_seconds", lambda: own.pop(0))
+    assert machine.Bystanders().cores() == 0.75
