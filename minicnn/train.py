@@ -206,7 +206,8 @@ def _prepare_kernels(name: str, data: MnistData, say: Say) -> None:
     try:
         model = Sequential(networks.TABLE[name](data.num_classes), data.image_shape, seed=0)
         model.compile()
-        model.train_on_batch(np.zeros((2, *data.image_shape), np.float32), data.train_labels[:2])
+        images = data.train_x[np.zeros(2, np.intp)]  # gathered as a batch is
+        model.train_on_batch(np.zeros_like(images), data.train_labels[:2])
     finally:
         waiting.cancel()
 

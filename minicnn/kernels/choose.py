@@ -13,6 +13,10 @@ use ever. It is faster wherever it can be used (`python -m bench conv` shows by 
 speaks against it is the compiler alone: layers so small that nothing could be gained stay with
 what is compiled already. Dilation is left to im2col: it tears the runs that the tile reads.
 
+Fusing pays where backward then does less: it adds up regions of KH + (PH-1)·SH lines in place
+of PH·PW patches, at half the speed of the tile. For 3×3 windows and 2×2 pooling these are 16 pixels
+in place of 36; for 1×1 windows nothing would be gained, and a large table of filters be read.
+
 The rules look at the layer's shapes, never at the batch size or the number of threads: the same
 layer gives the same bits, whatever it is called with.
 """
@@ -21,10 +25,11 @@ from __future__ import annotations
 
 from ..typing import Shape
 from .backend import current_backend
-from .window import Window
+from .window import Pair, Window
 
 LEAST_CONVOLUTION = 1 << 14  # multiply-adds of one image
 LEAST_PRODUCT = 1 << 10
+LARGEST_TABLE = 1 << 13  # numbers
 
 CONVOLUTION = ("implicit", "im2col")
 POOLED = ("fused", "separate")
@@ -43,12 +48,25 @@ def convolution(given: str | None, backend: str | None, window: Window, w_shape:
     return _choose(given, CONVOLUTION, possible, work >= LEAST_CONVOLUTION)
 
 
-def pooled(given: str | None, backend: str | None, window: Window, w_shape: Shape) -> str:
+def pooled(
+    given: str | None, backend: str | None, window: Window, w_shape: Shape, size: Pair
+) -> str:
     """The algorithm of conv2d_relu_pool; raises ValueError as `convolution` does."""
     possible = _has_numba(backend) and (window.DH, window.DW) == (1, 1)
     KH, KW, C, F = w_shape
     work = window.OH * window.OW * KH * KW * C * F
-    return _choose(given, POOLED, possible, work >= LEAST_CONVOLUTION)
+    worth_it = work >= LEAST_CONVOLUTION and fusing_pays(window, w_shape, size)
+    return _choose(given, POOLED, possible, worth_it)
+
+
+def fusing_pays(window: Window, w_shape: Shape, size: Pair) -> bool:
+    """Whether the fused backward pass visits half as much as the separate one, or next to nothing:
+    a table of filters that fits the first-level cache."""
+    KH, KW, C, F = w_shape
+    (PH, PW), SH, SW = size, window.SH, window.SW
+    region = (KH + (PH - 1) * SH) * (KW + (PW - 1) * SW)
+    table = (KH + 2 * (PH - 1) * SH) * (KW + 2 * (PW - 1) * SW) * C * F
+    return 2 * region <= PH * PW * KH * KW or table <= LARGEST_TABLE
 
 
 def dense(given: str | None, backend: str | None, w_shape: Shape) -> str:

@@ -274,7 +274,7 @@ def _pool_size(size: IntOrPair) -> Pair:
 def _fuses(
     algorithm: str | None, backend: str | None, window: Window, w: Array, size: Pair
 ) -> bool:
-    if choose.pooled(algorithm, backend, window, w.shape) != "fused":
+    if choose.pooled(algorithm, backend, window, w.shape, size) != "fused":
         return False
     fits = engine().fits(size, w.shape[3], w.dtype)
     if algorithm == "fused" and not fits:

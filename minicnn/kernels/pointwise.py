@@ -42,13 +42,14 @@ def take_scaled(team, pixels, rows, scaled):  # type: ignore[no-untyped-def]
 
 @inner
 def _scale_piece(number, pixels, rows, scaled, size):  # type: ignore[no-untyped-def]
-    values = np.empty(256, np.float32)
-    for value in range(256):
-        values[value] = np.float32(value) / np.float32(255)
     for i in range(number * size, min((number + 1) * size, len(rows))):
-        image, out = pixels[rows[i]], scaled[i]
-        for d in range(len(out)):
-            out[d] = values[image[d]]
+        _scale_row(pixels[rows[i]], scaled[i])
+
+
+@inner
+def _scale_row(pixels, scaled):  # type: ignore[no-untyped-def]
+    for d in range(len(scaled)):  # division: k · (1/255) is off by one bit for some k
+        scaled[d] = np.float32(pixels[d]) / np.float32(255)
 
 
 @jit

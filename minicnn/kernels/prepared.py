@@ -49,7 +49,7 @@ def conv2d_relu_pool(
     window = make_window(
         x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
     )
-    if choose.pooled(None, None, window, w_shape) != "fused":
+    if choose.pooled(None, None, window, w_shape, size) != "fused":
         return None
     if not engine().fits(size, w_shape[3], dtype):
         return None

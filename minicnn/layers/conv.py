@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import kernels
 from ..kernels import prepared
-from ..kernels.window import IntOrPair, Padding, make_window, pair, whole
+from ..kernels.window import IntOrPair, Padding, Window, make_window, pair, whole
 from ..typing import Array, Shape
 from .base import expect_image
 from .weighted import Weighted
@@ -48,12 +48,14 @@ class Conv2D(Weighted):
     def infer(self, input_shape: Shape) -> Shape:
         H, W, _ = expect_image(self, input_shape)
         try:
-            win = make_window(
-                H, W, self.kernel_size, self.strides, self.padding, self.dilation_rate
-            )
+            win = self.window(H, W)
         except ValueError as error:
             raise ValueError(f"{self.label}: {error}") from None
         return win.OH, win.OW, self.filters
+
+    def window(self, H: int, W: int) -> Window:
+        """The window over an image of H×W pixels."""
+        return make_window(H, W, self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def weight_shape(self) -> Shape:
         assert isinstance(self.kernel_size, tuple)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..kernels import prepared
+from ..kernels import choose, prepared
 from ..kernels.window import Pair, pair
 from ..typing import Array
 from .activation import ReLU
@@ -49,10 +49,10 @@ def _next_stages(layers: list[Layer]) -> tuple[int, list[Layer]]:
     first, group = layers[0], layers[:3]
     if isinstance(first, Conv2D):
         own = _is_relu(first.nonlinearity)
-        if own and len(group) > 1 and (size := _pool_size(group[1])):
+        if own and len(group) > 1 and (size := _pool_size(first, group[1])):
             return 2, [ConvReLUPool(group[:2], first, size)]
         apart = first.nonlinearity is None and len(group) == 3 and _is_relu(group[1])
-        if apart and (size := _pool_size(group[2])):
+        if apart and (size := _pool_size(first, group[2])):
             return 3, [ConvReLUPool(group, first, size)]
     if isinstance(first, LinearPart):
         return 1, [Prepared(first, first.layer, relu=False)]
@@ -67,12 +67,14 @@ def _is_relu(layer: Layer | None) -> bool:
     return type(layer) is ReLU
 
 
-def _pool_size(layer: Layer) -> Pair | None:
-    """The size of a max-pool whose windows neither overlap, leave gaps nor need padding."""
+def _pool_size(conv: Conv2D, layer: Layer) -> Pair | None:
+    """The size of a max-pool that can be fused with `conv`, and with profit: its windows neither
+    overlap, leave gaps nor need padding."""
     if not isinstance(layer, MaxPool2D) or layer.strides != layer.pool_size or not layer.unpadded:
         return None
     size = pair("pool_size", layer.pool_size)
-    return size if prod(size) <= MOST_TAPS else None
+    pays = choose.fusing_pays(conv.window(*conv.input_shape[:2]), conv.weight_shape(), size)
+    return size if prod(size) <= MOST_TAPS and pays else None
 
 
 class _Operations(threading.local):
