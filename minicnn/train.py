@@ -76,7 +76,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
     model.compile(recipe.make_optimizer(len(train[0])), recipe.make_loss(), ["accuracy"])
     say(_headline(options, model, len(train[0]), len(test[0])))
     say(f"Training: {recipe}")
-    _prepare_kernels(options.model, data, say)
+    _prepare_kernels(options.model, data, min(recipe.batch_size, len(train[0])), say)
     folder = runs.given_folder(options.out) if options.out else runs.new_folder(options.model)
     try:
         results = _fit(model, train, test, recipe, folder, options.quiet)
@@ -196,18 +196,19 @@ def _headline(options: argparse.Namespace, model: Sequential, train: int, test: 
     )
 
 
-def _prepare_kernels(name: str, data: MnistData, say: Say) -> None:
-    """One step of a model of the same kind on blank images: compiles every kernel that fit needs,
+def _prepare_kernels(name: str, data: MnistData, batch_size: int, say: Say) -> None:
+    """One step of a model of the same kind on a blank batch: compiles every kernel that fit needs,
     so that the first epoch's time is training time."""
-    hint = "Compiling the kernels; this happens on the very first run only, and takes some seconds"
+    hint = "Compiling the kernels for this network: on its first run only, some ten seconds …"
     waiting = threading.Timer(1.0, say, [hint])
     waiting.daemon = True
     waiting.start()
     try:
         model = Sequential(networks.TABLE[name](data.num_classes), data.image_shape, seed=0)
         model.compile()
-        images = data.train_x[np.zeros(2, np.intp)]  # gathered as a batch is
-        model.train_on_batch(np.zeros_like(images), data.train_labels[:2])
+        images = data.train_x[np.zeros(batch_size, np.intp)]  # gathered as a batch is
+        labels = np.broadcast_to(data.train_labels[:1], (batch_size, data.num_classes))
+        model.train_on_batch(np.zeros_like(images), labels)
     finally:
         waiting.cancel()
 

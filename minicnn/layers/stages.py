@@ -113,7 +113,7 @@ class Stage(Layer):
     def algorithm(self) -> str:
         """How it is computed with the kernels in use (names as in kernels/choose.py)."""
         operation = self.prepare(1, self.weights[0].dtype)
-        return "layer by layer" if operation is None else str(operation.algorithm)
+        return "separate" if operation is None else str(operation.algorithm)
 
     def operation(self, x: Array, training: bool) -> Any:
         """What is prepared for x; None: nothing is, or x is not as expected (the doorway, which
@@ -136,18 +136,27 @@ class Stage(Layer):
             y = operation.forward(x, *self.weights)
             self.keep(training, operation, x)
             return y
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        self.keep(training, None, x)
-        return x
+        y, kept = self.forward_unprepared(x, training)
+        self.keep(training, None, kept)
+        return y
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        operation, x = self.kept()
-        if operation is not None:
-            w, _ = self.weights
-            dx, dw, db = operation.backward(np.ascontiguousarray(dy), x, w, need_dx)
-            self.weighted.set_grads(dw, db)
-            return dx
+        operation, kept = self.kept()
+        if operation is None:
+            return self.backward_unprepared(dy, kept, need_dx)
+        w, _ = self.weights
+        dx, dw, db = operation.backward(np.ascontiguousarray(dy), kept, w, need_dx)
+        self.weighted.set_grads(dw, db)
+        return dx
+
+    def forward_unprepared(self, x: Array, training: bool) -> tuple[Array, Any]:
+        """(y, what backward_unprepared needs): layer by layer."""
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x, None
+
+    def backward_unprepared(self, dy: Array, kept: Any, need_dx: bool) -> Array | None:
+        """dx, or None; fills the grads of the layers."""
         gradient: Array | None = dy
         for layer in reversed(self.layers):
             assert gradient is not None
@@ -178,3 +187,15 @@ class ConvReLUPool(Stage):
         return prepared.conv2d_relu_pool(
             shape, self.conv.weight_shape(), self.size, dtype, **self.conv.geometry
         )
+
+    def forward_unprepared(self, x: Array, training: bool) -> tuple[Array, Any]:
+        y, winner = kernels.conv2d_relu_pool(x, *self.weights, self.size, **self.conv.geometry)
+        return y, (x, winner)
+
+    def backward_unprepared(self, dy: Array, kept: Any, need_dx: bool) -> Array | None:
+        x, winner = kept
+        dx, dw, db = kernels.conv2d_relu_pool_backward(
+            dy, winner, x, self.weights[0], self.size, **self.conv.geometry, need_dx=need_dx
+        )
+        self.conv.set_grads(dw, db)
+        return dx
