@@ -59,12 +59,12 @@ def _torch(compiled: bool) -> None:
     pixels = np.asarray(Image.open(sample / "mnist_sample_images.png"))
     labels = np.fromfile(sample / "mnist_sample_labels_uint8", np.uint8).reshape(-1, 10)
     images = torch.from_numpy(pixels.reshape(-1, 1, 28, 28).copy())
-    net = nn.Sequential(
+    net: Any = nn.Sequential(
         *(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(400, 128), nn.ReLU(), nn.Linear(128, 10)),
     )
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = net.to(memory_format=torch.channels_last)
     run = torch.compile(net) if compiled else net
     adam = torch.optim.AdamW(net.parameters(), fused=True)
     cross_entropy = nn.CrossEntropyLoss(label_smoothing=0.1)

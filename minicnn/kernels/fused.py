@@ -181,6 +181,18 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     )
 
     @inner
+    def fill_table(table, w):  # type: ignore[no-untyped-def]
+        """Each filter in the middle of its zeros."""
+        table[:] = 0
+        first = (PH - 1) * SH * TABLE_LINE + (PW - 1) * SW * C
+        for i in range(KH):
+            for j in range(KW):
+                for c in range(C):
+                    at = first + i * TABLE_LINE + j * C + c
+                    for f in range(F):
+                        table[f * TABLE + at] = w[i, j, c, f]
+
+    @inner
     def first_taps(seen, shifted):  # type: ignore[no-untyped-def]
         """Of each winner, if it were the window's first tap: where in the image the patch lies
         that it saw, and where in the table its filter lies, shifted as that tap."""
@@ -244,14 +256,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     @jit
     def kernel(team, dy, winner, x, w, table, dx, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
         if NEED_DX:
-            table[:] = 0
-            first = (PH - 1) * SH * TABLE_LINE + (PW - 1) * SW * C
-            for i in range(KH):
-                for j in range(KW):
-                    for c in range(C):
-                        at = first + i * TABLE_LINE + j * C + c
-                        for f in range(F):
-                            table[f * TABLE + at] = w[i, j, c, f]
+            fill_table(table, w)
         teams.share(team, len(dws), piece, (dy, winner, x, table, dx, dws, dbs, images))
         total = np.empty(F * K, w.dtype)
         add_parts(team, dws, total)
