@@ -21,6 +21,7 @@ import numpy as np
 from . import kernels, layers, losses
 from .layers import Layer
 from .losses import Loss
+from .network import Network
 from .typing import Array, Shape
 
 EPSILON = 1e-5
@@ -108,6 +109,30 @@ def check_layer(layer: Layer, input_shape: Shape, batch: int = 3, seed: int = 0)
         yield Check(_describe(layer), name, array.shape, error)
 
 
+def check_stages(layer_list: list[Layer], input_shape: Shape, seed: int = 0) -> Iterator[Check]:
+    """Check a network of these layers as it is run: fused, prepared, two images at a time.
+
+    L = Σ r · y for fixed random r. (Layers by themselves are checked without all this.)
+    """
+    rng = np.random.default_rng(seed)
+    network = Network(layer_list, input_shape, seed=seed, dtype=np.float64)
+    for layer in network.layers:
+        for p in layer.params.values():
+            p += 0.1 * rng.standard_normal(p.shape)
+    x = spread((2, *input_shape), rng)
+    r = rng.standard_normal((2, *network.output_shape))
+    network.forward_body(x, training=True)
+    dx = network.backward_body(r, need_dx=True)
+    assert dx is not None
+    grads = [("x", x, dx.copy())]
+    grads += [(f"{i}.{key}", w, layer.grads[key].copy()) for i, layer in enumerate(network.layers)
+              for key, w in layer.params.items()]  # fmt: skip
+    what = ", ".join(stage.label for stage in network.stages)
+    for name, array, gradient in grads:
+        numeric = numerical_gradient(lambda: float(np.sum(r * network.forward_body(x))), array)
+        yield Check(f"[{what}]", name, array.shape, relative_error(gradient, numeric))
+
+
 def check_loss(loss: Loss, outputs: Array, targets: Array) -> Check:
     """Check a loss's gradient by the outputs (N, K), float64; L is the sum over the samples."""
     numeric = numerical_gradient(lambda: float(np.sum(loss.per_sample(outputs, targets))), outputs)
@@ -145,9 +170,12 @@ def all_layers() -> list[tuple[Layer, Shape]]:
 
 
 def checks(seed: int = 0) -> Iterator[Check]:
-    """Check all layers, then all losses."""
+    """Check all layers, some of them run as stages, then all losses."""
     for layer, shape in all_layers():
         yield from check_layer(layer, shape, seed=seed)
+    if kernels.current_backend() != "reference":  # which would take minutes, and fuses nothing
+        pooled = [layers.Conv2D(8, 3, activation="relu"), layers.MaxPool2D(2), layers.Flatten()]
+        yield from check_stages([*pooled, layers.Dense(16, activation="relu")], (12, 12, 3), seed)
     rng = np.random.default_rng(seed)
     outputs, classes = rng.standard_normal((4, 5)), rng.integers(0, 5, 4)
     onehot = np.eye(5)[classes]
