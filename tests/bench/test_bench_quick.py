@@ -126,6 +126,23 @@ def test_profile_reads_machine_code(run):
     assert all("multiply-adds: " in line for line in lines)
 
 
+@needs_numba
+def test_threads(run):
+    found, files = run("threads", "--threads", "2")
+    assert names(found) >= {"one thread", "minicnn team", "ThreadPoolExecutor"}
+    assert {r.case.partition(":")[0] for r in found.rows} == {
+        "machine idle", "beside a busy process",
+    }  # fmt: skip
+    assert all(r.figures["p99, µs"] >= r.median * 1e6 for r in found.rows)
+    assert files == {"threads.json", "threads.png"}
+
+
+@pytest.mark.usefixtures("without_numba")
+def test_threads_are_measured_with_numba_alone(capsys):
+    assert command.main("threads", ["--quick", "--no-files"]) == 2
+    assert "expected Numba" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("without_numba")
 @pytest.mark.parametrize(
     ("options", "message"),
