@@ -27,7 +27,18 @@ from .timing import Effort
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMES = ("conv", "train", "stages", "scaling", "startup", "memory", "accuracy", "data", "profile", "threads")
+NAMES = (
+    "conv",
+    "train",
+    "stages",
+    "scaling",
+    "startup",
+    "memory",
+    "accuracy",
+    "data",
+    "profile",
+    "threads",
+)
 WIDTH = 140  # of tables, where they do not go to a terminal
 RESULTS = Path(__file__).parent / "results"
 

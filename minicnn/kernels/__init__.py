@@ -31,6 +31,7 @@ from .numberwise import (
     PreparedAdam,
     adam,
     relu_backward,
+    softmax,
     softmax_crossentropy,
     take_scaled,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "max_pool2d_backward",
     "relu_backward",
     "set_threads",
+    "softmax",
     "softmax_crossentropy",
     "take_scaled",
     "use_backend",

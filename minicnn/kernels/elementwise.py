@@ -17,6 +17,14 @@ def where_or_zero(mask: Array, a: Array) -> Array:
     return (bits * mask).view(a.dtype)
 
 
+def softmax(z: Array, out: Array | None = None) -> Array:
+    """e^(z - max z) / Σ e^(z - max z) over the last axis, into `out` where given."""
+    y = np.subtract(z, z.max(axis=-1, keepdims=True), out=out)
+    np.exp(y, out=y)
+    y /= y.sum(axis=-1, keepdims=True)
+    return y
+
+
 def softmax_crossentropy(z: Array, q: Array) -> tuple[Array, Array]:
     """-Σ_k q_k · log softmax(z)_k, and softmax(z) · Σq - q, over the last axis.
 

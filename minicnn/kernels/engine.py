@@ -30,6 +30,8 @@ from .window import Window
 
 LEAST_WORK = 1 << 18  # multiply-adds of a piece; less is not worth handing to another thread
 
+SMALL_ROWS = 1 << 9  # numbers of a softmax that one thread does alone
+
 DType = np.dtype[Any]
 
 
@@ -203,6 +205,12 @@ def relu_backward(dy: Array, y: Array, dz: Array) -> Array:
 def softmax_crossentropy(z: Array, q: Array, losses: Array, dz: Array) -> None:
     """Row by row; see pointwise.py."""
     teams.call(pointwise.softmax_crossentropy, z, q, losses, dz)
+
+
+def softmax(z: Array, y: Array) -> None:
+    """Row by row; see pointwise.py."""
+    call = teams.call if z.size > SMALL_ROWS else teams.call_alone
+    call(pointwise.softmax, z, y)
 
 
 def take_scaled(pixels: Array, rows: Array, scaled: Array) -> None:

@@ -24,6 +24,23 @@ def relu_backward(dy: Array, y: Array, *, backend: str | None = None) -> Array:
     return elementwise.where_or_zero(y > 0, dy)
 
 
+def softmax(z: Array, out: Array | None = None, *, backend: str | None = None) -> Array:
+    """e^(z_k) / Σ_j e^(z_j) row by row; the maximum is subtracted first, so nothing overflows.
+
+    Args:
+        z: (N, K).
+        out: where to write; it may be z itself.
+
+    Returns:
+        (N, K).
+    """
+    if _numba(backend) and z.flags.c_contiguous and z.size:
+        y = np.empty_like(z) if out is None else out
+        engine().softmax(z, y)
+        return y
+    return elementwise.softmax(z, out)
+
+
 def softmax_crossentropy(z: Array, q: Array, *, backend: str | None = None) -> tuple[Array, Array]:
     """-Σ_k q_k · log softmax(z)_k row by row, and its gradient softmax(z) · Σq - q.
 

@@ -81,6 +81,29 @@ def _softmax_piece(number, z, q, losses, dz, size):  # type: ignore[no-untyped-d
 
 
 @jit
+def softmax(team, z, y):  # type: ignore[no-untyped-def]
+    """y = e^(z - max z) / Σ e^(z - max z), row by row; z, y (N, K)."""
+    size = max(1, NUMBERS // 16 // z.shape[1])
+    teams.share(team, (len(z) + size - 1) // size, _probabilities_piece, (z, y, size))
+
+
+@inner
+def _probabilities_piece(number, z, y, size):  # type: ignore[no-untyped-def]
+    K = z.shape[1]
+    for n in range(number * size, min((number + 1) * size, len(z))):
+        largest = z[n, 0]
+        for k in range(1, K):
+            if z[n, k] > largest or z[n, k] != z[n, k]:  # a NaN stays
+                largest = z[n, k]
+        total = z.dtype.type(0)
+        for k in range(K):
+            y[n, k] = math.exp(z[n, k] - largest)
+            total += y[n, k]
+        for k in range(K):
+            y[n, k] /= total
+
+
+@jit
 def adam(team, ws, gs, ms, ss, numbers):  # type: ignore[no-untyped-def]
     """One pass over all parameters, each a flat array of a tuple; numbers as in `_adam_piece`."""
     pieces = 0

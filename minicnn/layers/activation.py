@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.elementwise import where_or_zero
+from .. import kernels
+from ..kernels.elementwise import softmax, where_or_zero
 from ..registry import lookup
 from ..typing import Array
 from .base import Layer
@@ -108,10 +109,7 @@ class Softmax(Activation):
     """
 
     def f(self, x: Array, out: Array | None = None) -> Array:
-        y = np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
-        np.exp(y, out=y)
-        y /= y.sum(axis=-1, keepdims=True)
-        return y
+        return kernels.softmax(x, out) if x.ndim == 2 else softmax(x, out)
 
     def df(self, dy: Array, y: Array) -> Array:
         return y * (dy - np.sum(dy * y, axis=-1, keepdims=True))

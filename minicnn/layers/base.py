@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..initializers import Initializer
+from ..kernels.memory import aligned
 from ..typing import Array, DType, Shape
 
 
@@ -108,7 +109,9 @@ class Layer:
         """A parameter; without a generator a read-only placeholder of that shape."""
         if rng is None:
             return np.broadcast_to(np.zeros((), dtype), shape)
-        return initializer(shape, rng, dtype)
+        parameter = aligned(shape, dtype)
+        parameter[...] = initializer(shape, rng, dtype)
+        return parameter
 
     def keep(self, training: bool, *values: Any) -> None:
         """Remember `values` for backward if training."""

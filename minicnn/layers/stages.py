@@ -115,25 +115,26 @@ class Stage(Layer):
         operation = self.prepare(1, self.weights[0].dtype)
         return "separate" if operation is None else str(operation.algorithm)
 
-    def operation(self, x: Array, training: bool) -> Any:
+    def operation(self, x: Array, w: Array, training: bool) -> Any:
         """What is prepared for x; None: nothing is, or x is not as expected (the doorway, which
         the layers go by, will say what is wrong)."""
-        if not x.flags.c_contiguous or x.dtype != self.weights[0].dtype:
+        if x.dtype != w.dtype or not x.flags.c_contiguous:
             return None
-        if x.shape[1:] != self.input_shape:
-            return None
-        key = len(x), training, kernels.current_backend()
         operations = self._operations.of
+        key = x.shape, training, kernels.current_backend()
         if key not in operations:
+            if x.shape[1:] != self.input_shape:
+                return None
             while len(operations) >= BATCH_SIZES:
                 del operations[next(iter(operations))]
             operations[key] = self.prepare(len(x), x.dtype)
         return operations[key]
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        operation = self.operation(x, training)
+        w, b = self.weights
+        operation = self.operation(x, w, training)
         if operation is not None:
-            y = operation.forward(x, *self.weights)
+            y = operation.forward(x, w, b)
             self.keep(training, operation, x)
             return y
         y, kept = self.forward_unprepared(x, training)
