@@ -18,6 +18,9 @@ examples:
 
 environment:
   MINICNN_BACKEND, MINICNN_THREADS, MINICNN_DATA   defaults of --backend, --threads, --data-dir
+  MINICNN_SIMD                                     avx512, avx2, neon or 128: vectors to use
+
+slow? python -m minicnn.doctor tells what this machine has, and what would help.
 """
 
 

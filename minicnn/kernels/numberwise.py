@@ -99,6 +99,9 @@ class PreparedAdam:
         self.parameters = parameters
         self._engine: Any = None
 
+    def __reduce__(self) -> tuple[type[PreparedAdam], tuple[list[Any]]]:
+        return PreparedAdam, ([],)  # a copy of an optimizer prepares for its own arrays
+
     def is_for(self, parameters: Sequence[tuple[str, Array, Array]]) -> bool:
         """Whether these (name, w, g) are the same arrays that it was prepared for."""
         return len(parameters) == len(self.parameters) and all(

@@ -30,7 +30,7 @@ from .pool import MaxPool2D
 from .weighted import LinearPart, Weighted
 
 MOST_TAPS = 255  # of a pooling window: which one won is kept as a byte
-BATCH_SIZES = 4  # prepared for at a time: training's, its last batch's, and those of evaluation
+BATCH_SIZES = 6  # prepared for at a time: training's, its last batch's, those of evaluation, …
 
 
 def fuse(layers: list[Layer]) -> list[Layer]:
@@ -83,6 +83,9 @@ class _Operations(threading.local):
 
     def __init__(self) -> None:
         self.of: dict[Any, Any] = {}
+
+    def __reduce__(self) -> tuple[type[_Operations], tuple[()]]:
+        return _Operations, ()  # a copy of a model prepares its own
 
 
 class Stage(Layer):
