@@ -29,7 +29,7 @@ from .timing import interleaved, quartiles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SECONDS = 45
+SECONDS = 60
 ONE, TEAM = "one thread", "minicnn team"
 WHO = {  # → what bench.threads_program knows them by
     ONE: "alone",
@@ -184,14 +184,12 @@ def draw(report: Report) -> dict[str, Figure]:
     plots.LOOKS.update(LOOKS)
     panels: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
     for case in [*cases(False), *cases(True)]:
-        about = (
-            f"over the µs of pause, {PAUSED_WORK} µs of work" if case.pause else "over µs of work"
-        )
+        about = f"{PAUSED_WORK} µs after a pause" if case.pause else "back to back"
         for r in report.rows:
             if r.case == str(case) and case.work:
                 fast = r.figures["speed-up"] * r.median
                 point = (case.pause or case.work, fast / r.median, fast / r.q3, fast / r.q1)
                 curves = panels.setdefault(f"{BESIDE[case.busy]}, {about}", {})
                 curves.setdefault(r.competitor, []).append(point)
-    labels = ("µs", "speed-up over one thread")
+    labels = ("µs of work, or of pause", "speed-up over one thread")
     return {"": plots.lines(report, panels, labels, "What sharing work gains", scale="linear")}

@@ -5,6 +5,7 @@ Numba has no such operations of its own for the CPU; LLVM, which compiles Numba'
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import Any
 
@@ -59,6 +60,19 @@ def pause(_: Any) -> Any:
             nothing = ir.FunctionType(ir.VoidType(), [])
             name = "llvm.x86.sse2.pause"
             builder.call(cgutils.get_or_insert_function(builder.module, nothing, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def give_way(_: Any) -> Any:
+    """Let another thread that waits for this processor have it (POSIX's sched_yield)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if os.name == "posix":
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
         return context.get_dummy_value()
 
     return types.void(), codegen

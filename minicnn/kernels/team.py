@@ -5,7 +5,7 @@ thread and the team's helpers take piece after piece until none is left. Who tak
 matter: a piece writes what no other piece writes, so the result is the same to the bit.
 
 Handing over costs a fraction of a microsecond while the helpers are awake: they watch a counter
-in memory. A helper that has waited in vain for about a millisecond goes to sleep in Python, and
+in memory. A helper that has waited in vain for half a millisecond goes to sleep in Python, and
 the next kernel call wakes it (that call may be over before it is up, which costs nothing but its
 help). OpenMP and Numba's own threading layers were measured beside it: docs/performance.md.
 """
@@ -39,7 +39,11 @@ ASLEEP = 32  # helpers that sleep, or are about to
 DISMISSED = 40  # 1: helpers shall end
 WORDS = 48
 
-PATIENCE = 20_000  # looks at the counter before a helper goes to sleep, about a millisecond
+PATIENCE = 20_000  # looks at the counter before a helper goes to sleep, about half a millisecond
+COURTESY = (
+    256  # looks between two times that who waits lets others have the processor: a helper may
+)
+# have been woken on that of the very thread it waits for, or another program may need it
 
 
 class Team:
@@ -131,6 +135,8 @@ def help_until_idle(team: Array) -> None:
             patience = PATIENCE
         atomic.pause()
         patience -= 1
+        if patience % COURTESY == 0:
+            atomic.give_way()
     atomic.add(team, ASLEEP, 1)
 
 
@@ -167,8 +173,12 @@ def _hand_out(team: Array, n: int, function: int, arguments: int) -> bool:
     atomic.store(team, FAILED, 0)
     atomic.store(team, LEFT, n)
     _take_pieces(team)
+    looks = 0
     while atomic.load(team, DONE) < n:
         atomic.pause()
+        looks += 1
+        if looks % COURTESY == 0:
+            atomic.give_way()
     return atomic.load(team, FAILED) == 0
 
 
