@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from minicnn import kernels
+from minicnn import kernels, machine
 
 from . import compare, environment, report, tables
 from .agreement import Disagreement
@@ -113,7 +113,7 @@ def _run(name: str, arguments: list[str], found: Benchmark, options: argparse.Na
         kernels.set_threads(options.threads)
         if options.wait and not environment.wait_until_quiet(options.wait):
             say("Other processes are still busy.")
-        bystanders = environment.Bystanders()
+        bystanders = machine.Bystanders()
         result = found.run(options)
         result.environment["others"] = bystanders.cores()
         result.command = shlex.join(["python", "-m", "bench", name, *arguments])

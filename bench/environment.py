@@ -10,6 +10,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from minicnn import kernels, machine
+from minicnn.machine import Bystanders
 
 VARIABLES = (  # whatever begins so may make somebody faster or slower
     "MINICNN_", "NUMBA_", "NPY_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "GOMP_", "KMP_",
@@ -52,26 +53,6 @@ def blas() -> list[str]:
     ]
 
 
-class Bystanders:
-    """How many cores other processes kept busy since this was made (Linux; elsewhere unknown).
-
-    On a busy machine figures mean little, and unfairly so: threads that wait for each other, as
-    those of OpenMP do, lose far more than the share of time that is taken from them.
-    """
-
-    def __init__(self) -> None:
-        self._begun = time.perf_counter(), _all_seconds(), _own_seconds()
-
-    def cores(self) -> float | None:
-        """Seconds of processor time that others used for each second that passed."""
-        begun, before, own = self._begun
-        after = _all_seconds()
-        if before is None or after is None:
-            return None
-        used = after - before - (_own_seconds() - own)
-        return round(max(used, 0.0) / (time.perf_counter() - begun), 2)
-
-
 def wait_until_quiet(most: float, look: float = 2.0) -> bool:
     """Wait, at most so many seconds, until others leave the machine alone for `look` seconds.
 
@@ -86,21 +67,6 @@ def wait_until_quiet(most: float, look: float = 2.0) -> bool:
             return True
         if time.perf_counter() >= stop:
             return False
-
-
-def _all_seconds() -> float | None:
-    """Processor time of all processes, by all cores, in seconds."""
-    try:
-        with open("/proc/stat", encoding="utf-8") as file:
-            _, user, nice, system, _idle, _wait, *rest = file.readline().split()
-    except OSError:
-        return None
-    ticks = sum(map(int, (user, nice, system, *rest[:3])))  # interrupts, and what hosts take
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _own_seconds() -> float:
-    return sum(os.times()[:4])  # with those of children that have ended
 
 
 def headline(environment: dict[str, Any]) -> str:

@@ -33,6 +33,11 @@ LOOKS = {
     ("PyTorch", "channels-last"): ("#009E73", "X"),
     ("PyTorch",): ("#E69F00", "d"),
     ("JAX",): ("#F0E442", "*"),
+    ("one thread",): ("#000000", "v"),
+    ("OpenMP",): ("#0072B2", "^"),
+    ("workqueue",): ("#009E73", "X"),
+    ("TBB",): ("#E69F00", "d"),
+    ("ThreadPoolExecutor",): ("#CC79A7", "P"),
 }
 STACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7",

@@ -39,13 +39,6 @@ WHO = {  # → what bench.threads_program knows them by
     "Numba TBB": "tbb",
     "ThreadPoolExecutor": "pool",
 }
-LOOKS: dict[tuple[str, ...], tuple[str, str]] = {  # as in plots.LOOKS
-    (ONE,): ("#000000", "v"),
-    ("OpenMP",): ("#0072B2", "^"),
-    ("workqueue",): ("#009E73", "X"),
-    ("TBB",): ("#E69F00", "d"),
-    ("ThreadPoolExecutor",): ("#CC79A7", "P"),
-}
 WORK = (0, 20, 200, 2000)  # µs of one thread, in a region
 PAUSES, PAUSED_WORK = (50, 2000, 20_000), 200  # µs
 SPAN, FEWEST, MOST = 10_000, 5, 100  # µs of regions in a turn, and how many
@@ -181,7 +174,6 @@ def draw(report: Report) -> dict[str, Figure]:
     """Speed-up over the work in a region, and over the pause before it."""
     from . import plots
 
-    plots.LOOKS.update(LOOKS)
     panels: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
     for case in [*cases(False), *cases(True)]:
         about = f"{PAUSED_WORK} µs after a pause" if case.pause else "back to back"
