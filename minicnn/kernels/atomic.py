@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from typing import Any
 
 from llvmlite import ir
@@ -76,6 +77,20 @@ def give_way(_: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def processor(_: Any) -> Any:
+    """The number of the processor that this thread runs on; 0 where it can't be told."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if sys.platform != "linux":
+            return ir.IntType(64)(0)
+        kind = ir.FunctionType(ir.IntType(32), [])
+        function = cgutils.get_or_insert_function(builder.module, kind, "sched_getcpu")
+        return builder.sext(builder.call(function, []), ir.IntType(64))
+
+    return types.int64(), codegen
 
 
 def _word(context: Any, builder: Any, signature: Any, args: Any) -> Any:

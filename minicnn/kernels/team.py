@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,8 @@ COURTESY = (
 )
 # have been woken on that of the very thread it waits for, or another program may need it
 
+PLACED = sys.platform == "linux" and hasattr(os, "sched_setaffinity")
+
 
 class Team:
     """The calling thread and `helpers` others."""
@@ -52,15 +56,35 @@ class Team:
     def __init__(self, helpers: int) -> None:
         self.words = np.zeros(WORDS, np.int64)
         self._bell = threading.Semaphore(0)
-        for number in range(helpers):
-            name = f"minicnn-{number}"
-            threading.Thread(target=self._help, name=name, daemon=True).start()
+        self._processors: set[int] = set()
+        self._helpers = [
+            threading.Thread(target=self._help, name=f"minicnn-{number}", daemon=True)
+            for number in range(helpers)
+        ]
+        for helper in self._helpers:
+            helper.start()
 
     def wake(self) -> None:
         """Ring for those who sleep."""
         if self.words[ASLEEP]:
-            for _ in range(_count_off(self.words)):
+            asleep = _count_off(self.words)
+            self._send_elsewhere()
+            for _ in range(asleep):
                 self._bell.release()
+
+    def _send_elsewhere(self) -> None:
+        """Let no helper wake up on the caller's own processor, where it could only be in the way.
+
+        Linux likes to wake a thread where its waker runs. What is said here holds until the helper
+        is awake (see _help). On other systems nothing is done.
+        """
+        if not PLACED:
+            return
+        self._processors = os.sched_getaffinity(0)
+        others = self._processors - {_processor()}
+        for helper in self._helpers if others else ():
+            with suppress(OSError):  # it may just have ended
+                os.sched_setaffinity(helper.native_id or 0, others)
 
     def dismiss(self) -> None:
         """Let the helpers end."""
@@ -69,6 +93,9 @@ class Team:
 
     def _help(self) -> None:
         while not self.words[DISMISSED]:
+            if self._processors:
+                with suppress(OSError):
+                    os.sched_setaffinity(0, self._processors)
             help_until_idle(self.words)
             self._bell.acquire()
 
@@ -138,6 +165,12 @@ def help_until_idle(team: Array) -> None:
         if patience % COURTESY == 0:
             atomic.give_way()
     atomic.add(team, ASLEEP, 1)
+
+
+@jit
+def _processor() -> int:
+    """The processor that this thread runs on (Linux)."""
+    return atomic.processor()
 
 
 @jit
