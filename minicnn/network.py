@@ -47,6 +47,8 @@ class Network:
         self.rng = np.random.default_rng(shuffling)
         """Draws the order of the samples in fit()."""
         self._softmax_in_loss, self._fused = False, True
+        self._body: list[Layer] = self.layers
+        self._head: Softmax | None = None
         for layer in layers:
             self.add(layer)
         if input_shape is not None:

@@ -12,6 +12,7 @@ pointwise.py. Nothing is checked here; shapes as in the doorway.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -112,21 +113,22 @@ class ConvReLUPool:
             self._prepare_backward(need_dx)
         N, F = self.x_shape[0], self.w_shape[3]
         kernel, table, dx, flat_dx, dws, dbs, dw, db = self._backward[need_dx]
+        outputs = N, prod(self.y.shape[1:])  # (-1 can't be worked out for no images)
         self._call(
-            kernel, dy.reshape(N, -1), self.winner.reshape(N, -1), x, w, table, flat_dx, dws, dbs,
-            dw.reshape(-1, F), db, self._images,
+            kernel, dy.reshape(outputs), self.winner.reshape(outputs), x, w, table, flat_dx, dws,
+            dbs, dw.reshape(-1, F), db, self._images,
         )  # fmt: skip
         return dx, dw, db
 
     def _prepare_backward(self, need_dx: bool) -> None:
         (N, *image), F, (TH, TW) = self.x_shape, self.w_shape[3], self.shape.table
-        size = int(np.prod(self.w_shape))
+        size = prod(self.w_shape)
         dx = aligned(self.x_shape, self.dtype) if need_dx else None
         self._backward[need_dx] = (
             fused.backward(self.shape, need_dx, self.dtype),
             aligned((F * TH * TW * image[2] if need_dx else 1,), self.dtype),
             dx,
-            np.empty((N, 0), self.dtype) if dx is None else dx.reshape(N, -1),
+            np.empty((N, 0), self.dtype) if dx is None else dx.reshape(N, prod(image)),
             aligned((self._pieces, size), self.dtype),
             aligned((self._pieces, F), self.dtype),
             aligned(self.w_shape, self.dtype),
@@ -304,4 +306,4 @@ def _cut(n: int, work: int, most: int = MOST_PIECES) -> tuple[int, int]:
     """(images of a piece, pieces): by shapes alone, so that sums are the same for any team."""
     smallest = max(1, -(-LEAST_WORK // work))
     images = max(1, -(-n // max(1, min(most, n // smallest))))
-    return images, -(-n // images)
+    return images, max(1, -(-n // images))  # of no images too the gradients must be set to zero

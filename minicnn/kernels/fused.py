@@ -174,7 +174,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
         shape.PH, shape.PW, conv.SH, conv.SW, conv.KH, conv.KW, shape.PH * shape.PW
     )  # fmt: skip
     LINE, TABLE_LINE, TABLE = WIDTH * C, TW * C, TH * TW * C
-    NEED_DX = need_dx
+    NEED_DX, LARGEST = need_dx, float(np.finfo(dtype).max)
     add_patches = _rows_kernel(QH * QW, F, KH, KW * C, (LINE, KW * C), unit, itemsize)
     add_filters = _rows_kernel(
         F, 1, REGION, shape.region[1] * C, (TABLE_LINE, LINE), unit, itemsize
@@ -222,6 +222,26 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
                 db[f] += gradient[q * F + f]
 
     @inner
+    def any_wild(numbers, found):  # type: ignore[no-untyped-def]
+        """found[0] = how many are infinite or NaN."""
+        count = 0
+        for q in range(QH * QW * F):
+            count += 0 if abs(numbers[q]) <= LARGEST else 1
+        found[0] = count
+
+    @inner
+    def add_filters_alone(table, gradient, seen, dimage):  # type: ignore[no-untyped-def]
+        """The same as add_filters, winner by winner, without the zeros around the filters: what is
+        infinite or NaN times zero would be NaN, beside the patch that the winner saw."""
+        for q in range(QH * QW * F):
+            at = q % F * TABLE + (PH - 1) * SH * TABLE_LINE + (PW - 1) * SW * C
+            if gradient[q] != 0:
+                for i in range(KH):
+                    for k in range(KW * C):
+                        part = gradient[q] * table[at + i * TABLE_LINE + k]
+                        dimage[seen[q] + i * LINE + k] += part
+
+    @inner
     def piece(number, dy, winner, x, table, dx, dws, dbs, images):  # type: ignore[no-untyped-def]
         frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
         dframe = np.zeros(PIXELS if FRAMED and NEED_DX else 1, x.dtype)
@@ -229,6 +249,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
         seen, shifted = np.empty(QH * QW * F, np.int32), np.empty(QH * QW * F, np.int32)
         first, first_shifted = np.empty_like(seen), np.empty_like(seen)
         first_taps(first, first_shifted)
+        wild = np.zeros(1, np.int64)
         dw, db = dws[number], dbs[number]
         dw[:] = 0
         db[:] = 0
@@ -245,11 +266,14 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
                 if FRAMED:
                     dimage = dframe
                 dimage[:] = 0
-                for qh in range(QH):
+                any_wild(gradient, wild)
+                for qh in range(QH if wild[0] == 0 else 0):
                     for qw in range(QW):
                         q = (qh * QW + qw) * F
                         to = qh * PH * SH * LINE + qw * PW * SW * C
                         add_filters(table, gradient, q, shifted, dimage, to)
+                if wild[0] > 0:
+                    add_filters_alone(table, gradient, seen, dimage)
                 if FRAMED:
                     fill(dx[n], dimage, HEIGHT, WIDTH, C, H, W, -TOP, -LEFT)
 

@@ -21,11 +21,13 @@ import numpy as np
 
 from .. import kernels
 from ..kernels import choose, prepared
+from ..kernels.checks import check_backward, check_same_dtype
 from ..kernels.window import Pair, pair
 from ..typing import Array
 from .activation import ReLU
 from .base import Layer
 from .conv import Conv2D
+from .dense import Dense
 from .pool import MaxPool2D
 from .weighted import LinearPart, Weighted
 
@@ -47,16 +49,18 @@ def fuse(layers: list[Layer]) -> list[Layer]:
 def _next_stages(layers: list[Layer]) -> tuple[int, list[Layer]]:
     """(how many layers they run, the stages)."""
     first, group = layers[0], layers[:3]
-    if isinstance(first, Conv2D):
+    # (what a user derived from these may do something else)
+    if type(first) is Conv2D:
         own = _is_relu(first.nonlinearity)
         if own and len(group) > 1 and (size := _pool_size(first, group[1])):
             return 2, [ConvReLUPool(group[:2], first, size)]
         apart = first.nonlinearity is None and len(group) == 3 and _is_relu(group[1])
         if apart and (size := _pool_size(first, group[2])):
             return 3, [ConvReLUPool(group, first, size)]
-    if isinstance(first, LinearPart):
+    if isinstance(first, LinearPart) and type(first.layer) in (Conv2D, Dense):
         return 1, [Prepared(first, first.layer, relu=False)]
-    if isinstance(first, Weighted):
+    if type(first) in (Conv2D, Dense):
+        assert isinstance(first, Weighted)
         if first.nonlinearity is None or _is_relu(first.nonlinearity):
             return 1, [Prepared(first, first, relu=first.nonlinearity is not None)]
         return 1, [Prepared(LinearPart(first), first, relu=False), first.nonlinearity]
@@ -70,11 +74,15 @@ def _is_relu(layer: Layer | None) -> bool:
 def _pool_size(conv: Conv2D, layer: Layer) -> Pair | None:
     """The size of a max-pool that can be fused with `conv`, and with profit: its windows neither
     overlap, leave gaps nor need padding."""
-    if not isinstance(layer, MaxPool2D) or layer.strides != layer.pool_size or not layer.unpadded:
+    if type(layer) is not MaxPool2D or layer.strides != layer.pool_size or not layer.unpadded:
         return None
     size = pair("pool_size", layer.pool_size)
     pays = choose.fusing_pays(conv.window(*conv.input_shape[:2]), conv.weight_shape(), size)
     return size if prod(size) <= MOST_TAPS and pays else None
+
+
+def _fits(array: Array, dtype: np.dtype[Any]) -> bool:
+    return array.dtype == dtype and array.flags.c_contiguous
 
 
 class _Operations(threading.local):
@@ -118,15 +126,18 @@ class Stage(Layer):
         operation = self.prepare(1, self.weights[0].dtype)
         return "separate" if operation is None else str(operation.algorithm)
 
-    def operation(self, x: Array, w: Array, training: bool) -> Any:
-        """What is prepared for x; None: nothing is, or x is not as expected (the doorway, which
-        the layers go by, will say what is wrong)."""
-        if x.dtype != w.dtype or not x.flags.c_contiguous:
+    def operation(self, x: Array, w: Array, b: Array | None, training: bool) -> Any:
+        """What is prepared for x; None: nothing is, or the arrays are not as expected (the doorway,
+        which the layers go by, will say what is wrong)."""
+        if not (_fits(x, w.dtype) and _fits(w, w.dtype) and (b is None or _fits(b, w.dtype))):
             return None
         operations = self._operations.of
-        key = x.shape, training, kernels.current_backend()
+        key = x.shape, w.shape, b is None or b.shape, training, kernels.current_backend()
         if key not in operations:
-            if x.shape[1:] != self.input_shape:
+            shape = self.weighted.weight_shape()
+            if x.shape[1:] != self.input_shape or w.shape != shape:
+                return None
+            if b is not None and b.shape != shape[-1:]:
                 return None
             while len(operations) >= BATCH_SIZES:
                 del operations[next(iter(operations))]
@@ -135,7 +146,7 @@ class Stage(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         w, b = self.weights
-        operation = self.operation(x, w, training)
+        operation = self.operation(x, w, b, training)
         if operation is not None:
             y = operation.forward(x, w, b)
             self.keep(training, operation, x)
@@ -149,7 +160,9 @@ class Stage(Layer):
         if operation is None:
             return self.backward_unprepared(dy, kept, need_dx)
         w, _ = self.weights
-        dx, dw, db = operation.backward(np.ascontiguousarray(dy), kept, w, need_dx)
+        dy = check_backward(dy, operation.y.shape)
+        check_same_dtype(dy=dy, w=w)
+        dx, dw, db = operation.backward(dy, kept, w, need_dx)
         self.weighted.set_grads(dw, db)
         return dx
 

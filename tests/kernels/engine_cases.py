@@ -1,0 +1,119 @@
+"""The geometries that the tests of the engine share.
+
+Each is compiled once for all of them, in about a second a kernel: so they are chosen, not drawn.
+Between them they have channels and filters that fill vectors and that don't, one panel and more,
+kernels of all forms, strides below and above the kernel, padding that no window needs, and images
+as small as the kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from kernel_cases import Case
+from numpy.typing import NDArray
+
+from minicnn import kernels
+
+F32, F64 = np.float32, np.float64
+
+# The number of images is set by each test. Widths just above and below a tile's: on AVX-512 a tile
+# of float32 has 14 outputs of two vectors (32 filters), 9 of three, 28 of one.
+CONVOLUTIONS = {
+    "first layer": Case((2, 5, 31, 1), (3, 3), 8, {}, 1, F32),
+    "same": Case((2, 7, 10, 3), (3, 3), 5, {"padding": "same"}, 2, F64),
+    "pointwise, a filter beyond two vectors": Case((2, 3, 15, 5), (1, 1), 33, {}, 3, F32),
+    "stride (1, 2)": Case((2, 3, 26, 16), (3, 3), 40, {"stride": (1, 2), "padding": 1}, 4, F32),
+    "asymmetric": Case((2, 5, 5, 2), (2, 3), 17, {"padding": ((0, 1), (2, 0))}, 5, F64),
+    "few channels, in planes": Case((2, 9, 22, 7), (5, 5), 3, {"padding": "same"}, 6, F32),
+    "stride 3, padding that no window needs": Case(
+        (2, 5, 8, 11), (1, 4), 2, {"stride": 3, "padding": ((1, 3), (0, 5))}, 7, F64
+    ),
+    "a stride beyond the kernel": Case((2, 7, 6, 20), (1, 1), 7, {"stride": 2}, 8, F32),
+    "windows of padding alone": Case(
+        (2, 2, 18, 8), (3, 3), 20, {"padding": ((0, 2), (5, 5))}, 10, F32
+    ),
+    "the image is the kernel": Case((2, 2, 3, 33), (2, 3), 1, {}, 11, F64),
+}
+
+
+class Pooled(NamedTuple):
+    """A convolution and the size of the pooling after it."""
+
+    conv: Case
+    size: int | tuple[int, int]
+
+    def of(self, N: int) -> Pooled:
+        """The same for N images."""
+        return self._replace(conv=of(self.conv, N))
+
+
+# Windows that fit the registers of any processor.
+POOLED = {
+    "course1": Pooled(Case((2, 8, 10, 1), (3, 3), 8, {}, 21, F32), 2),
+    "2×2, leftovers, padded": Pooled(
+        Case((2, 7, 8, 3), (3, 3), 5, {"padding": ((1, 1), (2, 1))}, 22, F64), 2
+    ),
+    "3×3": Pooled(Case((2, 7, 8, 2), (2, 2), 3, {}, 23, F32), 3),
+    "2×2, two panels": Pooled(Case((2, 4, 7, 2), (1, 2), 50, {}, 27, F32), 2),
+    "1×2, stride 2": Pooled(
+        Case((2, 9, 9, 11), (3, 3), 20, {"stride": 2, "padding": "same"}, 24, F32), (1, 2)
+    ),
+    "2×3, stride (2, 1)": Pooled(
+        Case((2, 9, 7, 4), (3, 2), 7, {"stride": (2, 1)}, 25, F64), (2, 3)
+    ),
+    "one filter, pointwise": Pooled(Case((2, 6, 5, 16), (1, 1), 1, {}, 26, F32), 2),
+}
+
+
+def of(case: Case, N: int) -> Case:
+    """The same geometry for N images."""
+    return case._replace(x_shape=(N, *case.x_shape[1:]))
+
+
+def arrays(case: Case, whole: bool = True) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """x, w and b: small whole numbers, whose results are exact, or normal numbers."""
+    draw = case.whole if whole else case.normal
+    x, w, b = draw(case.x_shape, case.w_shape, (case.F,))
+    return x, w, b
+
+
+def conv2d(case: Case, *given: NDArray[Any] | None, **options: Any) -> NDArray[Any]:
+    """kernels.conv2d by the engine, or as `options` say."""
+    return kernels.conv2d(
+        *given, **case.options, **({"backend": "numba", "algorithm": "implicit"} | options)
+    )
+
+
+def conv2d_backward(case: Case, *given: NDArray[Any], **options: Any) -> tuple[Any, Any, Any]:
+    """kernels.conv2d_backward likewise."""
+    return kernels.conv2d_backward(
+        *given, **case.options, **({"backend": "numba", "algorithm": "implicit"} | options)
+    )
+
+
+def conv_pool(pooled: Pooled, *given: NDArray[Any], **options: Any) -> tuple[Any, Any]:
+    """kernels.conv2d_relu_pool likewise."""
+    return kernels.conv2d_relu_pool(
+        *given,
+        pooled.size,
+        **pooled.conv.options,
+        **({"backend": "numba", "algorithm": "fused"} | options),
+    )
+
+
+def conv_pool_backward(
+    pooled: Pooled, *given: NDArray[Any], **options: Any
+) -> tuple[Any, Any, Any]:
+    """kernels.conv2d_relu_pool_backward likewise."""
+    return kernels.conv2d_relu_pool_backward(
+        *given,
+        pooled.size,
+        **pooled.conv.options,
+        **({"backend": "numba", "algorithm": "fused"} | options),
+    )
+
+
+NUMPY = {"backend": "numpy", "algorithm": None}
+REFERENCE = {"backend": "reference", "algorithm": None}

@@ -1,0 +1,203 @@
+"""Convolution, ReLU and max-pooling in one pass (algorithm "fused"), against the separate steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_cases import (
+    NUMPY,
+    POOLED,
+    REFERENCE,
+    Pooled,
+    arrays,
+    conv2d,
+    conv_pool,
+    conv_pool_backward,
+)
+from kernel_cases import Case, as_pair, close, same
+
+pytest.importorskip("numba")
+
+from minicnn import kernels
+from minicnn.kernels import engine
+
+by_geometry = pytest.mark.parametrize("name", POOLED)
+
+
+def taps(pooled: Pooled) -> int:
+    """Pixels of a pooling window."""
+    PH, PW = as_pair(pooled.size)
+    return PH * PW
+
+
+# ---- forward ----
+
+
+@by_geometry
+@pytest.mark.parametrize("N", [0, 1, 2, 33])
+def test_whole_numbers_give_the_separate_steps_maxima_and_winners_exactly(
+    name: str, N: int
+) -> None:
+    pooled = POOLED[name].of(N)
+    given = arrays(pooled.conv)
+    y, winner = conv_pool(pooled, *given)
+    expected = conv_pool(pooled, *given, **(REFERENCE if N == 1 else NUMPY))
+    same(y, expected[0])
+    same(winner, expected[1])
+
+
+@by_geometry
+def test_normal_numbers_give_the_same_maxima_up_to_rounding(name: str) -> None:
+    pooled = POOLED[name].of(3)
+    given = arrays(pooled.conv, whole=False)
+    close(conv_pool(pooled, *given)[0], conv_pool(pooled, *given, **NUMPY)[0])
+
+
+def test_of_equal_outputs_the_first_tap_wins_and_of_none_above_zero_none_does() -> None:
+    pooled = POOLED["course1"].of(2)
+    x, w, b = arrays(pooled.conv)
+    y, winner = conv_pool(pooled, np.zeros_like(x), w, np.abs(b) + 1)
+    same(y, np.broadcast_to(np.abs(b) + 1, y.shape))
+    same(winner, np.zeros_like(winner))
+    for cut_off in (0, -1):
+        y, winner = conv_pool(pooled, np.zeros_like(x), w, np.full_like(b, cut_off))
+        same(y, np.zeros_like(y))
+        same(winner, np.full_like(winner, 4))
+
+
+def test_ties_within_a_window_go_to_the_first_in_row_major_order() -> None:
+    pooled = POOLED["one filter, pointwise"].of(1)
+    x, w, b = arrays(pooled.conv)
+    w[...], b[...], x[...] = 0, 0, 0
+    w[0, 0, 3] = 1  # y is x's channel 3
+    x[0, :, :4, 3] = [
+        [1, 5, 0, 0],
+        [5, 5, 7, 0],
+        [-1, -1, 3, 3],
+        [2, 2, 3, 3],
+        [0, 0, -2, 0],
+        [0, 0, -2, -1],
+    ]
+    y, winner = conv_pool(pooled, x, w, b)
+    assert y[0, :, :, 0].tolist() == [[5, 7], [2, 3], [0, 0]]
+    assert winner[0, :, :, 0].tolist() == [[1, 2], [2, 0], [4, 4]]
+
+
+@by_geometry
+def test_without_a_bias_it_is_zero_in_the_fused_kernel_too(name: str) -> None:
+    pooled = POOLED[name]
+    x, w, b = arrays(pooled.conv)
+    for mine, theirs in zip(
+        conv_pool(pooled, x, w, None), conv_pool(pooled, x, w, np.zeros_like(b)), strict=True
+    ):
+        same(mine, theirs)
+
+
+# ---- backward ----
+
+
+@by_geometry
+@pytest.mark.parametrize("N", [1, 2, 33])
+def test_whole_numbers_give_the_separate_steps_gradients_exactly(name: str, N: int) -> None:
+    pooled = POOLED[name].of(N)
+    x, w, b = arrays(pooled.conv)
+    y, winner = conv_pool(pooled, x, w, b)
+    (dy,) = pooled.conv.whole(y.shape)
+    if N == 33:
+        assert set(np.unique(winner)) >= set(range(taps(pooled)))  # all taps win somewhere
+    expected = conv_pool_backward(pooled, dy, winner, x, w, **(REFERENCE if N == 1 else NUMPY))
+    for mine, theirs in zip(conv_pool_backward(pooled, dy, winner, x, w), expected, strict=True):
+        same(mine, theirs)
+
+
+@by_geometry
+def test_normal_numbers_give_the_same_gradients_up_to_rounding_when_fused(name: str) -> None:
+    pooled = POOLED[name].of(3)
+    x, w, b = arrays(pooled.conv, whole=False)
+    y, winner = conv_pool(pooled, x, w, b)
+    (dy,) = pooled.conv.normal(y.shape)
+    for mine, theirs in zip(
+        conv_pool_backward(pooled, dy, winner, x, w),
+        conv_pool_backward(pooled, dy, winner, x, w, **NUMPY),
+        strict=True,
+    ):
+        close(mine, theirs)
+
+
+@pytest.mark.parametrize("name", ["course1", "1×2, stride 2"])
+def test_without_dx_the_fused_gradients_are_the_same_to_the_bit(name: str) -> None:
+    pooled = POOLED[name].of(33)
+    x, w, b = arrays(pooled.conv, whole=False)
+    y, winner = conv_pool(pooled, x, w, b)
+    _, dw, db = conv_pool_backward(pooled, y, winner, x, w)
+    none, dw_alone, db_alone = conv_pool_backward(pooled, y, winner, x, w, need_dx=False)
+    assert none is None
+    assert dw_alone.tobytes() == dw.tobytes()
+    assert db_alone.tobytes() == db.tobytes()
+
+
+def test_a_batch_without_images_has_fused_gradients_of_zero() -> None:
+    pooled = POOLED["course1"].of(0)
+    x, w, b = arrays(pooled.conv)
+    y, winner = conv_pool(pooled, x, w, b)
+    for need_dx in (True, False):
+        dx, dw, db = conv_pool_backward(pooled, y, winner, x, w, need_dx=need_dx)
+        assert dx is None if not need_dx else dx.shape == x.shape
+        same(dw, np.zeros_like(w))
+        same(db, np.zeros_like(b))
+
+
+def test_a_winner_that_is_no_tap_passes_no_gradient_whatever_its_number() -> None:
+    pooled = POOLED["course1"].of(2)
+    x, w, b = arrays(pooled.conv)
+    y, winner = conv_pool(pooled, x, w, b)
+    dy = np.ones_like(y)
+    expected = conv_pool_backward(pooled, dy, winner, x, w)
+    strange = np.where(winner == 4, 255, winner).astype(np.uint8)
+    assert (strange == 255).any()
+    for mine, theirs in zip(conv_pool_backward(pooled, dy, strange, x, w), expected, strict=True):
+        same(mine, theirs)
+
+
+# ---- what fits the registers ----
+
+
+@pytest.mark.parametrize("size", [5, (2, 9)])
+def test_a_window_too_large_for_the_registers_is_refused_when_forced_and_separate_when_not(
+    size: int | tuple[int, int],
+) -> None:
+    F = 40
+    assert not engine.fits(as_pair(size), F, np.dtype(np.float32))
+    pooled = Pooled(Case((2, 14, 19, 2), (3, 3), F, {}, 1, np.float32), size)
+    x, w, b = arrays(pooled.conv)
+    message = (
+        r'expected a pooling window whose outputs fit .*received .* 40 filters; use "separate"'
+    )
+    with pytest.raises(ValueError, match=message):
+        conv_pool(pooled, x, w, b)
+    y, winner = conv_pool(pooled, x, w, b, algorithm=None, backend="numpy")
+    with pytest.raises(ValueError, match=message):
+        conv_pool_backward(pooled, y, winner, x, w)
+    for algorithm in (None, "auto", "separate"):
+        mine = conv_pool(pooled, x, w, b, algorithm=algorithm)
+        same(mine[0], y)
+        same(mine[1], winner)
+
+
+def test_what_fits_is_a_window_times_the_vectors_of_a_panel() -> None:
+    assert engine.fits((2, 2), 16, np.dtype(np.float32))
+    assert engine.fits((1, 1), 1000, np.dtype(np.float64))
+    assert not engine.fits((15, 17), 1, np.dtype(np.float32))
+
+
+def test_the_fused_kernel_agrees_with_three_separate_calls_of_the_doorway() -> None:
+    """The definition in the docstring: max_pool2d(max(conv2d(x, w, b), 0), size)."""
+    pooled = POOLED["2×3, stride (2, 1)"].of(2)
+    x, w, b = arrays(pooled.conv)
+    z = np.maximum(conv2d(pooled.conv, x, w, b, **NUMPY), 0)
+    y, argmax = kernels.max_pool2d(z, pooled.size, backend="numpy")
+    mine, winner = conv_pool(pooled, x, w, b)
+    same(mine, y)
+    above = y > 0
+    np.testing.assert_array_equal(winner[above], argmax[above])
+    assert (winner[~above] == taps(pooled)).all()

@@ -1,0 +1,221 @@
+"""Convolution without a patch matrix (algorithm "implicit"), forward and backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_cases import (
+    CONVOLUTIONS,
+    NUMPY,
+    REFERENCE,
+    arrays,
+    conv2d,
+    conv2d_backward,
+    of,
+)
+from kernel_cases import Case, close, same
+from numpy.typing import NDArray
+
+pytest.importorskip("numba")
+
+from minicnn.kernels import correlation, planes
+from minicnn.kernels.engine import Convolution
+from minicnn.kernels.phases import phases
+from minicnn.kernels.window import make_window
+
+by_geometry = pytest.mark.parametrize("name", CONVOLUTIONS)
+
+
+def expected_of(case: Case, *given: NDArray[Any], **options: Any) -> NDArray[Any]:
+    """What conv2d shall give, by the reference's loops for one image, by NumPy for many."""
+    return conv2d(case, *given, **(REFERENCE if len(given[0]) == 1 else NUMPY), **options)
+
+
+def gradient_of(case: Case, whole: bool = True) -> NDArray[Any]:
+    """A dy for the case."""
+    y = conv2d(case, *arrays(case), **NUMPY)
+    return (case.whole if whole else case.normal)(y.shape)[0]
+
+
+# ---- forward ----
+
+
+@by_geometry
+@pytest.mark.parametrize("N", [0, 1, 2, 33])
+def test_whole_numbers_give_the_references_outputs_exactly(name: str, N: int) -> None:
+    case = of(CONVOLUTIONS[name], N)
+    x, w, b = arrays(case)
+    same(conv2d(case, x, w, b), expected_of(case, x, w, b))
+
+
+@by_geometry
+def test_normal_numbers_give_the_same_outputs_up_to_rounding(name: str) -> None:
+    case = of(CONVOLUTIONS[name], 3)
+    x, w, b = arrays(case, whole=False)
+    close(conv2d(case, x, w, b), expected_of(case, x, w, b))
+
+
+@by_geometry
+def test_without_a_bias_it_is_zero(name: str) -> None:
+    case = CONVOLUTIONS[name]
+    x, w, b = arrays(case)
+    same(conv2d(case, x, w), conv2d(case, x, w, np.zeros_like(b)))
+
+
+@pytest.mark.parametrize(
+    "name", ["same", "stride (1, 2)", "pointwise, a filter beyond two vectors"]
+)
+def test_relu_is_the_maximum_with_zero_of_every_output(name: str) -> None:
+    case = CONVOLUTIONS[name]
+    x, w, b = arrays(case)
+    y = conv2d(case, x, w, b, relu=True)
+    same(y, np.maximum(expected_of(case, x, w, b), 0))
+    assert (y == 0).any()
+    assert (y > 0).any()
+
+
+# On AVX-512 a tile of float32 has 14 outputs of two vectors, 9 of three, 28 of one.
+# (output width, filters, relu); more of them are among CONVOLUTIONS
+WIDTHS = [(14, 32, True), (27, 40, False)]
+
+
+@pytest.mark.parametrize(("OW", "F", "relu"), WIDTHS)
+def test_rows_just_shorter_and_just_longer_than_a_tile_are_complete(
+    OW: int, F: int, relu: bool
+) -> None:
+    case = Case((1, 3, OW + 1, 2), (2, 2), F, {}, OW, np.float32)
+    x, w, b = arrays(case)
+    same(conv2d(case, x, w, b, relu=relu), conv2d(case, x, w, b, relu=relu, **NUMPY))
+
+
+def test_the_arrays_that_were_given_stay_as_they_are() -> None:
+    case = CONVOLUTIONS["same"]
+    given = [*arrays(case), gradient_of(case)]
+    before = [array.copy() for array in given]
+    x, w, b, dy = given
+    conv2d(case, x, w, b)
+    conv2d_backward(case, dy, x, w)
+    for array, copy in zip(given, before, strict=True):
+        same(array, copy)
+
+
+@pytest.mark.parametrize("name", ["same", "few channels, in planes"])
+def test_arrays_of_any_memory_order_give_the_same_bits(name: str) -> None:
+    case = CONVOLUTIONS[name]
+    x, w, b, dy = *arrays(case, whole=False), gradient_of(case, whole=False)
+    turned = [np.asfortranarray(array) for array in (x, w, dy)]
+    strided = np.repeat(b, 2)[::2]
+    assert conv2d(case, *turned[:2], strided).tobytes() == conv2d(case, x, w, b).tobytes()
+    for mine, theirs in zip(
+        conv2d_backward(case, turned[2], *turned[:2]),
+        conv2d_backward(case, dy, x, w),
+        strict=True,
+    ):
+        assert mine.tobytes() == theirs.tobytes()
+
+
+def test_each_call_of_the_doorway_gives_an_array_of_its_own() -> None:
+    case = CONVOLUTIONS["same"]
+    x, w, b = arrays(case)
+    first = conv2d(case, x, w, b)
+    kept = first.copy()
+    conv2d(case, x + 1, w, b)
+    same(first, kept)
+
+
+# ---- backward ----
+
+
+@by_geometry
+@pytest.mark.parametrize("N", [1, 2, 33])
+def test_whole_numbers_give_the_references_gradients_exactly(name: str, N: int) -> None:
+    case = of(CONVOLUTIONS[name], N)
+    (x, w, _), dy = arrays(case), gradient_of(case)
+    expected = conv2d_backward(case, dy, x, w, **(REFERENCE if N == 1 else NUMPY))
+    for mine, theirs in zip(conv2d_backward(case, dy, x, w), expected, strict=True):
+        same(mine, theirs)
+
+
+@by_geometry
+def test_normal_numbers_give_the_same_gradients_up_to_rounding(name: str) -> None:
+    case = of(CONVOLUTIONS[name], 3)
+    (x, w, _), dy = arrays(case, whole=False), gradient_of(case, whole=False)
+    for mine, theirs in zip(
+        conv2d_backward(case, dy, x, w), conv2d_backward(case, dy, x, w, **NUMPY), strict=True
+    ):
+        close(mine, theirs)
+
+
+@by_geometry
+def test_without_dx_the_other_gradients_are_the_same_to_the_bit(name: str) -> None:
+    case = CONVOLUTIONS[name]
+    (x, w, _), dy = arrays(case, whole=False), gradient_of(case, whole=False)
+    _, dw, db = conv2d_backward(case, dy, x, w)
+    none, dw_alone, db_alone = conv2d_backward(case, dy, x, w, need_dx=False)
+    assert none is None
+    assert dw_alone.tobytes() == dw.tobytes()
+    assert db_alone.tobytes() == db.tobytes()
+
+
+@pytest.mark.parametrize("name", ["same", "few channels, in planes"])
+def test_a_batch_without_images_has_gradients_of_zero(name: str) -> None:
+    case = of(CONVOLUTIONS[name], 0)
+    (x, w, _), dy = arrays(case), gradient_of(case)
+    dirty = [np.full(w.size, 7, w.dtype) for _ in range(100)]  # memory that is likely used again
+    del dirty
+    dx, dw, db = conv2d_backward(case, dy, x, w)
+    assert dx.shape == x.shape
+    same(dw, np.zeros_like(w))
+    same(db, np.zeros(case.F, case.dtype))
+
+
+def test_an_operation_with_relu_cuts_off_the_gradient_where_its_output_is_zero() -> None:
+    case = CONVOLUTIONS["same"]
+    (x, w, b), dy = arrays(case), gradient_of(case)
+    window = make_window(*x.shape[1:3], case.kernel, **case.options)
+    operation = Convolution(x.shape, w.shape, window, True, x.dtype)
+    passed = np.where(operation.forward(x, w, b) > 0, dy, 0)
+    assert 0 < np.count_nonzero(passed) < dy.size
+    for mine, theirs in zip(
+        operation.backward(dy, x, w, True), conv2d_backward(case, passed, x, w), strict=True
+    ):
+        same(mine, theirs)
+
+
+# ---- planes ----
+
+
+def by_data(case: Case) -> correlation.Correlation:
+    """The correlation that gives dx, of a convolution of stride 1."""
+    window = make_window(*case.x_shape[1:3], case.kernel, **case.options)
+    (phase,) = phases(case.x_shape[1:], case.F, window)
+    assert phase.shape is not None
+    return phase.shape
+
+
+# the last one has pixels that no window needs, which are cut off
+@pytest.mark.parametrize("name", ["few channels, in planes", "same", "windows of padding alone"])
+@pytest.mark.parametrize("N", [1, 33])
+def test_the_gradient_by_few_channels_is_the_same_in_planes_and_in_channels(
+    name: str, N: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = of(CONVOLUTIONS[name], N)
+    (x, w, _), dy = arrays(case), gradient_of(case)
+    results = []
+    for in_planes in (True, False):
+        monkeypatch.setattr(planes, "worth_it", lambda *_, answer=in_planes: answer)
+        results.append(conv2d_backward(case, dy, x, w)[0])
+    same(results[0], results[1])
+    same(results[0], conv2d_backward(case, dy, x, w, **NUMPY)[0])
+
+
+def test_planes_are_worth_it_where_vectors_of_channels_would_be_empty() -> None:
+    few, many = CONVOLUTIONS["few channels, in planes"], CONVOLUTIONS["first layer"]
+    assert planes.worth_it(by_data(few), np.dtype(np.float32))
+    assert not planes.worth_it(by_data(many)._replace(F=64), np.dtype(np.float32))
+    strided = by_data(few)._replace(SH=2)
+    assert not planes.worth_it(strided, np.dtype(np.float32))
+    short = by_data(few)._replace(KH=1, KW=1)
+    assert not planes.worth_it(short, np.dtype(np.float32))

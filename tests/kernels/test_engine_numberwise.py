@@ -1,0 +1,318 @@
+"""What is computed number by number, or row by row: NumPy and its twin in Numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_cases import FAST, close, same
+from numpy.typing import NDArray
+
+from minicnn import kernels
+from minicnn.kernels import AdamStep, PreparedAdam, elementwise
+
+NAN, INF = np.nan, np.inf
+needs_numba = pytest.mark.skipif("numba" not in FAST, reason="needs Numba")
+in_each = pytest.mark.parametrize("fast", FAST)
+in_both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+# ---- relu_backward ----
+
+
+@in_each
+@in_both_dtypes
+@pytest.mark.parametrize("shape", [(0,), (1,), (3, 4, 5), (100_003,)])
+def test_relus_gradient_passes_where_the_output_is_above_zero(
+    shape: tuple[int, ...], dtype: type, fast: str
+) -> None:
+    rng = np.random.default_rng(0)
+    dy = rng.standard_normal(shape).astype(dtype)
+    y = np.maximum(rng.standard_normal(shape), 0).astype(dtype)
+    same(kernels.relu_backward(dy, y, backend=fast), np.where(y > 0, dy, dtype(0)))
+
+
+@in_each
+def test_a_special_gradient_passes_or_is_zero_and_a_nan_output_passes_none(fast: str) -> None:
+    y = np.array([1, 0, NAN, INF, -0.0, 2, 0, 3], np.float32)
+    dy = np.array([NAN, NAN, 1, -INF, INF, INF, -INF, 4], np.float32)
+    expected = np.array([NAN, 0, 0, -INF, 0, INF, 0, 4], np.float32)
+    same(kernels.relu_backward(dy, y, backend=fast), expected)
+
+
+@in_each
+def test_relus_gradient_takes_arrays_of_any_memory_order_and_leaves_them_alone(fast: str) -> None:
+    y, dy = np.random.default_rng(0).standard_normal((2, 6, 10, 4))
+    expected = np.where(y > 0, dy, 0)
+    given = np.asfortranarray(dy), np.repeat(y, 2, axis=1)[:, ::2]
+    before = [array.copy() for array in given]
+    same(np.ascontiguousarray(kernels.relu_backward(*given, backend=fast)), expected)
+    for array, copy in zip(given, before, strict=True):
+        same(array, copy)
+
+
+# ---- softmax ----
+
+
+@in_each
+@in_both_dtypes
+@pytest.mark.parametrize(("N", "K"), [(0, 3), (1, 1), (5, 10), (1000, 7), (3, 1000)])
+def test_softmax_is_that_of_the_formula(N: int, K: int, dtype: type, fast: str) -> None:
+    z = np.random.default_rng(0).standard_normal((N, K)).astype(dtype) * 3
+    e = np.exp(z.astype(np.longdouble))
+    expected = (e / e.sum(axis=1, keepdims=True)).astype(dtype)
+    close(kernels.softmax(z, backend=fast), expected)
+    room = np.full_like(z, 7)
+    assert kernels.softmax(z, room, backend=fast) is room
+    close(room, expected)
+    assert kernels.softmax(z, z, backend=fast) is z
+    close(z, expected)
+
+
+@in_each
+def test_softmax_of_huge_and_special_numbers_row_by_row(fast: str) -> None:
+    z = np.array([[1e308, -1e308, 0], [-INF, 0, 0], [NAN, 0, 0], [0, NAN, 1], [0, INF, 0]])
+    with np.errstate(invalid="ignore", over="ignore"):
+        y = kernels.softmax(z, backend=fast)
+    nothing = [NAN] * 3
+    close(y, np.array([[1, 0, 0], [0, 0.5, 0.5], nothing, nothing, nothing]))
+
+
+@in_each
+def test_softmax_takes_logits_of_any_memory_order_and_leaves_them_alone(fast: str) -> None:
+    z = np.random.default_rng(0).standard_normal((40, 6))
+    expected = elementwise.softmax(z)
+    for given in (np.asfortranarray(z), np.repeat(z, 2, axis=0)[::2]):
+        close(np.ascontiguousarray(kernels.softmax(given, backend=fast)), expected)
+        same(np.ascontiguousarray(given), z)
+
+
+# ---- softmax_crossentropy ----
+
+
+def onehot(N: int, K: int, dtype: Any) -> NDArray[Any]:
+    return np.eye(K, dtype=dtype)[np.arange(N) % K]
+
+
+@in_each
+@in_both_dtypes
+@pytest.mark.parametrize(("N", "K"), [(0, 3), (1, 1), (5, 10), (1000, 7), (3, 1000)])
+def test_losses_and_gradients_are_those_of_the_formula(
+    N: int, K: int, dtype: type, fast: str
+) -> None:
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((N, K)).astype(dtype) * 3
+    smoothed = onehot(N, K, dtype) * dtype(0.9) + dtype(0.1 / K)
+    weighted = rng.random((N, K)).astype(dtype)  # which do not add up to one
+    for q in (onehot(N, K, dtype), smoothed, weighted):
+        losses, dz = kernels.softmax_crossentropy(z, q, backend=fast)
+        wide = z.astype(np.longdouble)
+        log_softmax = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
+        close(losses, -(q * log_softmax).sum(axis=1).astype(dtype))
+        close(dz, (np.exp(log_softmax) * q.sum(axis=1, keepdims=True) - q).astype(dtype))
+
+
+@in_each
+@in_both_dtypes
+def test_huge_logits_overflow_nowhere(dtype: type, fast: str) -> None:
+    huge = np.finfo(dtype).max / 4
+    z = np.array([[huge, -huge, 0], [-huge, -huge, -huge], [1000, 999, -1000]], dtype)
+    q = onehot(3, 3, dtype)
+    losses, dz = kernels.softmax_crossentropy(z, q, backend=fast)
+    close(losses, np.array([0, np.log(3), 2000 + np.log1p(np.exp(-1))], dtype))
+    p = 1 / (1 + np.exp(-1))
+    close(dz, np.array([[0, 0, 0], [1 / 3, -2 / 3, 1 / 3], [p, 1 - p, -1]], dtype))
+
+
+@in_each
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("special", [NAN, INF])
+def test_a_nan_or_infinite_logit_spoils_its_row_and_no_other(
+    special: float, place: int, fast: str
+) -> None:
+    z = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
+    z[1, place] = special
+    q = onehot(3, 3, float)
+    with np.errstate(invalid="ignore"):
+        losses, dz = kernels.softmax_crossentropy(z, q, backend=fast)
+        expected = elementwise.softmax_crossentropy(z, q)
+    assert np.isnan(losses).tolist() == [False, True, False]
+    close(losses, expected[0])
+    close(dz, expected[1])
+
+
+@in_each
+def test_a_logit_of_minus_infinity_is_an_outcome_that_never_comes(fast: str) -> None:
+    z = np.array([[-INF, 0.0, 0.0]])
+    losses, dz = kernels.softmax_crossentropy(z, np.array([[0.5, 0.5, 0]]), backend=fast)
+    assert losses.tolist() == [INF]
+    close(dz, np.array([[-0.5, 0, 0.5]]))
+
+
+@in_each
+def test_the_logits_and_the_targets_stay_as_they_are_whatever_their_memory_order(
+    fast: str,
+) -> None:
+    z, q = np.random.default_rng(0).standard_normal((2, 40, 6))
+    expected = elementwise.softmax_crossentropy(z, q)
+    given = np.asfortranarray(z), np.repeat(q, 2, axis=0)[::2]
+    losses, dz = kernels.softmax_crossentropy(*given, backend=fast)
+    close(losses, expected[0])
+    close(np.ascontiguousarray(dz), expected[1])
+    same(np.ascontiguousarray(given[0]), z)
+    same(np.ascontiguousarray(given[1]), q)
+
+
+# ---- Adam ----
+
+STEPS = [
+    AdamStep(1e-3, 0.9, 0.999, 1e-7, 1),
+    AdamStep(0.1, 0.5, 0.9, 1e-3, 2, decay=0.3),
+    AdamStep(1e-2, 0.0, 0.99, 1e-8, 3, keep=0.9),
+]
+SHAPES = [(3, 4, 5), (7,), (200, 150), (1, 1), (0,)]
+Parameters = list[tuple[NDArray[Any], ...]]
+
+
+def parameters(dtype: type) -> Parameters:
+    """(w, g, m, s) of several shapes."""
+    rng = np.random.default_rng(0)
+    found = []
+    for shape in SHAPES:
+        w, g, m, s = rng.standard_normal((4, *shape)).astype(dtype)
+        found.append((w, g, m, np.abs(s)))
+    return found
+
+
+@in_each
+@in_both_dtypes
+def test_steps_of_adam_are_those_of_the_formula_to_the_last_bit(dtype: type, fast: str) -> None:
+    mine, theirs = parameters(dtype), parameters(dtype)
+    with kernels.use_backend(fast):
+        prepared = PreparedAdam(mine)
+        for step in STEPS:
+            prepared(step)
+    for step in STEPS:
+        numbers = tuple(map(dtype, step.numbers()))
+        for w, g, m, s in theirs:
+            elementwise.adam(w, g, m, s, numbers)
+    for one, other in zip(mine, theirs, strict=True):
+        for name, a, b in zip("wgms", one, other, strict=True):
+            if name == "g":
+                same(a, b)
+            else:
+                np.testing.assert_array_max_ulp(a, b, maxulp=1)
+
+
+@in_both_dtypes
+def test_a_step_of_adam_by_hand(dtype: type, backend: str) -> None:
+    w, g, m, s = (np.array([value], dtype) for value in (1, 2, 0, 0))
+    kernels.adam([(w, g, m, s)], AdamStep(0.5, 0.9, 0.75, 0.0, 1, decay=1, keep=0.5))
+    # w = 0.5, g = 2 + 0.5; m/(1-0.9) = g and s/(1-0.75) = g², so that w moves by lr
+    np.testing.assert_allclose([w[0], m[0], s[0]], [0, 0.25, 2.5**2 / 4], atol=1e-6)
+
+
+@in_each
+def test_parameters_in_another_memory_order_take_the_same_step(fast: str) -> None:
+    mine, theirs = parameters(np.float64)[0], parameters(np.float64)[0]
+    mine = tuple(np.asfortranarray(array) for array in mine)
+    with kernels.use_backend(fast):
+        kernels.adam([mine], STEPS[1])
+        kernels.adam([theirs], STEPS[1])
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_array_max_ulp(a, b, maxulp=1)
+
+
+@in_each
+def test_a_step_of_no_parameters_is_none(fast: str) -> None:
+    with kernels.use_backend(fast):
+        kernels.adam([], STEPS[0])
+
+
+def test_what_is_prepared_is_for_the_very_arrays_it_was_prepared_for() -> None:
+    given = parameters(np.float32)[:2]
+    prepared = PreparedAdam(given)
+    named = [("a", *given[0][:2]), ("b", *given[1][:2])]
+    assert prepared.is_for(named)
+    assert prepared.is_for([("other names", *given[0][:2]), ("", *given[1][:2])])
+    assert not prepared.is_for(named[:1])
+    assert not prepared.is_for([*named, named[0]])
+    assert not prepared.is_for(named[::-1])
+    for index in (1, 2):
+        other = list(named[1])
+        other[index] = other[index].copy()
+        assert not prepared.is_for([named[0], tuple(other)])
+    assert PreparedAdam([]).is_for([])
+    assert not PreparedAdam([]).is_for(named)
+
+
+@in_each
+def test_a_nan_gradient_spoils_its_own_weight_alone(fast: str) -> None:
+    w, g, m, s = np.ones((4, 5), np.float32)
+    g[2] = NAN
+    with kernels.use_backend(fast):
+        kernels.adam([(w, g, m, s)], STEPS[0])
+    assert np.isnan(w).tolist() == [False, False, True, False, False]
+
+
+# ---- take_scaled ----
+
+PIXELS = np.arange(256, dtype=np.uint8).reshape(8, 32)
+
+
+@in_each
+def test_each_of_the_256_pixel_values_becomes_the_float32_nearest_to_it(fast: str) -> None:
+    scaled = kernels.take_scaled(PIXELS, np.arange(8), backend=fast)
+    same(scaled.reshape(-1), (np.arange(256) / 255).astype(np.float32))
+    assert scaled.min() == 0
+    assert scaled.max() == 1
+
+
+@in_each
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.intp])
+def test_rows_come_in_the_order_asked_for_and_as_often(kind: type, fast: str) -> None:
+    rows = np.array([3, 0, 7, 7, 1], kind)
+    same(kernels.take_scaled(PIXELS, rows, backend=fast), elementwise.scale(PIXELS[rows]))
+
+
+@in_each
+def test_negative_rows_count_from_the_end(fast: str) -> None:
+    rows = np.array([-1, -8, 0, -3])
+    same(kernels.take_scaled(PIXELS, rows, backend=fast), elementwise.scale(PIXELS[rows]))
+
+
+@in_each
+@pytest.mark.parametrize("row", [8, -9, 2**40])
+def test_a_row_that_is_not_there_is_an_index_error(row: int, fast: str) -> None:
+    for rows in ([row], [0, row], [row, 0]):
+        with pytest.raises(IndexError):
+            kernels.take_scaled(PIXELS, np.array(rows), backend=fast)
+
+
+@in_each
+def test_no_rows_give_no_images(fast: str) -> None:
+    scaled = kernels.take_scaled(PIXELS, np.array([], np.int64), backend=fast)
+    assert scaled.shape == (0, 32)
+    assert scaled.dtype == np.float32
+
+
+@in_each
+def test_pixels_that_are_a_part_of_others_are_taken_as_they_are(fast: str) -> None:
+    part = PIXELS[1::2, ::3]
+    rows = np.array([3, 0])
+    same(kernels.take_scaled(part, rows, backend=fast), elementwise.scale(part[rows]))
+
+
+@in_each
+def test_rows_that_are_no_whole_numbers_are_an_index_error(fast: str) -> None:
+    with pytest.raises(IndexError):
+        kernels.take_scaled(PIXELS, np.array([0.5, 1.0]), backend=fast)
+
+
+@needs_numba
+@pytest.mark.parametrize(("n", "D"), [(1, 1), (17, 784), (1000, 3), (3, 100_000)])
+def test_many_rows_are_all_scaled(n: int, D: int) -> None:
+    rng = np.random.default_rng(0)
+    pixels, rows = rng.integers(0, 256, (50, D), np.uint8), rng.integers(-50, 50, n)
+    same(kernels.take_scaled(pixels, rows, backend="numba"), elementwise.scale(pixels[rows]))

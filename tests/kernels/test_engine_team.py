@@ -1,0 +1,362 @@
+"""The team: who takes a piece does not matter; that each is taken once, and none twice, does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from numba import njit
+
+from minicnn import kernels
+from minicnn.kernels import atomic, team
+from minicnn.kernels.jit import inner
+from minicnn.kernels.team import share
+
+SetThreads = Callable[[int | None], None]
+compiled = njit(nogil=True, error_model="numpy")
+
+PATIENT, IMPATIENT = 2_000_000, 1000  # looks at a counter: a tenth of a second; no time
+
+
+@inner
+def _count(number, counts):  # type: ignore[no-untyped-def]
+    counts[number] += 1
+
+
+@compiled
+def count(words, counts):  # type: ignore[no-untyped-def]
+    """counts[i] += 1, a piece each."""
+    share(words, len(counts), _count, (counts,))
+
+
+@inner
+def _wait_for_all(number, started, met, looks):  # type: ignore[no-untyped-def]
+    atomic.add(started, 0, 1)
+    while atomic.load(started, 0) < len(met) and looks > 0:
+        atomic.pause()
+        looks -= 1
+    met[number] = atomic.load(started, 0) == len(met)
+
+
+@compiled
+def meet(words, met, looks):  # type: ignore[no-untyped-def]
+    """met[i] = whether the others had begun before piece i ended, for which it waits a while."""
+    started = np.zeros(1, np.int64)
+    share(words, len(met), _wait_for_all, (started, met, looks))
+
+
+def side_by_side(n: int, call: Callable[..., None] = team.call) -> bool:
+    """Whether n pieces run at the same time, in one of many calls (a helper that just fell asleep
+    may miss one)."""
+    for _ in range(100):
+        met = np.zeros(n, np.bool_)
+        call(meet, met, PATIENT)
+        if met.all():
+            return True
+    return False
+
+
+def one_by_one(n: int, call: Callable[..., None] = team.call) -> bool:
+    """Whether n pieces run one after the other."""
+    met = np.zeros(n, np.bool_)
+    call(meet, met, IMPATIENT)
+    return int(met.sum()) == 1  # the last one
+
+
+@inner
+def _take_memory(number, sizes, done):  # type: ignore[no-untyped-def]
+    room = np.empty(sizes[number], np.uint8)
+    done[number] = len(room)
+
+
+@compiled
+def take_memory(words, sizes, done):  # type: ignore[no-untyped-def]
+    """done[i] = sizes[i], once so many bytes could be had."""
+    share(words, len(sizes), _take_memory, (sizes, done))
+
+
+def helpers() -> set[threading.Thread]:
+    """The threads of all teams that are alive."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("minicnn-")}
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether it becomes true within `seconds`."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+# ---- sharing ----
+
+
+@pytest.mark.parametrize("threads_used", [1, 2, 5])
+def test_every_piece_is_run_once(threads_used: int, threads: SetThreads) -> None:
+    threads(threads_used)
+    for n in (0, 1, 2, 3, 16, 1000):
+        counts = np.zeros(n, np.int64)
+        for _ in range(50):
+            team.call(count, counts)
+        assert (counts == 50).all(), n
+
+
+def test_as_many_pieces_run_side_by_side_as_there_are_threads(threads: SetThreads) -> None:
+    for n in (2, 3):
+        threads(n)
+        assert all(side_by_side(n) for _ in range(3))
+
+
+def test_with_one_thread_pieces_run_one_after_the_other(threads: SetThreads) -> None:
+    threads(1)
+    assert one_by_one(3)
+
+
+def test_work_that_is_not_worth_sharing_stays_with_the_caller(threads: SetThreads) -> None:
+    threads(2)
+    assert side_by_side(2)  # a helper is awake
+    assert one_by_one(2, team.call_alone)
+
+
+def test_helpers_fall_asleep_and_wake_for_the_next_call(threads: SetThreads) -> None:
+    threads(3)
+    for _ in range(3):
+        counts = np.zeros(100, np.int64)
+        team.call(count, counts)
+        assert (counts == 1).all()
+        present = team._present_team()
+        assert wait_until(lambda words=present.words: words[team.ASLEEP] == 2)
+        time.sleep(0.02)
+        assert side_by_side(3)
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize("threads_used", [1, 2])
+@pytest.mark.parametrize("failing", [0, 3, 9])
+def test_a_piece_that_gets_no_memory_raises_memory_error_and_the_others_are_done(
+    threads_used: int, failing: int, threads: SetThreads
+) -> None:
+    threads(threads_used)
+    sizes, done = np.full(10, 8), np.zeros(10, np.int64)
+    sizes[failing] = 1 << 60
+    with pytest.raises(MemoryError, match="a kernel could not get the memory it needs"):
+        team.call(take_memory, sizes, done)
+    assert np.delete(done, failing).tolist() == [8] * 9
+    assert done[failing] == 0
+    sizes[failing] = 8
+    team.call(take_memory, sizes, done)  # and all goes on
+    assert done.tolist() == [8] * 10
+
+
+# ---- the helpers' lives ----
+
+
+def test_another_number_of_threads_dismisses_the_helpers_and_calls_others(
+    threads: SetThreads,
+) -> None:
+    counts = np.zeros(10, np.int64)
+    threads(3)
+    team.call(count, counts)
+    before = helpers()
+    threads(2)
+    team.call(count, counts)
+    after = helpers() - before
+    assert len(after) == 1
+    assert all(thread.daemon for thread in after)
+    assert wait_until(lambda: not any(thread.is_alive() for thread in before))
+    threads(1)
+    team.call(count, counts)
+    assert wait_until(lambda: not helpers())
+    assert (counts == 3).all()
+
+
+def test_no_helper_is_there_before_the_first_kernel() -> None:
+    code = (
+        "import threading, minicnn; from minicnn.kernels import team; "
+        "print(threading.active_count())"
+    )
+    assert python(code).stdout == "1\n"
+
+
+# ---- several callers at once ----
+
+
+def test_a_caller_who_does_not_get_the_team_computes_alone(threads: SetThreads) -> None:
+    threads(2)
+    assert side_by_side(2)
+    with team._busy:
+        assert one_by_one(2)
+        counts = np.zeros(100, np.int64)
+        team.call(count, counts)
+    assert (counts == 1).all()
+    assert side_by_side(2)
+
+
+def python(code: str, seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process of its own, which must end in time."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+MANY_CALLERS = """
+import sys, threading, time
+import numpy as np
+from minicnn import kernels
+
+sys.setswitchinterval(1e-5)
+kernels.set_threads(2)
+rng = np.random.default_rng(0)
+w = rng.integers(-6, 7, (37, 35)).astype(np.float32)
+sizes = (300, 500, 700, 3) if SHARED else (3, 2, 1, 4)
+xs = [rng.integers(-6, 7, (n, 37)).astype(np.float32) for n in sizes]
+expected = [x @ w for x in xs]
+kernels.dense(xs[0], w, algorithm="tile", backend="numba")
+wrong, calls, end = [], [], time.monotonic() + 1.5
+
+def caller(x, y):
+    while time.monotonic() < end:
+        calls.append(1)
+        if not np.array_equal(kernels.dense(x, w, algorithm="tile", backend="numba"), y):
+            wrong.append(len(x))
+
+callers = [threading.Thread(target=caller, args=pair) for pair in zip(xs, expected)]
+for thread in callers:
+    thread.start()
+for thread in callers:
+    thread.join()
+print(len(calls) > 100, wrong)
+"""
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_several_threads_that_call_at_once_get_right_results(shared: bool) -> None:
+    done = python(MANY_CALLERS.replace("SHARED", str(shared)), seconds=30)
+    assert (done.returncode, done.stdout) == (0, "True []\n"), done.stderr
+
+
+# ---- processes ----
+
+BEGIN = """
+import os, sys, time, warnings
+import numpy as np
+from minicnn import kernels
+
+kernels.set_threads(3)
+x, w = np.ones((300, 37), np.float32), np.ones((37, 35), np.float32)
+
+def right():
+    return bool((kernels.dense(x, w, algorithm="tile", backend="numba") == 37).all())
+
+assert right()
+"""
+
+
+def test_helpers_have_nothing_to_compile() -> None:
+    """A helper that compiles holds Numba's lock; a child forked meanwhile would wait for ever."""
+    code = """
+import threading
+from minicnn.kernels import team
+
+right = []
+start = threading.Thread.start
+
+def watched(thread):
+    right.append(bool(team.help_until_idle.signatures and team._count_off.signatures))
+    start(thread)
+
+threading.Thread.start = watched
+kernels.set_threads(3)
+kernels.dense(x, w, algorithm="tile", backend="numba")
+print(right)
+"""
+    begin = BEGIN.replace("kernels.set_threads(3)", "kernels.set_threads(1)")
+    done = python(begin + code)
+    assert done.stdout == "[True, True]\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_after_use_has_a_team_of_its_own() -> None:
+    code = """
+warnings.simplefilter("ignore")  # Python warns of forks in a process with threads
+child = os.fork()
+if child == 0:
+    os._exit(0 if right() and right() else 1)
+after = right()
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), after)
+"""
+    done = python(BEGIN + code)
+    assert done.stdout == "0 True\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_while_another_thread_has_the_team_can_call_kernels() -> None:
+    code = """
+import threading
+from minicnn.kernels import team
+
+warnings.simplefilter("ignore")
+taken, leave = threading.Event(), threading.Event()
+
+def hold():
+    with team._busy:
+        taken.set()
+        leave.wait(30)
+
+holder = threading.Thread(target=hold)
+holder.start()
+taken.wait(30)
+child = os.fork()
+if child == 0:
+    os._exit(0 if right() and not team._busy.locked() else 1)
+leave.set()
+holder.join()
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), right())
+"""
+    done = python(BEGIN + code)
+    assert done.stdout == "0 True\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("last_words", "code"),
+    [
+        ("pass  # they are awake", 0),
+        ("time.sleep(0.1)  # they sleep", 0),
+        ("sys.exit(3)", 3),
+        ("kernels.set_threads(2); right()", 0),
+    ],
+)
+def test_a_process_with_a_team_ends_at_once(last_words: str, code: int) -> None:
+    done = python(BEGIN + last_words, seconds=30)
+    assert done.returncode == code, done.stderr
+    assert done.stderr == ""
+
+
+def test_an_error_while_the_helpers_are_awake_ends_the_process_as_usual() -> None:
+    done = python(BEGIN + "raise KeyError('the end')", seconds=30)
+    assert done.returncode == 1
+    assert done.stderr.endswith("KeyError: 'the end'\n")
+
+
+def test_the_threads_setting_is_that_of_the_doorway() -> None:
+    assert team.get_threads is kernels.get_threads

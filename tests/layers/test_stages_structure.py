@@ -1,0 +1,333 @@
+"""Which layers are run as one: the stages of a network, with or without Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from minicnn import Sequential, kernels, layers, networks
+from minicnn.layers import Layer, fuse
+from minicnn.layers.stages import ConvReLUPool, Prepared, Stage
+
+IMAGE = (26, 26, 3)
+
+
+def described(stages: list[Layer]) -> list[str]:
+    """Each stage's kind; of a stage also what it runs."""
+    found = []
+    for stage in stages:
+        text = type(stage).__name__
+        if isinstance(stage, Stage):
+            text += f"({', '.join(layer.label for layer in stage.layers)})"
+        if isinstance(stage, Prepared) and stage.relu:
+            text += " with ReLU"
+        found.append(text)
+    return found
+
+
+def stages_of(*made: Layer, shape: tuple[int, ...] = IMAGE) -> list[str]:
+    """The stages of these layers, built for images of `shape`."""
+    return described(Sequential(made, shape, seed=0).stages)
+
+
+POOLED, CONV, RELU = "ConvReLUPool(Conv2D, MaxPool2D)", "Prepared(Conv2D)", "ReLU"
+
+
+# ---- the networks ----
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("course", [POOLED, POOLED, "Flatten", "Prepared(Dense) with ReLU", "Prepared(Dense)"]),
+        ("codelab", [POOLED, POOLED, "Flatten", "Prepared(Dense)"]),
+        (
+            "examples",
+            [
+                POOLED,
+                POOLED,
+                "Prepared(Conv2D) with ReLU",
+                "Flatten",
+                "Prepared(Dense) with ReLU",
+                "Prepared(Dense)",
+            ],
+        ),
+        (
+            "node",
+            [
+                "Prepared(Conv2D) with ReLU",
+                POOLED,
+                "Prepared(Conv2D) with ReLU",
+                POOLED,
+                "Flatten",
+                "Dropout",
+                "Prepared(Dense) with ReLU",
+                "Dropout",
+                "Prepared(Dense)",
+            ],
+        ),
+    ],
+)
+def test_the_stages_of_the_tutorials_networks(name: str, stages: list[str]) -> None:
+    model = Sequential(networks.TABLE[name](10), (28, 28, 1), seed=0)
+    assert described(model.stages) == [*stages, "Softmax"]
+    model.compile()  # from here on the loss takes the logits
+    assert described(model.stages) == stages
+
+
+# ---- convolution, ReLU and pooling ----
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, (1, 2), (15, 17), 13])
+def test_a_convolution_with_relu_and_a_max_pool_are_one_stage(
+    size: int | tuple[int, int],
+) -> None:
+    assert stages_of(layers.Conv2D(4, 3, activation="relu"), layers.MaxPool2D(size)) == [POOLED]
+
+
+def test_relu_may_be_a_layer_of_its_own() -> None:
+    made = layers.Conv2D(4, 3), layers.ReLU(), layers.MaxPool2D(2)
+    assert stages_of(*made) == ["ConvReLUPool(Conv2D, ReLU, MaxPool2D)"]
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        lambda: layers.Conv2D(4, 3, activation="relu", strides=2, padding="same"),
+        lambda: layers.Conv2D(4, 3, activation=layers.ReLU(), use_bias=False, l2=0.1),
+        lambda: layers.Conv2D(4, 3, activation="relu", dilation_rate=2),
+    ],
+)
+def test_any_convolution_may_begin_it(conv: Callable[[], Layer]) -> None:
+    """A dilated one too: the kernels are asked when the stage is run."""
+    assert stages_of(conv(), layers.MaxPool2D(2)) == [POOLED]
+
+
+@pytest.mark.parametrize(
+    ("pool", "fits"),
+    [
+        (lambda: layers.MaxPool2D(2, 2, padding="valid"), True),
+        (lambda: layers.MaxPool2D(2, padding="same"), True),  # 24×24 outputs need no padding
+        (lambda: layers.MaxPool2D(5, padding="same"), False),
+        (lambda: layers.MaxPool2D(2, padding=1), False),
+        (lambda: layers.MaxPool2D(2, padding=((0, 0), (0, 1))), False),
+        (lambda: layers.MaxPool2D(3, 2), False),  # windows overlap
+        (lambda: layers.MaxPool2D(2, 3), False),  # there are gaps
+        (lambda: layers.MaxPool2D((2, 1), (1, 2)), False),
+        (lambda: layers.MaxPool2D(16), False),  # 256 taps: more than a byte can name
+        (lambda: layers.AvgPool2D(2), False),
+        (lambda: layers.GlobalAvgPool2D(), False),
+    ],
+)
+def test_only_a_max_pool_without_overlap_gaps_or_padding_ends_it(
+    pool: Callable[[], Layer], fits: bool
+) -> None:
+    end = pool()
+    found = stages_of(layers.Conv2D(4, 3, activation="relu"), end)
+    apart = ["Prepared(Conv2D) with ReLU", type(end).__name__]
+    assert found == ([POOLED] if fits else apart)
+    found = stages_of(layers.Conv2D(4, 3), layers.ReLU(), pool())
+    one = ["ConvReLUPool(Conv2D, ReLU, MaxPool2D)"]
+    assert found == (one if fits else [CONV, RELU, type(end).__name__])
+
+
+def test_what_stands_between_keeps_them_apart() -> None:
+    pool = layers.MaxPool2D
+    assert stages_of(layers.Conv2D(4, 3), layers.BatchNorm(), layers.ReLU(), pool()) == [
+        CONV,
+        "BatchNorm",
+        RELU,
+        "MaxPool2D",
+    ]
+    assert stages_of(layers.Conv2D(4, 3, activation="relu"), layers.Dropout(0.5), pool()) == [
+        "Prepared(Conv2D) with ReLU",
+        "Dropout",
+        "MaxPool2D",
+    ]
+    # a ReLU after a ReLU changes nothing, but is not looked for
+    assert stages_of(layers.Conv2D(4, 3, activation="relu"), layers.ReLU(), pool()) == [
+        "Prepared(Conv2D) with ReLU",
+        RELU,
+        "MaxPool2D",
+    ]
+
+
+def test_without_relu_a_max_pool_stays_by_itself() -> None:
+    assert stages_of(layers.Conv2D(4, 3), layers.MaxPool2D()) == [CONV, "MaxPool2D"]
+    for other in ("tanh", "leaky_relu", "sigmoid"):
+        made = layers.Conv2D(4, 3, activation=other), layers.MaxPool2D()
+        activation = type(made[0].nonlinearity).__name__
+        assert stages_of(*made) == [CONV, activation, "MaxPool2D"]
+
+
+# ---- one layer ----
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "leaky_relu", "softmax"])
+def test_another_activation_follows_as_a_layer_of_its_own(activation: str) -> None:
+    dense = layers.Dense(4, activation=activation)
+    assert dense.nonlinearity is not None
+    name = type(dense.nonlinearity).__name__
+    assert stages_of(dense, shape=(5,)) == ["Prepared(Dense)", name]
+
+
+def test_layers_without_weights_stay_as_they_are() -> None:
+    made = [
+        layers.MaxPool2D(),
+        layers.ReLU(),
+        layers.BatchNorm(),
+        layers.Dropout(0.1),
+        layers.Flatten(),
+        layers.Softmax(),
+    ]
+    model = Sequential(made, IMAGE)
+    assert all(a is b for a, b in zip(model.stages, made, strict=True))
+
+
+@pytest.mark.parametrize("head", [[layers.Softmax()], []])
+def test_a_softmax_at_the_end_is_left_to_the_loss_whether_a_layer_or_an_activation(
+    head: list[Layer],
+) -> None:
+    dense = layers.Dense(4, activation=None if head else "softmax")
+    model = Sequential([layers.Flatten(), dense, *head], IMAGE)
+    assert described(model.stages) == ["Flatten", "Prepared(Dense)", "Softmax"]
+    model.compile()
+    assert described(model.stages) == ["Flatten", "Prepared(Dense)"]
+    model.compile(loss="mse")
+    assert described(model.stages) == ["Flatten", "Prepared(Dense)", "Softmax"]
+
+
+# ---- what users made themselves ----
+
+
+class Halved(layers.MaxPool2D):
+    """A pooling of the user's own."""
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return super().forward(x, training) / 2
+
+
+class Doubled(layers.Conv2D):
+    """A convolution of the user's own."""
+
+    def linear(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return super().linear(x, training) * 2
+
+
+class Shifted(layers.Dense):
+    """A dense layer of the user's own."""
+
+    def linear(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return super().linear(x, training) + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: [layers.Conv2D(4, 3, activation="relu"), Halved(2)], IMAGE),
+        (lambda: [Doubled(4, 3, activation="relu"), layers.MaxPool2D(2)], IMAGE),
+        (lambda: [Doubled(4, 3)], IMAGE),
+        (lambda: [Doubled(4, 3, activation="tanh")], IMAGE),
+        (lambda: [Shifted(40, activation="relu")], (50,)),
+        (lambda: [Shifted(40, activation="softmax")], (50,)),
+    ],
+)
+def test_a_layer_that_a_user_derived_from_one_of_ours_runs_as_the_user_wrote_it(
+    make: Callable[[], list[Layer]], shape: tuple[int, ...]
+) -> None:
+    model = Sequential(make(), shape, seed=0)
+    x = np.random.default_rng(0).random((2, *shape), np.float32)
+    fused = model.forward(x)
+    model.fused = False
+    np.testing.assert_allclose(fused, model.forward(x), rtol=1e-4, atol=1e-5)
+
+
+# ---- what a stage is ----
+
+
+def course() -> Sequential:
+    return Sequential(networks.course(), (28, 28, 1), seed=0)
+
+
+def test_stages_share_the_layers_and_their_parameters() -> None:
+    model = course()
+    model.compile()
+    weighted = [layer for layer in model.layers if layer.params]
+    stages = [stage for stage in model.stages if isinstance(stage, Stage)]
+    assert [stage.parts for stage in stages] == [(layer,) for layer in weighted]
+    for stage, layer in zip(stages, weighted, strict=True):
+        assert stage.weighted is layer
+        w, b = stage.weights
+        assert w is layer.params["w"]
+        assert b is layer.params["b"]
+    assert isinstance(stages[0], ConvReLUPool)
+    assert stages[0].layers == model.layers[:2]
+    assert stages[0].size == (2, 2)
+
+
+def test_a_stage_without_bias_has_none() -> None:
+    model = Sequential([layers.Dense(4, use_bias=False)], (50,))
+    (stage,) = model.stages
+    assert isinstance(stage, Stage)
+    assert stage.weights[1] is None
+
+
+def test_a_stage_is_built_and_has_the_shapes_of_what_it_runs() -> None:
+    model = course()
+    model.compile()
+    shapes = [(28, 28, 1), (13, 13, 8), (5, 5, 16), (400,), (128,), (10,)]
+    for stage, before, after in zip(model.stages, shapes, shapes[1:], strict=False):
+        assert stage.built
+        assert stage.input_shape == before
+        assert stage.output_shape == after
+
+
+def test_the_label_of_a_stage_names_its_layers() -> None:
+    conv, pool = layers.Conv2D(4, 3, activation="relu", name="first"), layers.MaxPool2D()
+    (stage,) = Sequential([conv, pool], IMAGE).stages
+    assert stage.label == "first + MaxPool2D"
+
+
+@pytest.mark.parametrize("name", kernels.available_backends())
+def test_backward_without_forward_is_a_runtime_error_of_the_stage(name: str) -> None:
+    model = course()
+    model.compile()
+    with kernels.use_backend(name):
+        for stage in model.stages:
+            with pytest.raises(RuntimeError, match=r"needs forward\(x, training=True\) first"):
+                stage.backward(np.zeros((2, *stage.output_shape), np.float32))
+
+
+# ---- the switch ----
+
+
+def test_fused_is_on_and_can_be_switched_off_and_on_at_any_time() -> None:
+    model = Sequential(networks.course(), seed=0)
+    assert model.fused
+    assert model.stages == model.layers  # nothing is known yet
+    model.fused = False
+    model.build((28, 28, 1))
+    assert not model.fused
+    assert model.stages == model.layers
+    model.fused = True
+    assert described(model.stages)[0] == POOLED
+    model.compile()
+    assert described(model.stages)[0] == POOLED
+    model.fused = False
+    model.compile()
+    assert model.stages[:-1] == model.layers[:-1]
+
+
+def test_fuse_leaves_the_list_and_the_layers_it_is_given_alone() -> None:
+    model = course()
+    given = list(model.layers)
+    before = [dict(vars(layer)) for layer in given]
+    fuse(given)
+    assert all(a is b for a, b in zip(given, model.layers, strict=True))
+    assert [dict(vars(layer)) for layer in given] == before
+
+
+def test_of_no_layers_there_are_no_stages() -> None:
+    assert fuse([]) == []

@@ -1,0 +1,593 @@
+"""Fused networks: the same training as layer by layer, and nothing that a user could trip over."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("numba")
+
+from minicnn import MnistData, Sequential, gradcheck, kernels, layers, losses, networks, optimizers
+from minicnn.layers.stages import BATCH_SIZES, Stage
+
+STEPS = 50
+
+
+@pytest.fixture(autouse=True)
+def with_numba() -> Iterator[None]:
+    with kernels.use_backend("numba"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[NDArray[Any], NDArray[Any]]:
+    """x (1000, 28, 28, 1) float32 and y (1000, 10): real digits."""
+    batch = MnistData("sample").load().next_train_batch(1000)
+    return batch.xs.reshape(-1, 28, 28, 1), batch.labels
+
+
+def course(fused: bool = True, dtype: str = "float32", **options: Any) -> Sequential:
+    """The course network, compiled."""
+    model = Sequential(networks.course(), (28, 28, 1), seed=0, dtype=dtype)
+    options.setdefault("optimizer", "adam")
+    model.compile(metrics=["accuracy"], **options)
+    model.fused = fused
+    return model
+
+
+def train(
+    model: Sequential, digits: tuple[NDArray[Any], NDArray[Any]], steps: int, size: int = 64
+) -> list[float]:
+    """The losses of so many steps."""
+    x, y = digits
+    found = []
+    for step in range(steps):
+        rows = np.arange(step * size, (step + 1) * size) % len(x)
+        found.append(model.train_on_batch(x[rows], y[rows])["loss"])
+    return found
+
+
+def bits(model: Sequential) -> list[bytes]:
+    """The weights."""
+    return [w.tobytes() for w in model.get_weights()]
+
+
+def is_run_by_the_engine(model: Sequential) -> bool:
+    """Whether every stage has prepared an operation."""
+    stages = [stage for stage in model.stages if isinstance(stage, Stage)]
+    return bool(stages) and all(
+        stage._operations.of and all(stage._operations.of.values()) for stage in stages
+    )
+
+
+# ---- fused and not ----
+
+
+@pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-5), ("float64", 1e-9)])
+def test_fifty_steps_of_the_course_network_have_the_same_losses_fused_and_not(
+    dtype: str, apart: float, digits: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
+    fused, separate = course(True, dtype), course(False, dtype)
+    mine = train(fused, digits, STEPS)
+    # in float64 against NumPy, which has nothing to compile
+    with kernels.use_backend("numba" if dtype == "float32" else "numpy"):
+        theirs = train(separate, digits, STEPS)
+    np.testing.assert_allclose(mine, theirs, rtol=0, atol=apart)
+    assert mine[-1] < 0.5 * mine[0]  # they learn
+    assert is_run_by_the_engine(fused)
+    assert not any(isinstance(stage, Stage) for stage in separate.stages)
+    x, y = (part[:50] for part in digits)
+    with kernels.use_backend("numpy"):
+        outputs, results = separate.predict(x), separate.evaluate(x, y)
+    np.testing.assert_allclose(fused.predict(x), outputs, rtol=0, atol=100 * apart)
+    np.testing.assert_allclose(fused.evaluate(x, y)["loss"], results["loss"], atol=100 * apart)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": losses.CategoricalCrossentropy(label_smoothing=0.1)},
+        {"optimizer": optimizers.SGD(0.05, momentum=0.9, nesterov=True)},
+        {"optimizer": optimizers.AdamW(1e-3, weight_decay=0.1, global_clipnorm=0.5)},
+        {"loss": "mse"},
+    ],
+    ids=["smoothed labels", "SGD", "AdamW, clipped", "mse"],
+)
+def test_other_losses_and_optimizers_train_the_same_fused_and_not(
+    options: dict[str, Any], digits: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
+    runs = [train(course(fused, **copy.deepcopy(options)), digits, 8) for fused in (True, False)]
+    np.testing.assert_allclose(*runs, rtol=0, atol=1e-5)
+
+
+def test_fit_with_weights_and_an_incomplete_last_batch_is_the_same_fused_and_not(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    x, y = (part[:150] for part in digits)
+    histories = []
+    for fused in (True, False):
+        model = course(fused)
+        history = model.fit(
+            x, y, 64, 2, verbose=0, sample_weight=np.linspace(0, 2, 150), validation_split=0.2
+        )
+        histories.append(history.history)
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=0, atol=1e-5, err_msg=name)
+
+
+# The convolutions have the shapes of two among the kernels' own tests, where they are compiled.
+VARIANTS: dict[str, Callable[[], list[layers.Layer]]] = {
+    "convolution, ReLU, pool": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same"),
+        layers.ReLU(),
+        layers.MaxPool2D((1, 2)),
+    ],
+    "without bias, with l2": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same", activation="relu", use_bias=False, l2=0.1),
+        layers.MaxPool2D((1, 2)),
+    ],
+    "overlapping pool": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same", activation="relu"),
+        layers.MaxPool2D(2, 1),
+    ],
+    "padded pool": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same", activation="relu"),
+        layers.MaxPool2D(2, padding="same"),
+    ],
+    "mean pool and batch norm": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same"),
+        layers.BatchNorm(),
+        layers.ReLU(),
+        layers.AvgPool2D(2),
+    ],
+    "another activation": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same", activation="tanh"),
+        layers.MaxPool2D(2),
+    ],
+    "dilation": lambda: [
+        layers.Conv2D(20, 3, dilation_rate=2, activation="relu"),
+        layers.MaxPool2D(2),
+    ],
+    "a pool too large for the registers": lambda: [
+        layers.Conv2D(20, 3, strides=2, padding="same", activation="relu"),
+        layers.MaxPool2D(5),
+    ],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_outputs_and_gradients_of_other_networks_are_the_same_fused_and_not(variant: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 9, 9, 11)).astype(np.float32)
+    found = []
+    for fused in (True, False):
+        model = Sequential(VARIANTS[variant](), x.shape[1:], seed=0)
+        model.fused = fused
+        with kernels.use_backend("numba" if fused else "numpy"):
+            y = model.forward_body(x, training=True)
+            dx = model.backward_body(np.cos(y), need_dx=True)
+            assert dx is not None
+            found.append([y, dx, *(g.copy() for _, _, g in model.parameters()), model.forward(x)])
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+# ---- gradients ----
+
+
+def test_gradients_of_the_fused_course_network_agree_with_central_differences() -> None:
+    rng = np.random.default_rng(2)
+    model = course(dtype="float64")
+    for _, w, _ in named_weights(model):
+        w += 0.05 * rng.standard_normal(w.shape)  # biases at zero would hide mistakes
+    x, y = rng.random((3, 28, 28, 1)), np.eye(10)[[3, 1, 4]]
+
+    def loss() -> float:
+        return float(np.sum(model.loss.per_sample(model.forward_body(x, training=True), y)))
+
+    z = model.forward_body(x, training=True)
+    dx = model.backward_body(model.loss.gradient(z, y), need_dx=True)
+    assert dx is not None
+    assert is_run_by_the_engine(model)
+    gradients = {"x": (x, dx.copy())}
+    gradients |= {name: (w, g.copy()) for name, w, g in model.parameters()}
+    assert len(gradients) == 9
+    for name, (array, gradient) in gradients.items():
+        places = rng.choice(array.size, min(12, array.size), replace=False)
+        mine, numeric = [], []
+        for place in places:
+            entry = array.reshape(-1)[place : place + 1]
+            numeric.append(gradcheck.numerical_gradient(loss, entry)[0])
+            mine.append(gradient.reshape(-1)[place])
+        assert np.any(numeric), name
+        error = gradcheck.relative_error(np.array(mine), np.array(numeric))
+        assert error <= gradcheck.TOLERANCE, (name, error)
+
+
+def named_weights(model: Sequential) -> list[tuple[str, NDArray[Any], NDArray[Any]]]:
+    """(name, w, w) of all weights; parameters() needs gradients."""
+    return [(name, held[key], held[key]) for name, (held, key) in model.tensors().items()]
+
+
+def test_gradients_are_those_of_this_step_not_sums(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    model, x = course(), digits[0][:32]
+    found = []
+    for _ in range(2):
+        z = model.forward_body(x, training=True)
+        model.backward_body(np.ones_like(z))
+        found.append([g.tobytes() for _, _, g in model.parameters()])
+    assert found[0] == found[1]
+
+
+# ---- the switch ----
+
+
+def test_switching_in_the_midst_of_training_changes_losses_by_rounding_alone(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    expected = train(course(), digits, 9)
+    model = course()
+    found = []
+    for fused in (True, False, True):
+        model.fused = fused
+        steps = tuple(part[64 * len(found) :] for part in digits)
+        found += train(model, steps, 3)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_another_backend_in_the_midst_of_training_changes_losses_by_rounding_alone(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    expected = train(course(), digits, 6)
+    model = course()
+    found = []
+    for backend in ("numba", "numpy", "numba"):
+        with kernels.use_backend(backend):
+            steps = tuple(part[64 * len(found) :] for part in digits)
+            found += train(model, steps, 2)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_under_another_backend_nothing_is_run_that_was_prepared_for_numba(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    used, fresh, x = course(), course(), digits[0][:100]
+    by_the_engine = used.predict(x)
+    with kernels.use_backend("numpy"):
+        assert used.predict(x).tobytes() == fresh.predict(x).tobytes() != by_the_engine.tobytes()
+    assert used.predict(x).tobytes() == by_the_engine.tobytes()
+
+
+# ---- what is returned stays ----
+
+
+def test_what_was_returned_is_never_overwritten(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    model, (x, y) = course(), digits
+    one, other = x[:32], x[32:64]
+    kept: list[tuple[str, NDArray[Any], NDArray[Any]]] = []
+
+    def keep(what: str, array: NDArray[Any] | None) -> None:
+        assert array is not None
+        kept.append((what, array, array.copy()))
+
+    def call_everything(rows: NDArray[Any]) -> None:
+        keep("forward", model.forward(rows))
+        keep("call", model(rows))
+        keep("forward, training", model.forward(rows, training=True))
+        keep("predict", model.predict(rows))
+        keep("predict in batches", model.predict(rows, batch_size=8))
+        keep("forward_body", model.forward_body(rows))
+        z = model.forward_body(rows, training=True)
+        keep("forward_body, training", z)
+        keep("finish", model.finish(z))
+        keep("backward_body", model.backward_body(np.sin(z), need_dx=True))
+
+    call_everything(one)
+    call_everything(other)
+    model.train_on_batch(other, y[:32])
+    model.evaluate(other, y[:32])
+    for what, array, before in kept:
+        assert array.tobytes() == before.tobytes(), what
+
+
+@pytest.mark.parametrize("end", ["flatten", "dropout", "stage", "reshape"])
+def test_a_network_whose_last_layers_return_a_view_returns_memory_of_its_own(end: str) -> None:
+    made: list[layers.Layer] = [
+        layers.Conv2D(20, 3, strides=2, padding="same", activation="relu"),
+        layers.MaxPool2D((1, 2)),
+    ]
+    if end != "stage":
+        made.append(
+            {
+                "flatten": layers.Flatten(),
+                "dropout": layers.Dropout(0.5),
+                "reshape": layers.Reshape((-1, 20)),
+            }[end]
+        )
+    model = Sequential(made, (9, 9, 11), seed=0)
+    x = np.random.default_rng(0).standard_normal((2, 9, 9, 11)).astype(np.float32)
+    y = model.forward(x)
+    before = y.copy()
+    model.forward(-x)
+    np.testing.assert_array_equal(y, before)
+    y[...] = 7  # nor does the caller overwrite what the model needs
+    np.testing.assert_array_equal(model.forward(x), before)
+
+
+def test_what_was_given_stays_as_it_is(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    model, x = course(), digits[0][:32].copy()
+    before = x.copy()
+    z = model.forward_body(x, training=True)
+    dz = np.cos(z)
+    given = dz.copy()
+    model.backward_body(dz, need_dx=True)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(dz, given)
+
+
+# ---- batches ----
+
+
+def test_batches_of_changing_sizes_give_what_each_gives_by_itself(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    model, x = course(), digits[0]
+    expected = model.forward(x[:100])
+    sizes = (1, 2, 3, 4, 5, 13, 100, 64, 1, 33, 7, 100, 2, 0)
+    assert len(set(sizes)) > BATCH_SIZES
+    for size in sizes:
+        z = model.forward(x[:size])
+        assert z.shape == (size, 10)
+        np.testing.assert_allclose(z, expected[:size], rtol=0, atol=1e-6)
+    for stage in model.stages:
+        if isinstance(stage, Stage):
+            assert len(stage._operations.of) <= BATCH_SIZES  # nor does memory grow
+
+
+def test_predictions_between_backward_and_the_step_disturb_nothing(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    x, y = digits
+    expected, model = course(), course()
+    train(expected, digits, 2)
+    for step in range(2):
+        rows = slice(64 * step, 64 * (step + 1))
+        z = model.forward_body(x[rows], training=True)
+        dz = model.loss.gradient(z, y[rows]) * np.float32(1 / 64)
+        model.backward_body(dz)
+        model.predict(x[200:264])  # of the same size
+        for size in range(1, BATCH_SIZES + 2):  # more than are kept prepared
+            model.predict(x[:size])
+        model.optimizer.step(model.parameters())
+    assert bits(model) == bits(expected)
+
+
+def test_a_batch_without_samples_has_outputs_and_gradients_of_zero(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    model = course()
+    z = model.forward_body(digits[0][:0], training=True)
+    assert z.shape == (0, 10)
+    dx = model.backward_body(z, need_dx=True)
+    assert dx is not None
+    assert dx.shape == (0, 28, 28, 1)
+    for name, _, g in model.parameters():
+        assert not g.any(), name
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What a call returns, or the error it raises."""
+    try:
+        return call()
+    except (TypeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+X = np.random.default_rng(0).random((6, 28, 28, 1), np.float32)
+READ_ONLY = X.copy()
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        X[::2],
+        X[:, ::-1],
+        np.asfortranarray(X),
+        READ_ONLY,
+        X.astype(np.float64),
+        X.astype(np.float16),
+        (X * 255).astype(np.uint8),
+        X[..., 0],
+        X.reshape(6, -1),
+        X[..., [0, 0]],
+        X[0],
+        X.tolist(),
+        "digits",
+    ],
+    ids=lambda x: f"{getattr(x, 'dtype', type(x).__name__)} {getattr(x, 'shape', '')}",
+)
+def test_x_of_another_layout_dtype_or_shape_gives_the_usual_result_or_error(x: Any) -> None:
+    found = []
+    for fused in (True, False):
+        model = course(fused)
+        model.forward(X)  # with an operation prepared
+        found.append(outcome(lambda model=model: model.forward(x, training=True)))
+    if isinstance(found[1], str):
+        assert found[0] == found[1]
+    else:
+        np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "dz",
+    [
+        np.ones((6, 10), np.float64),
+        np.ones((6, 10), np.int64),
+        np.ones((6, 9), np.float32),
+        np.ones((5, 10), np.float32),
+        np.ones((7, 10), np.float32),
+        np.ones((60,), np.float32),
+        np.asfortranarray(np.arange(60, dtype=np.float32).reshape(6, 10)),
+    ],
+    ids=lambda dz: f"{dz.dtype} {dz.shape}",
+)
+def test_a_gradient_of_another_layout_dtype_or_shape_gives_the_usual_result_or_error(
+    dz: NDArray[Any],
+) -> None:
+    found = []
+    for fused in (True, False):
+        model = course(fused)
+        model.forward_body(X, training=True)
+        found.append(outcome(lambda model=model: model.backward_body(dz, need_dx=True)))
+    if isinstance(found[1], str):
+        assert found[0] == found[1]
+    else:
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_of_ones_own_whose_gradient_has_another_dtype_is_refused() -> None:
+    class Own(losses.Loss):
+        def per_sample(self, outputs: Any, targets: Any) -> Any:
+            return np.square(outputs - targets).sum(axis=1)
+
+        def gradient(self, outputs: Any, targets: Any) -> Any:
+            return 2.0 * (outputs - targets)  # float64, as the targets are
+
+    for fused in (True, False):
+        model = Sequential([layers.Dense(40, activation="relu")], (50,), seed=0)
+        model.compile(loss=Own())
+        model.fused = fused
+        x, y = np.ones((4, 50), np.float32), np.zeros((4, 40))
+        with pytest.raises(TypeError, match="expected arrays of one dtype"):
+            model.train_on_batch(x, y)
+
+
+# ---- several threads ----
+
+
+def test_predictions_in_another_thread_change_no_bit_of_training(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    expected, model, x = course(), course(), digits[0]
+    losses_alone = train(expected, digits, 30)
+    stop, errors = threading.Event(), []
+    seen: list[int] = []
+
+    def predict() -> None:
+        try:
+            while not stop.is_set():
+                seen.append(len(model.predict(x[:64], batch_size=64)))
+        except BaseException as error:
+            errors.append(error)
+
+    others = [threading.Thread(target=predict) for _ in range(2)]
+    for other in others:
+        other.start()
+    try:
+        losses_beside = train(model, digits, 30)
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert not errors
+    assert len(seen) > 2
+    assert losses_beside == losses_alone
+    assert bits(model) == bits(expected)
+
+
+def test_predictions_of_several_threads_at_once_are_right(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    model, x = course(), digits[0]
+    parts = [x[:64], x[64:128], x[128:192], x[:7]]
+    expected = [model.predict(part) for part in parts]
+    wrong: list[int] = []
+
+    def predict(index: int) -> None:
+        for _ in range(30):
+            if not np.array_equal(model.predict(parts[index]), expected[index]):
+                wrong.append(index)
+
+    callers = [threading.Thread(target=predict, args=(index,)) for index in range(len(parts))]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+# ---- copies, files, tables ----
+
+
+def test_saving_and_loading_know_nothing_of_fusing(
+    digits: tuple[NDArray[Any], NDArray[Any]], tmp_path: Path
+) -> None:
+    x = digits[0][:20]
+    files = {}
+    for fused in (True, False):
+        model = course(fused)
+        model.forward(x)
+        files[fused] = tmp_path / f"{fused}.safetensors"
+        model.save(files[fused])
+    assert files[True].read_bytes() == files[False].read_bytes()
+    loaded = Sequential.load(files[True])
+    assert loaded.fused
+    assert loaded.predict(x).tobytes() == course().predict(x).tobytes()
+    assert is_run_by_the_engine(loaded)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_of_a_fused_model_trains_by_itself(
+    copied: Callable[[Any], Any], digits: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
+    model = course()
+    train(model, digits, 2)
+    before = bits(model)
+    twin = copied(model)
+    assert bits(twin) == before
+    train(twin, digits, 2)
+    assert bits(model) == before
+    assert bits(twin) != before
+    train(model, digits, 2)
+    assert bits(model) == bits(twin)
+
+
+def test_the_summary_counts_layers_not_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+    for fused in (True, False):
+        course(fused).summary()
+        printed.append(capsys.readouterr().out)
+    assert "53,866" in printed[0]
+    assert printed[0] == printed[1]
+
+
+def test_set_weights_reach_the_stages(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    model, x = course(), digits[0][:20]
+    before = model.predict(x)
+    weights = model.get_weights()
+    model.set_weights([w * 0 for w in weights])
+    np.testing.assert_allclose(model.predict(x), 0.1, rtol=1e-6)
+    model.set_weights(weights)
+    assert model.predict(x).tobytes() == before.tobytes()
+
+
+def test_stages_tell_which_algorithm_they_use() -> None:
+    model = course()
+    stages = [stage for stage in model.stages if isinstance(stage, Stage)]
+    assert [stage.algorithm for stage in stages] == ["fused", "fused", "tile", "tile"]
+    with kernels.use_backend("numpy"):
+        assert {stage.algorithm for stage in stages} == {"separate"}
