@@ -182,7 +182,8 @@ class Network:
         for index, stage in reversed(list(enumerate(self._body))):
             if dy is not None and index >= first:
                 dy = stage.backward(dy, need_dx=need_dx or index > first)
-        return dy if need_dx else None
+        # a stage will write there again
+        return dy.copy() if need_dx and dy is not None else None
 
     def penalty(self) -> float:
         """What all regularizers add to the loss."""
@@ -215,7 +216,7 @@ class Network:
     @property
     def stages(self) -> list[Layer]:
         """What is run, up to what the loss takes: layers, and stages in the place of several."""
-        return list(self._body)
+        return list(self._body if self.built else self.layers)
 
     def _split(self) -> None:
         body, head = split_softmax(self.layers) if self._softmax_in_loss else (self.layers, None)

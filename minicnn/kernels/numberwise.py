@@ -147,8 +147,8 @@ def take_scaled(pixels: Array, rows: Array, *, backend: str | None = None) -> Ar
     Raises:
         IndexError: a row that isn't there.
     """
-    if _numba(backend) and pixels.flags.c_contiguous and len(rows):
-        checked = np.asarray(rows, np.int64)
+    if _numba(backend) and pixels.flags.c_contiguous and len(rows) and rows.dtype.kind in "iu":
+        checked = rows.astype(np.int64)
         if checked.min() < -len(pixels) or checked.max() >= len(pixels):
             raise IndexError(f"expected rows in {-len(pixels)}…{len(pixels) - 1}")
         scaled = np.empty((len(rows), pixels.shape[1]), np.float32)

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache as remember
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Team:
         self.words = np.zeros(WORDS, np.int64)
         self._bell = threading.Semaphore(0)
         self._processors: set[int] = set()
+        if helpers:
+            _compile_helpers_life()
         self._helpers = [
             threading.Thread(target=self._help, name=f"minicnn-{number}", daemon=True)
             for number in range(helpers)
@@ -80,11 +83,13 @@ class Team:
         """
         if not PLACED:
             return
-        self._processors = os.sched_getaffinity(0)
-        others = self._processors - {_processor()}
+        allowed = os.sched_getaffinity(0)
+        others = allowed - {_processor()}
+        self._processors = allowed if others else set()
         for helper in self._helpers if others else ():
-            with suppress(OSError):  # it may just have ended
-                os.sched_setaffinity(helper.native_id or 0, others)
+            if helper.native_id is not None:  # it has started
+                with suppress(OSError):  # it may just have ended
+                    os.sched_setaffinity(helper.native_id, others)
 
     def dismiss(self) -> None:
         """Let the helpers end."""
@@ -100,7 +105,14 @@ class Team:
             self._bell.acquire()
 
 
-_alone = Team(0)
+class _Alone(threading.local):
+    """A team of the calling thread only; no two threads may hand out pieces by the same words."""
+
+    def __init__(self) -> None:
+        self.words = np.zeros(WORDS, np.int64)
+
+
+_alone = _Alone()
 _team: Team | None = None
 _size = 0
 _busy = threading.Lock()
@@ -165,6 +177,17 @@ def help_until_idle(team: Array) -> None:
         if patience % COURTESY == 0:
             atomic.give_way()
     atomic.add(team, ASLEEP, 1)
+
+
+@remember
+def _compile_helpers_life() -> None:
+    """In the caller's thread: a helper that is still compiling would hold Numba's lock, which a
+    process forked meanwhile would wait for, for ever."""
+    dismissed = np.zeros(WORDS, np.int64)
+    dismissed[DISMISSED] = 1
+    help_until_idle(dismissed)
+    _count_off(dismissed)
+    _processor()
 
 
 @jit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ class Layer:
     grads: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
     built: bool = field(default=False, init=False, repr=False)
-    _kept: tuple[Any, ...] | None = field(default=None, init=False, repr=False)
+    _kept: dict[int, tuple[Any, ...]] = field(default_factory=dict, init=False, repr=False)
+    """By thread: one may predict while another trains."""
 
     def build(
         self,
@@ -115,17 +117,19 @@ class Layer:
 
     def keep(self, training: bool, *values: Any) -> None:
         """Remember `values` for backward if training."""
-        self._kept = values if training else None
+        if training:
+            self._kept[get_ident()] = values
+        else:
+            self._kept.pop(get_ident(), None)
 
     def kept(self) -> Any:
         """What forward kept, once; RuntimeError as of expect_forward()."""
         self.expect_forward()
-        values, self._kept = self._kept, None
-        return values
+        return self._kept.pop(get_ident())
 
     def expect_forward(self) -> None:
         """Raises RuntimeError if there was no forward(training=True) since the last backward."""
-        if self._kept is None:
+        if get_ident() not in self._kept:
             raise RuntimeError(
                 f"{self.label}.backward() needs forward(x, training=True) first; "
                 "each forward serves one backward"

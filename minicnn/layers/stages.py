@@ -82,7 +82,7 @@ def _pool_size(conv: Conv2D, layer: Layer) -> Pair | None:
 
 
 def _fits(array: Array, dtype: np.dtype[Any]) -> bool:
-    return array.dtype == dtype and array.flags.c_contiguous
+    return isinstance(array, np.ndarray) and array.dtype == dtype and bool(array.flags.c_contiguous)
 
 
 class _Operations(threading.local):
@@ -129,7 +129,7 @@ class Stage(Layer):
     def operation(self, x: Array, w: Array, b: Array | None, training: bool) -> Any:
         """What is prepared for x; None: nothing is, or the arrays are not as expected (the doorway,
         which the layers go by, will say what is wrong)."""
-        if not (_fits(x, w.dtype) and _fits(w, w.dtype) and (b is None or _fits(b, w.dtype))):
+        if not (_fits(w, w.dtype) and _fits(x, w.dtype) and (b is None or _fits(b, w.dtype))):
             return None
         operations = self._operations.of
         key = x.shape, w.shape, b is None or b.shape, training, kernels.current_backend()
@@ -161,7 +161,7 @@ class Stage(Layer):
             return self.backward_unprepared(dy, kept, need_dx)
         w, _ = self.weights
         dy = check_backward(dy, operation.y.shape)
-        check_same_dtype(dy=dy, w=w)
+        check_same_dtype(dy=dy, x=kept, w=w)
         dx, dw, db = operation.backward(dy, kept, w, need_dx)
         self.weighted.set_grads(dw, db)
         return dx

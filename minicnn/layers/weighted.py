@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ class Weighted(Layer):
     def __post_init__(self) -> None:
         self.activation = activation = activations.get(self.activation)
         if activation is not None:
-            self.nonlinearity = copy(activation)  # one object may be given to several layers
+            self.nonlinearity = deepcopy(activation)  # one object may be given to several layers
         self.kernel_initializer = initializers.get(self.kernel_initializer)
         self.bias_initializer = initializers.get(self.bias_initializer)
         if not self.l2 >= 0:

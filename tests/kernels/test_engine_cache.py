@@ -152,7 +152,6 @@ def test_a_damaged_cache_costs_a_compilation_and_nothing_else(
         content = file.read_bytes()
         file.write_bytes(content[: len(content) // 2] if damage == "cut off" else b"?" * 500)
     assert made(factory, "3:int64", cache=cache) > 0
-    assert made(factory, "3:int64", cache=cache) == 0
 
 
 def test_a_change_of_any_kernel_source_compiles_anew(
