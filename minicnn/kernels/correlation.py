@@ -209,8 +209,14 @@ def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-un
     for ih in range(first, stop):
         to = ((ih + top) * WIDTH + start + left) * C
         at = (ih * W + start) * C
-        for i in range(count * C):
-            frame[to + i] = image[at + i]
+        copy(frame[to : to + count * C], image[at : at + count * C])
+
+
+@inner
+def copy(to, numbers):  # type: ignore[no-untyped-def]
+    """to = numbers; a loop from 0 on, with no negative indices to look after, is vector code."""
+    for i in range(len(to)):
+        to[i] = numbers[i]
 
 
 @inner

@@ -3,9 +3,6 @@
 The transposed patch matrix times dy, again without a patch matrix: a tile's rows are
 neighbouring numbers of the patch, and its sum runs over the pixels of a block of lines. Each
 piece of the batch has sums of its own, which are added in the order of the pieces.
-
-Where dy has more channels than a panel is wide, an image's part of it is first copied together:
-pixels that lie a power of two apart fall on few lines of the first-level cache.
 """
 
 from __future__ import annotations
@@ -46,8 +43,7 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
     block = largest_divisor(shape.OH, max(1, BLOCK_BYTES // line))
     OH, BLOCK, F = shape.OH, block, shape.F
     PANELS, FULL, PANEL_WIDTH = cut.total, cut.full, cut.width
-    ROW, OUT_ROW = shape.SH * width * shape.C, shape.OW * cut.width
-    OUTPUTS, APART = shape.OH * shape.OW, cut.width != shape.F
+    ROW, OUT_ROW = shape.SH * width * shape.C, shape.OW * shape.F
     full = _patch_tiles(shape, cut, block, cut.vectors, cut.lanes, unit)
     last = _patch_tiles(shape, cut, block, cut.last, cut.tail, unit) if cut.last else full
 
@@ -56,8 +52,6 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
         part, panel = number // PANELS, number % PANELS
         first = panel * PANEL_WIDTH
         frame = np.zeros(PIXELS if FRAMED else 1, x.dtype)
-        together = np.zeros(OUTPUTS * PANEL_WIDTH if APART else 1, x.dtype)
-        used = min(PANEL_WIDTH, F - first)
         dw, db = dws[part], dbs[part]
         for row in range(0, len(dw), F):
             dw[row + first : row + min(F, first + PANEL_WIDTH)] = 0
@@ -67,11 +61,6 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
             if FRAMED:
                 fill(frame, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
                 image = frame
-            if APART:
-                for pixel in range(OUTPUTS):
-                    for f in range(used):
-                        together[pixel * PANEL_WIDTH + f] = gradient[pixel * F + first + f]
-                gradient = together
             for oh in range(0, OH, BLOCK):
                 if panel < FULL:
                     full(image, oh * ROW, gradient, oh * OUT_ROW, first, dw, db)
@@ -105,13 +94,14 @@ def _patch_tiles(
         length=shape.OW,
         run_pitch=shape.SH * width * shape.C,
         step=shape.SW * shape.C,
-        b_run_pitch=shape.OW * cut.width,
-        b_pitch=cut.width,
+        b_run_pitch=shape.OW * shape.F,
+        b_pitch=shape.F,
         vectors=count,
         lanes=cut.lanes,
         tail=tail,
         out_pitch=run * shape.F,
         out_step=shape.F,
+        masked=1,
     )
     MAIN, REST = tuple(tile), tuple(tile._replace(cols=rest or across))
     KH, F, RUN, DOWN, ACROSS, LINE = shape.KH, shape.F, run, down, across, tile.row_pitch
@@ -120,13 +110,13 @@ def _patch_tiles(
 
     @inner
     def tiles_of_patch(x, x0, dy, dy0, p0, dw, db):  # type: ignore[no-untyped-def]
-        tiles.multiply_add(x, x0, dy, dy0, db, p0, dw, p0, 0, ADD_UP, MAIN)
+        tiles.multiply_add(x, x0, dy, dy0 + p0, db, p0, dw, p0, 0, ADD_UP, MAIN)
         for i in range(0, KH, DOWN):
             at, to = x0 + i * LINE, i * RUN * F + p0
             for j in range(ACROSS if i == 0 else 0, FIRST_REST, ACROSS):
-                tiles.multiply_add(x, at + j, dy, dy0, db, p0, dw, to + j * F, 0, NOT, MAIN)
+                tiles.multiply_add(x, at + j, dy, dy0 + p0, db, p0, dw, to + j * F, 0, NOT, MAIN)
             for j in range(FIRST_REST, RUN, ACROSS):
-                tiles.multiply_add(x, at + j, dy, dy0, db, p0, dw, to + j * F, 0, NOT, REST)
+                tiles.multiply_add(x, at + j, dy, dy0 + p0, db, p0, dw, to + j * F, 0, NOT, REST)
 
     return tiles_of_patch
 
