@@ -4,8 +4,11 @@ One kernel for each geometry, made and compiled when it is first needed. It is t
 a convolution; and, with dy in the place of x and the flipped filters in that of w, its backward
 pass by the data.
 
-The tile wants no special cases at the border, so an image that has padding is first copied into
-a frame of zeros (it stays in the cache until the tile reads it).
+Padding costs nothing: no zeros are stored, none are multiplied. Lines of the window that lie above
+or below the image are not summed over; columns beside it are left out of the code of the first and
+the last tile of a line (`lead` and `line` in tile.py). Where that would leave too little to do at
+once (images of a few pixels), or padding is wider than a tile, the image is copied into a frame of
+zeros. (What a zero makes of an infinite filter is put right in padding.py.)
 
 Source: Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning" (2014), section 3, for
 the idea; tile.py for the tile.
@@ -21,12 +24,15 @@ import numpy as np
 
 from . import team as teams
 from . import tile as tiles
+from .frame import fill
 from .jit import inner, jit
+from .panels import Panels, grouped, pack, panels
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
 
 KERNELS = 512  # made at most and kept; then the one least recently used is made anew
-SMALL = 1 << 14  # filter numbers: less is packed by one thread
+MOST_TAPS = 8
+BUSY = 8  # sums at once that keep the multipliers busy: two of them, each result four steps late
 
 
 class Correlation(NamedTuple):
@@ -62,9 +68,15 @@ class Correlation(NamedTuple):
         return self.H + self.top + self.bottom, self.W + self.left + self.right
 
     @property
-    def framed(self) -> bool:
-        """Whether the tile can't read the image where it lies."""
+    def has_padding(self) -> bool:
+        """Whether it is more, or less, than the image."""
         return any((self.top, self.bottom, self.left, self.right))
+
+    @property
+    def framed(self) -> Correlation:
+        """The same of an image in a frame of its padding."""
+        height, width = self.padded
+        return self._replace(H=height, W=width, top=0, bottom=0, left=0, right=0)
 
     @property
     def multiply_adds(self) -> int:
@@ -72,42 +84,12 @@ class Correlation(NamedTuple):
         return self.OH * self.OW * self.KH * self.KW * self.C * self.F
 
 
-class Panels(NamedTuple):
-    """How the filters are cut into panels, as wide as a tile each: `full` ones, and a last one."""
-
-    full: int
-    vectors: int  # of a full panel
-    lanes: int
-    last: int  # vectors of the last panel; 0: there is none
-    tail: int  # lanes in use of its last vector
-
-    @property
-    def width(self) -> int:
-        """Filters of a full panel."""
-        return self.vectors * self.lanes
-
-    @property
-    def total(self) -> int:
-        """All panels."""
-        return self.full + (self.last > 0)
-
-
-def panels(F: int, unit: Vectors, itemsize: int, widest: int = 2) -> Panels:
-    """Cut F filters into panels of `widest` vectors (or three, where two is not all but three is).
-
-    The wider the panel, the fewer numbers of the image are loaded for each multiply-add; the
-    narrower, the more pixels fit the registers, and the fewer of the filters' are loaded.
-    """
-    lanes = unit.lanes(F, itemsize)
-    count = -(-F // lanes)
-    if count == 3 and unit.registers >= 32:
-        widest = 3
-    widest = min(count, widest)
-    full, last = divmod(count, widest)
-    tail = F - (count - 1) * lanes
-    if tail < lanes and not last:  # the last panel is not like the others
-        full, last = full - 1, widest
-    return Panels(full, widest, lanes, last, tail)
+def cut(shape: Correlation, dtype: np.dtype[Any]) -> Panels:
+    """The filters' panels: wider where a line has few outputs, so that one line fills a tile."""
+    unit, itemsize = vectors(), np.dtype(dtype).itemsize
+    widest = min(4, max(2, unit.accumulators // shape.OW))
+    found = panels(shape.F, unit, itemsize, widest)
+    return grouped(found, shape.KH, shape.KW * shape.C, unit, itemsize)
 
 
 @lru_cache(KERNELS)
@@ -117,20 +99,22 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
     Args (of the kernel):
         team: the words of a Team.
         x: (N, H, W, C); w: (KH, KW, C, F), in any memory order; b: (F,).
-        packed: (panels, KH*KW*C, panel width), bias: (panels·panel width,), packers: see `pack`.
+        packed: (panels, KH*steps, panel width), bias: (panels·panel width,), packers: see `pack`.
         y: flat, written from out_first on.
         images: in a piece; pieces: how many.
     """
-    unit, itemsize = vectors(), np.dtype(dtype).itemsize
-    cut = panels(shape.F, unit, itemsize)
-    height, width = shape.padded
-    PIXELS, OUT_IMAGE, OUT_FIRST = height * width * shape.C, shape.out_image, shape.out_first
+    unit, parts = vectors(), cut(shape, dtype)
+    FRAMED = shape.has_padding and not _readable_in_place(shape, parts, unit)
     H, W, C, TOP, LEFT = shape.H, shape.W, shape.C, shape.top, shape.left
-    HEIGHT, WIDTH, FRAMED = height, width, shape.framed
-    PANEL = shape.KH * shape.KW * shape.C * cut.width
-    FULL, LAST, PANEL_WIDTH = cut.full, cut.last, cut.width
-    full = _panel(shape, cut, cut.vectors, cut.lanes, unit)
-    last = _panel(shape, cut, cut.last, cut.tail, unit) if cut.last else full
+    HEIGHT, WIDTH = shape.padded
+    PIXELS, OUT_IMAGE, OUT_FIRST = HEIGHT * WIDTH * C, shape.out_image, shape.out_first
+    PANEL = shape.KH * parts.steps(shape.KW * C) * parts.width
+    FULL, LAST, WIDE, FILTERS, GROUP = (
+        parts.full, parts.last, parts.width, parts.filters, parts.group
+    )  # fmt: skip
+    seen = shape.framed if FRAMED else shape
+    full = _panel(seen, parts, parts.vectors, parts.filters // parts.vectors, unit)
+    last = _panel(seen, parts, parts.last, parts.tail, unit) if parts.last else full
 
     @inner
     def piece(number, x, w, b, y, images):  # type: ignore[no-untyped-def]
@@ -140,110 +124,135 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
             if FRAMED:
                 fill(frame, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
                 image = frame
+            first = n * OUT_IMAGE + OUT_FIRST
             for p in range(FULL):
-                full(image, w, p * PANEL, b, p * PANEL_WIDTH, y, n * OUT_IMAGE + OUT_FIRST)
+                full(image, w, p * PANEL, b, p * WIDE, y, first + p * FILTERS)
             if LAST > 0:
-                last(image, w, FULL * PANEL, b, FULL * PANEL_WIDTH, y, n * OUT_IMAGE + OUT_FIRST)
+                last(image, w, FULL * PANEL, b, FULL * WIDE, y, first + FULL * FILTERS)
 
     @jit
     def kernel(team, x, w, b, packed, bias, packers, y, images, pieces):  # type: ignore[no-untyped-def]
-        pack(team, w, b, packed, bias, packers)
+        pack(team, w, b, packed, bias, packers, GROUP)
         teams.share(team, pieces, piece, (x, packed, bias, y, images))
 
     return kernel
 
 
-def _panel(shape: Correlation, cut: Panels, count: int, tail: int, unit: Vectors) -> Any:
-    """A kernel for one image and one panel of the filters: tile after tile of the output."""
-    _, width = shape.padded
-    most = max(1, unit.accumulators // count)
-    tiles_across, across, rest = split_evenly(shape.OW, most)
-    down = largest_divisor(shape.OH, most // across) if not rest and tiles_across == 1 else 1
+def _readable_in_place(shape: Correlation, parts: Panels, unit: Vectors) -> bool:
+    """Whether the tiles of one line are enough to be busy, and only the first and the last of them
+    reach beyond the image."""
+    for count in (parts.vectors, parts.last):
+        if count:
+            tiles_of_line = _tiles_of_line(shape, _outputs_at_once(shape, parts, count, unit))
+            inside = [_beside(shape, *of)[1] == 0 for of in tiles_of_line[1:-1]]
+            if not all(inside) or min(c for _, c in tiles_of_line) * count < min(BUSY, shape.F):
+                return False
+    return True
+
+
+def _tiles_of_line(shape: Correlation, most: int) -> list[tuple[int, int]]:
+    """(first output, how many) of each tile of a line."""
+    number, across, rest = split_evenly(shape.OW, max(1, most))
+    found = [(i * across, across) for i in range(number)]
+    return [*found, (number * across, rest)] if rest else found
+
+
+def _beside(shape: Correlation, first: int, count: int) -> tuple[int, int]:
+    """(lead, line) of a tile (see tile.py); zeros where all that it reads is image."""
+    lead = shape.left - first * shape.SW
+    beyond = (first + count - 1) * shape.SW + shape.KW - shape.left
+    return (lead * shape.C, shape.W * shape.C) if lead > 0 or beyond > shape.W else (0, 0)
+
+
+def _panel(shape: Correlation, parts: Panels, count: int, tail: int, unit: Vectors) -> Any:
+    """A part for one image and one panel of the filters: tile after tile of the output."""
+    of_line = _tiles_of_line(shape, _outputs_at_once(shape, parts, count, unit))
+    down = 1
+    if len(of_line) == 1 and not shape.has_padding:
+        down = largest_divisor(shape.OH, max(1, unit.accumulators // (count * shape.OW)))
+    length = shape.KW * shape.C
+    some_lines = shape.top > 0 or shape.bottom > 0
     tile = Tile(
         rows=down,
-        row_pitch=shape.SH * width * shape.C,
-        cols=across,
+        row_pitch=shape.SH * shape.W * shape.C,
+        cols=0,
         col_pitch=shape.SW * shape.C,
-        runs=shape.KH,
-        length=shape.KW * shape.C,
-        run_pitch=width * shape.C,
+        runs=0 if some_lines else shape.KH,
+        length=length,
+        run_pitch=shape.W * shape.C,
         step=1,
-        b_run_pitch=shape.KW * shape.C * cut.width,
-        b_pitch=cut.width,
+        b_run_pitch=parts.steps(length) * parts.width,
+        b_pitch=parts.width,
         vectors=count,
-        lanes=cut.lanes,
+        lanes=parts.lanes,
         tail=tail,
         out_pitch=shape.out_row,
         out_step=shape.out_pixel,
+        group=parts.group,
+        taps=_taps(shape, parts, count, unit),
     )
-    MAIN, REST = tuple(tile), tuple(tile._replace(cols=rest or across))
-    OH, DOWN, ACROSS = shape.OH, down, across
-    ROW, PIXEL = tile.row_pitch, tile.col_pitch
-    OUT_ROW, OUT_PIXEL, RELU = shape.out_row, shape.out_pixel, shape.relu
-    FIRST_REST = tiles_across * across
-    STOP = shape.OW
+    head, middle, end = _stretches(shape, tile, of_line)
+    OH, DOWN, SH, TOP, KH, H, LINE = (
+        shape.OH, down, shape.SH, shape.top, shape.KH, shape.H, tile.run_pitch
+    )  # fmt: skip
+    B_RUN, OUT_ROW = tile.b_run_pitch, tile.out_pitch
 
     @inner
     def panel(x, w, w0, b, b0, y, y0):  # type: ignore[no-untyped-def]
-        first = y0 + b0
         for oh in range(0, OH, DOWN):
-            for ow in range(0, FIRST_REST, ACROSS):
-                tiles.multiply(
-                    x, oh * ROW + ow * PIXEL, w, w0, b, b0,
-                    y, first + oh * OUT_ROW + ow * OUT_PIXEL, RELU, MAIN,
-                )  # fmt: skip
-            for ow in range(FIRST_REST, STOP, ACROSS):
-                tiles.multiply(
-                    x, oh * ROW + ow * PIXEL, w, w0, b, b0,
-                    y, first + oh * OUT_ROW + ow * OUT_PIXEL, RELU, REST,
-                )  # fmt: skip
+            ih = oh * SH - TOP
+            i = max(0, -ih)  # the first line of the window that lies in the image
+            runs = min(KH, H - ih) - i
+            x0, at_w, to = (ih + i) * LINE, w0 + i * B_RUN, y0 + oh * OUT_ROW
+            head(x, x0, w, at_w, b, b0, y, to, runs)
+            middle(x, x0, w, at_w, b, b0, y, to, runs)
+            end(x, x0, w, at_w, b, b0, y, to, runs)
 
     return panel
 
 
-@inner
-def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-untyped-def]
-    """Copy an image to (top, left) of a frame of zeros; what lies outside of it is left out."""
-    first, stop = max(0, -top), min(H, HEIGHT - top)
-    start, count = max(0, -left), min(W, WIDTH - left) - max(0, -left)
-    for ih in range(first, stop):
-        to = ((ih + top) * WIDTH + start + left) * C
-        at = (ih * W + start) * C
-        copy(frame[to : to + count * C], image[at : at + count * C])
+def _taps(shape: Correlation, parts: Panels, count: int, unit: Vectors) -> int:
+    """Taps of a line that are taken together, since neighbouring outputs meet the same numbers: all,
+    where an output has one vector, and the registers hold those of all the taps' filters; or 1."""
+    steps = parts.steps(shape.KW * shape.C)
+    taps = shape.KW if shape.C % parts.group == 0 else steps
+    return taps if count == 1 and shape.SW < shape.KW and taps <= MOST_TAPS else 1
+
+
+def _outputs_at_once(shape: Correlation, parts: Panels, count: int, unit: Vectors) -> int:
+    taps = _taps(shape, parts, count, unit)
+    return min(unit.accumulators, unit.registers - 2 - taps) // count
+
+
+def _stretches(shape: Correlation, tile: Tile, of_line: list[tuple[int, int]]) -> list[Any]:
+    """Three parts for a line of outputs: the tiles are all alike, but for the first and last."""
+    kinds: list[tuple[Tile, int, int]] = []  # (tile, first output, stop)
+    for first, count in of_line:
+        lead, line = _beside(shape, first, count)
+        this = tile._replace(cols=count, lead=lead, line=line)
+        if kinds and kinds[-1][0] == this:
+            kinds[-1] = this, kinds[-1][1], first + count
+        else:
+            kinds.append((this, first, first + count))
+    parts = [_stretch(shape, *kind) for kind in kinds]
+    return parts + [_nothing] * (3 - len(parts))
+
+
+def _stretch(shape: Correlation, tile: Tile, first: int, stop: int) -> Any:
+    """A part for outputs first…stop of a line, tile after tile."""
+    TILE, FIRST, STOP, ACROSS, RELU = tuple(tile), first, stop, tile.cols, shape.relu
+    PIXEL, LEFT, OUT_PIXEL = tile.col_pitch, shape.left * shape.C, tile.out_step
+
+    @inner
+    def stretch(x, x0, w, w0, b, b0, y, y0, runs):  # type: ignore[no-untyped-def]
+        for ow in range(FIRST, STOP, ACROSS):
+            tiles.multiply(
+                x, x0 + ow * PIXEL - LEFT, w, w0, b, b0, y, y0 + ow * OUT_PIXEL, runs, RELU, TILE
+            )
+
+    return stretch
 
 
 @inner
-def copy(to, numbers):  # type: ignore[no-untyped-def]
-    """to = numbers; a loop from 0 on, with no negative indices to look after, is vector code."""
-    for i in range(len(to)):
-        to[i] = numbers[i]
-
-
-@inner
-def pack(team, w, b, packed, bias, packers):  # type: ignore[no-untyped-def]
-    """packed[p, (i, j, c), l] = w[i, j, c, p*width + l], and the bias likewise; zeros where a panel
-    is wider than what is left. So the tile reads its filters from beginning to end.
-
-    `packers` is 1, or KH·panels: then each piece packs one line of the window for one panel.
-    """
-    for f in range(len(bias)):  # (to assign a slice would compile how to report misfits: seconds)
-        bias[f] = b[f] if f < len(b) else b.dtype.type(0)
-    teams.share(team, packers, _pack_piece, (w, packed, packers))
-
-
-@inner
-def _pack_piece(number, w, packed, packers):  # type: ignore[no-untyped-def]
-    KH, KW, C, F = w.shape
-    count, _, width = packed.shape
-    for item in range(KH * count):
-        p, i = item // KH, item % KH
-        if packers > 1 and item != number:
-            continue
-        used = min(width, F - p * width)
-        for j in range(KW):
-            for c in range(C):
-                row = packed[p, (i * KW + j) * C + c]
-                for lane in range(used):
-                    row[lane] = w[i, j, c, p * width + lane]
-                for lane in range(used, width):
-                    row[lane] = 0
+def _nothing(x, x0, w, w0, b, b0, y, y0, runs):  # type: ignore[no-untyped-def]
+    """No outputs."""

@@ -21,7 +21,7 @@ class Emit:
 
     def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int) -> None:
         self.context, self.builder, self.lanes = context, builder, lanes
-        self.real = context.get_value_type(dtype)
+        self.dtype, self.real = dtype, context.get_value_type(dtype)
         self.bits = dtype.bitwidth
         self.vector = ir.VectorType(self.real, lanes)
         self.name = f"v{lanes}f{self.bits}"
@@ -53,16 +53,23 @@ class Emit:
 
     def load(self, pointer: Any, at: int, used: int | None = None) -> Any:
         """The vector at pointer[at:]; from lane `used` on zeros, and nothing is read."""
+        return self.load_those(
+            pointer, at, [used is None or lane < used for lane in range(self.lanes)]
+        )
+
+    def load_those(self, pointer: Any, at: int, lanes: list[bool]) -> Any:
+        """The vector at pointer[at:]; zeros in the other lanes, for which nothing is read."""
         where = self._at(pointer, at, self.vector)
-        if used in (None, self.lanes):
+        if all(lanes):
             vector = self.builder.load(where)
             vector.align = self.bits // 8
             return vector
         nothing = ir.Constant(self.vector, None)
+        mask = ir.Constant(ir.VectorType(ir.IntType(1), self.lanes), lanes)
         return self._call(
             f"llvm.masked.load.{self.name}.p0{self.name}",
             self.vector,
-            [where, INT32(self.bits // 8), self._first(used), nothing],
+            [where, INT32(self.bits // 8), mask, nothing],
         )
 
     def store(self, value: Any, pointer: Any, at: int, used: int) -> None:
@@ -95,13 +102,39 @@ class Emit:
         """pointer + index·pitch."""
         return self.builder.gep(pointer, [self.builder.mul(index, INT64(pitch))])
 
-    def splat(self, pointer: Any, at: int) -> Any:
-        """The number pointer[at] in every lane."""
-        number = self.builder.load(self.builder.gep(pointer, [INT64(at)]))
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(undefined, number, INT32(0))
-        lanes = ir.Constant(ir.VectorType(INT32, self.lanes), None)
-        return self.builder.shuffle_vector(one, undefined, lanes)
+    def with_lanes(self, lanes: int) -> Emit:
+        """The same for vectors of another length."""
+        return self if lanes == self.lanes else Emit(self.context, self.builder, self.dtype, lanes)
+
+    def splat(self, pointer: Any, at: int, group: int = 1, there: int = 1) -> Any:
+        """The number pointer[at] in every lane; or the `group` numbers that begin there in every
+        group of lanes, zeros for those whose bit in `there` is not set: nothing is read there."""
+        if group == 1:
+            number = self.builder.load(self.builder.gep(pointer, [INT64(at)]))
+            undefined = ir.Constant(self.vector, ir.Undefined)
+            numbers = self.builder.insert_element(undefined, number, INT32(0))
+        else:
+            part = self.with_lanes(group)
+            numbers = part.load_those(pointer, at, [bool(there >> g & 1) for g in range(group)])
+        lanes = ir.Constant(
+            ir.VectorType(INT32, self.lanes), [lane % group for lane in range(self.lanes)]
+        )
+        return self.builder.shuffle_vector(numbers, ir.Constant(numbers.type, ir.Undefined), lanes)
+
+    def fold(self, value: Any, group: int) -> Any:
+        """The sums of each `group` neighbouring lanes, in a vector of so many fewer."""
+        while group > 1:
+            lanes = value.type.count // 2
+            even, odd = (
+                self.builder.shuffle_vector(
+                    value,
+                    value,
+                    ir.Constant(ir.VectorType(INT32, lanes), [2 * lane + of for lane in range(lanes)]),
+                )
+                for of in (0, 1)
+            )
+            value, group = self.builder.fadd(even, odd), group // 2
+        return value
 
     def whole(self, number: int) -> Any:
         """A whole number in every lane."""

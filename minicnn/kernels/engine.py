@@ -24,6 +24,7 @@ from . import weight_gradient as by_weights
 from .correlation import Correlation
 from .fused import ConvPool
 from .memory import aligned
+from .panels import SMALL, Panels, panels
 from .phases import layer_shape, phases
 from .simd import vectors
 from .threads import MOST_PIECES
@@ -95,7 +96,8 @@ class ConvReLUPool:
         self.winner = aligned(self.y.shape, np.dtype(np.uint8))
         self._images, self._pieces = _cut(N, self.shape.conv.multiply_adds)
         self._call = teams.call if self._pieces > 1 else teams.call_alone
-        self._packed = _Packed(self.shape.conv, dtype)
+        cut = panels(F, vectors(), dtype.itemsize)
+        self._packed = _Packed(self.shape.conv, cut, dtype)
         self._kernel = fused.forward(self.shape, dtype)
         self._out = self.y.reshape(-1), self.winner.reshape(-1), self._images, self._pieces
         self._backward: dict[bool, Any] = {}
@@ -231,12 +233,12 @@ def fits(size: tuple[int, int], F: int, dtype: DType) -> bool:
 class _Packed:
     """Room for the filters and the bias of a correlation, in panels."""
 
-    def __init__(self, shape: Correlation, dtype: DType) -> None:
-        cut = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize)
-        steps = shape.KH * shape.KW * shape.C
+    def __init__(self, shape: Correlation, cut: Panels, dtype: DType) -> None:
+        steps = shape.KH * cut.steps(shape.KW * shape.C)
         matrix = aligned((cut.total, steps, cut.width), dtype)
         bias = aligned((cut.total * cut.width,), dtype)
-        large = matrix.size > correlation.SMALL
+        matrix[...], bias[...] = 0, 0  # and so they stay where there are no filters
+        large = matrix.size > SMALL
         self.room = matrix, bias, shape.KH * cut.total if large else 1
         self._zeros = np.zeros(shape.F, dtype)
 
@@ -258,7 +260,7 @@ class _Correlate:
         else:
             self._kernel, self._packed = (
                 correlation.correlation(shape, dtype),
-                _Packed(shape, dtype),
+                _Packed(shape, correlation.cut(shape, dtype), dtype),
             )
 
     def __call__(self, x: Array, w: Array, b: Array | None = None) -> None:
@@ -288,9 +290,9 @@ class _WeightGradient:
     """dw and db of a convolution."""
 
     def __init__(self, shape: Correlation, N: int, dtype: DType) -> None:
-        panels = correlation.panels(shape.F, vectors(), np.dtype(dtype).itemsize).total
-        self._images, parts = _cut(N, shape.multiply_adds, -(-MOST_PIECES // panels))
-        self._call = teams.call if parts * panels > 1 else teams.call_alone
+        cut = panels(shape.F, vectors(), dtype.itemsize)
+        self._images, parts = _cut(N, shape.multiply_adds, -(-MOST_PIECES // cut.total))
+        self._call = teams.call if parts * cut.total > 1 else teams.call_alone
         self.dw = aligned((shape.KH, shape.KW, shape.C, shape.F), dtype)
         self.db = aligned((shape.F,), dtype)
         self._parts = aligned((parts, self.dw.size), dtype), aligned((parts, shape.F), dtype)

@@ -26,8 +26,10 @@ import numpy as np
 
 from . import team as teams
 from . import tile as tiles
-from .correlation import KERNELS, Correlation, Panels, fill, pack, panels
+from .correlation import KERNELS, Correlation
+from .frame import fill
 from .jit import inner, jit
+from .panels import Panels, pack, panels
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Rows, Tile
 from .weight_gradient import add_parts
@@ -78,7 +80,7 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
     cut = panels(conv.F, unit, np.dtype(dtype).itemsize)
     HEIGHT, WIDTH = conv.padded
     H, W, C, TOP, LEFT = conv.H, conv.W, conv.C, conv.top, conv.left
-    FRAMED, PIXELS = conv.framed, HEIGHT * WIDTH * C
+    FRAMED, PIXELS = conv.has_padding, HEIGHT * WIDTH * C
     PANEL = conv.KH * conv.KW * C * cut.width
     FULL, LAST, PANEL_WIDTH = cut.full, cut.last, cut.width
     OUT_IMAGE = shape.pooled[0] * shape.pooled[1] * conv.F
@@ -100,7 +102,7 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
 
     @jit
     def kernel(team, x, w, b, packed, bias, packers, y, winner, images, pieces):  # type: ignore[no-untyped-def]
-        pack(team, w, b, packed, bias, packers)
+        pack(team, w, b, packed, bias, packers, 1)
         teams.share(team, pieces, piece, (x, packed, bias, y, winner, images))
 
     return kernel
@@ -168,7 +170,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     conv, unit, itemsize = shape.conv, vectors(), np.dtype(dtype).itemsize
     HEIGHT, WIDTH = conv.padded
     H, W, C, F, TOP, LEFT = conv.H, conv.W, conv.C, conv.F, conv.top, conv.left
-    FRAMED, PIXELS, K = conv.framed, HEIGHT * WIDTH * C, conv.KH * conv.KW * C
+    FRAMED, PIXELS, K = conv.has_padding, HEIGHT * WIDTH * C, conv.KH * conv.KW * C
     (QH, QW), (REGION, _), (TH, TW) = shape.pooled, shape.region, shape.table
     PH, PW, SH, SW, KH, KW, TAPS = (
         shape.PH, shape.PW, conv.SH, conv.SW, conv.KH, conv.KW, shape.PH * shape.PW

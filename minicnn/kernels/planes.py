@@ -1,6 +1,6 @@
 """Correlation for few output channels: the lanes of a vector are pixels, not channels.
 
-With one, three or six channels to write, vectors of channels are mostly empty. So the image is
+With one or two channels to write, vectors of channels are mostly empty. So the image is
 first laid out in planes, line by line: (H, C, W) in the place of (H, W, C). Then a vector is a
 stretch of one plane's line, and each filter number multiplies all of it:
 
@@ -27,16 +27,19 @@ from .simd import Vectors, vectors
 from .tile import Tile
 
 LEAST_STEPS = 64  # of a sum: below, laying out planes costs more than it saves
+MOST_FILTERS = 2  # with more, vectors of channels and steps are fuller (`grouped` in panels.py)
 
 
 def worth_it(shape: Correlation, dtype: np.dtype[Any]) -> bool:
-    """Whether vectors of pixels are fuller than vectors of channels, by a third at least."""
-    unit, itemsize = vectors(), np.dtype(dtype).itemsize
-    if shape.KH * shape.KW * shape.C < LEAST_STEPS or (shape.SH, shape.SW) != (1, 1):
-        return False
-    of_pixels = -(-shape.OW // unit.most_lanes(itemsize)) * shape.F
-    of_channels = shape.OW * -(-shape.F // unit.lanes(shape.F, itemsize))
-    return unit.accumulators // 2 >= shape.F and 4 * of_pixels <= 3 * of_channels
+    """Whether to lay out planes; the strides must be 1."""
+    wide = shape.OW >= vectors().most_lanes(np.dtype(dtype).itemsize) // 2
+    steps = shape.KH * shape.KW * shape.C
+    return (
+        shape.F <= MOST_FILTERS
+        and wide
+        and steps >= LEAST_STEPS
+        and (shape.SH, shape.SW) == (1, 1)
+    )
 
 
 @lru_cache(KERNELS)

@@ -13,8 +13,9 @@ import numpy as np
 
 from . import team as teams
 from . import tile as tiles
-from .correlation import KERNELS, Panels, panels
+from .correlation import KERNELS
 from .jit import inner, jit
+from .panels import Panels, panels
 from .simd import split_evenly, vectors
 from .tile import Tile
 
@@ -92,7 +93,7 @@ def _rows_of_y(
     def rows(x, w, b, y, p, first, stop):  # type: ignore[no-untyped-def]
         for start in range(first, stop, ROWS):
             n = min(start, stop - ROWS)  # the last tile may do rows again
-            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, RELU, MAIN)
+            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, 1, RELU, MAIN)
 
     return rows
 
@@ -161,11 +162,11 @@ def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -
     def rows(x, dy, dw, db, p, first, stop, n):  # type: ignore[no-untyped-def]
         whole = first + (stop - first) // MANY * MANY
         if first == 0:
-            tiles.multiply_add(x, 0, dy, p, db, p, dw, p, n, ADD_UP, MAIN)
+            tiles.multiply_add(x, 0, dy, p, db, p, dw, p, n, 1, ADD_UP, MAIN)
         for d in range(max(first, MANY), whole, MANY):
-            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, NOT, MAIN)
+            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, 1, NOT, MAIN)
         if whole < stop:
-            tiles.multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, NOT, REST)
+            tiles.multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, 1, NOT, REST)
 
     return rows
 

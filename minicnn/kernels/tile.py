@@ -39,6 +39,33 @@ from .emit import INT64, Emit
 UNROLLED = 224  # multiply-adds of straight-line code at most; beyond, loops
 
 
+class Stretch(NamedTuple):
+    """Steps of a run that are alike: `turns` from `first` on, and with each those that come `apart`
+    later, for each of the other taps."""
+
+    first: int
+    turns: int
+    apart: int
+    numbers: tuple[tuple[int, ...], ...]  # by tap and output: which of a step's numbers there are
+
+    @classmethod
+    def of_unknown_length(cls, outputs: int) -> Stretch:
+        """Where the number of turns is known only when the kernel runs."""
+        return cls(0, 0, 0, ((1,) * outputs,))
+
+    def work(self, tile: Tile) -> int:
+        """Multiply-adds of vectors in a turn."""
+        there = sum(bool(number) for numbers in self.numbers for number in numbers)
+        return tile.vectors * tile.b_lines * max(1, there)
+
+    def turns_at_once(self, tile: Tile) -> int:
+        """Turns of straight-line code in a loop over all of them."""
+        if not self.turns:
+            return 1
+        most = UNROLLED // self.work(tile)
+        return max(d for d in range(1, 8) if d == 1 or (self.turns % d == 0 and d <= most))
+
+
 class Tile(NamedTuple):
     """A tile, all of it known when the kernel is compiled; in numbers, not bytes.
 
@@ -49,7 +76,7 @@ class Tile(NamedTuple):
     row_pitch: int  # … whose operands in A lie so far apart
     cols: int
     col_pitch: int
-    runs: int  # the sum: runs × length steps
+    runs: int  # the sum: runs × length steps; 0: known only when the kernel runs
     length: int
     run_pitch: int  # in A, from run to run …
     step: int  # … and from step to step
@@ -63,6 +90,10 @@ class Tile(NamedTuple):
     masked: int = 0  # 1: B and bias end with the lanes in use, and no more may be read
     b_lines: int = 1  # an output's vectors come from so many lines of B, …
     b_line_pitch: int = 0  # … so far apart (planes.py)
+    group: int = 1  # steps side by side in a vector, whose lanes are then lanes/group filters
+    line: int = 0  # numbers in a line of A that may be read; 0: all that the tile would read
+    lead: int = 0  # numbers of the first output's run that lie before its line
+    taps: int = 1  # parts of a run whose steps are taken together: where they meet the same numbers
 
     def outputs(self) -> Iterator[tuple[int, int]]:
         """(offset in A, offset in C) of each output, row by row."""
@@ -85,8 +116,38 @@ class Tile(NamedTuple):
             yield v * self.lanes, self.used(v) if self.masked else None
 
     def used(self, vector: int) -> int:
-        """Lanes in use of a vector."""
-        return self.tail if vector == self.vectors - 1 else self.lanes
+        """Lanes in use of a vector (of the filters, where steps are grouped)."""
+        return self.tail if vector == self.vectors - 1 else self.lanes // self.group
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The steps of a run. What lies outside of its line is padding: it is left out."""
+        patterns = [tuple(self._there(k, j) for j in self._columns()) for k in range(self.count)]
+        if self.taps > 1:
+            apart = self.count // self.taps
+            yield Stretch(0, apart, apart, tuple(patterns[::apart]))
+            return
+        first = 0
+        for stop in range(1, self.count + 1):
+            if stop == self.count or patterns[stop] != patterns[first]:
+                yield Stretch(first, stop - first, 0, (patterns[first],))
+                first = stop
+
+    @property
+    def count(self) -> int:
+        """Steps of a run."""
+        return -(-self.length // self.group)
+
+    def _columns(self) -> Iterator[int]:
+        return (j for _ in range(self.rows) for j in range(self.cols))
+
+    def _there(self, k: int, j: int) -> int:
+        bits = 0
+        for g in range(self.group):
+            at = k * self.group + g
+            place = j * self.col_pitch + at * self.step - self.lead
+            if at < self.length and (not self.line or 0 <= place < self.line):
+                bits |= 1 << g
+        return bits
 
 
 @intrinsic(prefer_literal=True)
@@ -100,32 +161,35 @@ def multiply(
     bias0: Any,
     c: Any,
     c0: Any,
+    runs: Any,
     relu: Any,
     tile: Any,
 ) -> Any:
     """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers.
 
-    The ReLU is max(y, 0) with a NaN staying NaN.
+    The sum has `runs` runs, unless the tile has a number of its own. The ReLU is max(y, 0) with a
+    NaN staying NaN.
     """
     shape = Tile(*(t.literal_value for t in tile))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        folded = emit.with_lanes(shape.lanes // shape.group)
         A, B, start, C = emit.pointers(signature, args, 4)
         sums = [
             [emit.variable(emit.load(start, place, used)) for place, used in shape.first_vectors()]
             for _ in shape.outputs()
         ]
-        _accumulate(emit, shape, A, B, sums)
+        _accumulate(emit, shape, A, B, sums, runs=args[8])
         for (_, out), vectors in zip(shape.outputs(), sums, strict=True):
             for v, variable in enumerate(vectors):
-                y = builder.load(variable)
+                y = emit.fold(builder.load(variable), shape.group)
                 if relu.literal_value:
-                    y = emit.relu(y)
-                emit.store(y, C, out + v * shape.lanes, shape.used(v))
+                    y = folded.relu(y)
+                folded.store(y, C, out + v * folded.lanes, shape.used(v))
         return context.get_dummy_value()
 
-    return _signature(4, (a, b, bias, c), relu, tile), codegen
+    return _signature(4, (a, b, bias, c), types.intp, relu, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -140,10 +204,11 @@ def multiply_add(
     c: Any,
     c0: Any,
     runs: Any,
+    length: Any,
     add_up: Any,
     tile: Any,
 ) -> Any:
-    """C += A·B over `runs` runs (the tile's own number, if that is not 0).
+    """C += A·B over `runs` runs of `length` steps (the tile's own numbers, where they are not 0).
 
     With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers that are at hand.
     """
@@ -162,14 +227,13 @@ def multiply_add(
 
         variables = [emit.variable(emit.load(*place)) for place in places()]
         rows = [variables[i : i + shape.vectors] for i in range(0, len(variables), shape.vectors)]
-        count = None if shape.runs else args[8]
         totals = rows.pop() if add_up.literal_value else None
-        _accumulate(emit, shape, A, B, rows, totals, count)
+        _accumulate(emit, shape, A, B, rows, totals, args[8], args[9])
         for variable, place in zip(variables, places(), strict=True):
             emit.store(builder.load(variable), *place)
         return context.get_dummy_value()
 
-    return _signature(4, (a, b, sums, c), types.intp, add_up, tile), codegen
+    return _signature(4, (a, b, sums, c), types.intp, types.intp, add_up, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -322,6 +386,47 @@ def add_rows(
 
 
 @intrinsic(prefer_literal=True)
+def add_up(
+    _: Any,
+    a: Any,
+    a0: Any,
+    pitch: Any,
+    sums: Any,
+    sums0: Any,
+    copy: Any,
+    copy0: Any,
+    rows: Any,
+    width: Any,
+    copied: Any,
+) -> Any:
+    """sums += Σ of `rows` rows of a, `pitch` apart and width = (vectors, lanes, tail) numbers wide;
+    if `copied`, they are also stored one after the other, vectors·lanes apart."""
+    vectors, lanes, tail = (t.literal_value for t in width)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, lanes)
+        arrays = signature.args[0], types.intp, signature.args[3], types.intp, signature.args[5]
+        pointers = types.void(*arrays, types.intp)
+        A, S, C = emit.pointers(pointers, [*args[:2], *args[3:7]], 3)
+        places = [(v * lanes, tail if v == vectors - 1 else lanes) for v in range(vectors)]
+        totals = [emit.variable(emit.load(S, *place)) for place in places]
+        with cgutils.for_range(builder, args[7]) as loop:
+            row = builder.gep(A, [builder.mul(loop.index, args[2])])
+            to = emit.step(C, loop.index, vectors * lanes)
+            for total, (at, used) in zip(totals, places, strict=True):
+                part = emit.load(row, at, used)
+                builder.store(builder.fadd(builder.load(total), part), total)
+                if copied.literal_value:
+                    emit.store(part, to, at, used)
+        for total, (at, used) in zip(totals, places, strict=True):
+            emit.store(builder.load(total), S, at, used)
+        return context.get_dummy_value()
+
+    sizes = types.intp
+    return types.void(a, sizes, sizes, sums, sizes, copy, sizes, sizes, width, copied), codegen
+
+
+@intrinsic(prefer_literal=True)
 def transpose_block(
     _: Any, a: Any, a0: Any, a_pitch: Any, b: Any, b0: Any, b_pitch: Any, lanes: Any
 ) -> Any:
@@ -366,44 +471,70 @@ def _accumulate(
     sums: list[list[Any]],
     totals: list[Any] | None = None,
     runs: Any = None,
+    length: Any = None,
 ) -> None:
     """sums[r][v] += Σ_k A[r, k] · B[k, v] (and totals[v] += Σ_k B[k, v]).
 
-    Short sums are unrolled altogether; else a loop over the runs holds one over the steps. `runs`
-    says how many there are, if that is known only when the kernel runs.
+    Short sums are unrolled altogether; else a loop over the runs holds loops over their steps.
+    `runs` and `length` say how many there are where the tile doesn't.
     """
     builder = emit.builder
-    work = len(sums) * len(sums[0])
+    outputs = [offset for offset, _ in tile.outputs()]
+    stretches = list(tile.stretches()) if tile.length else [Stretch.of_unknown_length(len(sums))]
 
-    def step(a: Any, b: Any, at: int, b_at: int) -> None:
-        vectors = [
-            emit.load(b, b_at + place, used if tile.masked else None)
-            for place, used in tile.b_vectors()
-        ]
-        for v, variable in enumerate(totals or ()):
-            builder.store(builder.fadd(builder.load(variable), vectors[v]), variable)
-        for (offset, _), variables in zip(tile.outputs(), sums, strict=True):
-            number = emit.splat(a, offset + at)
-            for vector, variable in zip(vectors, variables, strict=True):
-                total = emit.multiply_add(number, vector, builder.load(variable))
-                builder.store(total, variable)
-
-    if runs is None and tile.runs * tile.length * work <= UNROLLED:
-        for run in range(tile.runs):
-            for k in range(tile.length):
-                step(
-                    A,
-                    B,
-                    run * tile.run_pitch + k * tile.step,
-                    run * tile.b_run_pitch + k * tile.b_pitch,
+    def steps(a: Any, b: Any, at: int, stretch: Stretch) -> None:
+        """Those of one turn of a stretch: each number of A is loaded once, and multiplied with all
+        that it meets."""
+        loaded, wanted = [], []
+        for tap, numbers in enumerate(stretch.numbers):
+            k = at + tap * stretch.apart
+            loaded.append(
+                [
+                    emit.load(b, k * tile.b_pitch + place, used if tile.masked else None)
+                    for place, used in tile.b_vectors()
+                ]
+            )
+            for v, variable in enumerate(totals or ()):
+                builder.store(builder.fadd(builder.load(variable), loaded[tap][v]), variable)
+            for output, there in enumerate(numbers):
+                if there:
+                    wanted.append((outputs[output] + k * tile.group * tile.step, there, tap, output))
+        if tile.taps > 1:
+            wanted.sort()
+        last = None
+        for place, there, tap, output in wanted:
+            if last != (place, there):
+                number, last = emit.splat(a, place, tile.group, there), (place, there)
+            for vector, variable in zip(loaded[tap], sums[output], strict=True):
+                builder.store(
+                    emit.multiply_add(number, vector, builder.load(variable)), variable
                 )
+
+    def run_of(a: Any, b: Any) -> None:
+        for stretch in stretches:
+            if 0 < stretch.turns * stretch.work(tile) <= UNROLLED:
+                for turn in range(stretch.turns):
+                    steps(a, b, stretch.first + turn, stretch)
+                continue
+            at_once = stretch.turns_at_once(tile)
+            times = INT64(stretch.turns // at_once) if tile.length else length
+            with cgutils.for_range(builder, times) as loop:
+                index = builder.add(
+                    builder.mul(loop.index, INT64(at_once)), INT64(stretch.first)
+                )
+                a_step = emit.step(a, index, tile.step * tile.group)
+                b_step = emit.step(b, index, tile.b_pitch)
+                for turn in range(at_once):
+                    steps(a_step, b_step, turn, stretch)
+
+    in_all = sum(stretch.turns * stretch.work(tile) for stretch in stretches)
+    if tile.runs and tile.length and tile.runs * in_all <= UNROLLED:
+        for run in range(tile.runs):
+            run_of(
+                emit.step(A, INT64(run), tile.run_pitch), emit.step(B, INT64(run), tile.b_run_pitch)
+            )
         return
-    at_once = max(d for d in range(1, 8) if tile.length % d == 0 and d * work <= UNROLLED)
-    with cgutils.for_range(builder, INT64(tile.runs) if runs is None else runs) as run:
-        a_run = emit.step(A, run.index, tile.run_pitch)
-        b_run = emit.step(B, run.index, tile.b_run_pitch)
-        with cgutils.for_range(builder, INT64(tile.length // at_once)) as loop:
-            a = emit.step(a_run, loop.index, tile.step * at_once)
-            b = emit.step(b_run, loop.index, tile.b_pitch * at_once)
-            for k in range(at_once):
-                step(a, b, k * tile.step, k * tile.b_pitch)
+    with cgutils.for_range(builder, INT64(tile.runs) if tile.runs else runs) as run:
+        run_of(
+            emit.step(A, run.index, tile.run_pitch), emit.step(B, run.index, tile.b_run_pitch)
+        )

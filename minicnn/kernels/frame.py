@@ -1,0 +1,23 @@
+"""An image in a frame of zeros, for tiles that want no special cases at the border."""
+
+from __future__ import annotations
+
+from .jit import inner
+
+
+@inner
+def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-untyped-def]
+    """Copy an image to (top, left) of a frame of zeros; what lies outside of it is left out."""
+    first, stop = max(0, -top), min(H, HEIGHT - top)
+    start, count = max(0, -left), min(W, WIDTH - left) - max(0, -left)
+    for ih in range(first, stop):
+        to = ((ih + top) * WIDTH + start + left) * C
+        at = (ih * W + start) * C
+        copy(frame[to : to + count * C], image[at : at + count * C])
+
+
+@inner
+def copy(to, numbers):  # type: ignore[no-untyped-def]
+    """to = numbers; a loop from 0 on, with no negative indices to look after, is vector code."""
+    for i in range(len(to)):
+        to[i] = numbers[i]
