@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import team as teams
-from . import tile as tiles
 from .jit import inner, jit
+from .multiply import multiply
 from .simd import vectors
 from .threads import get_threads
 from .tile import Tile
@@ -96,7 +96,7 @@ def _products() -> Any:
     @inner
     def piece(number, a, b, zeros, c):  # type: ignore[no-untyped-def]
         for _ in range(REPEATS):
-            tiles.multiply(a, 0, b, 0, zeros, 0, c[number], 0, 1, RELU, TILE)
+            multiply(a, 0, b, 0, zeros, 0, c[number], 0, 1, RELU, TILE)
 
     @jit
     def kernel(team, a, b, zeros, c, pieces):  # type: ignore[no-untyped-def]

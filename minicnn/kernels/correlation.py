@@ -8,7 +8,7 @@ Padding costs nothing: no zeros are stored, none are multiplied. Lines of the wi
 or below the image are not summed over; columns beside it are left out of the code of the first and
 the last tile of a line (`lead` and `line` in tile.py). Where that would leave too little to do at
 once (images of a few pixels), or padding is wider than a tile, the image is copied into a frame of
-zeros. (What a zero makes of an infinite filter is put right in padding.py.)
+zeros.
 
 Source: Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning" (2014), section 3, for
 the idea; tile.py for the tile.
@@ -23,15 +23,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import team as teams
-from . import tile as tiles
 from .frame import fill
 from .jit import inner, jit
+from .multiply import multiply
 from .panels import Panels, grouped, pack, panels
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
+from .wild import count_wild
 
 KERNELS = 512  # made at most and kept; then the one least recently used is made anew
-MOST_TAPS = 8
 BUSY = 8  # sums at once that keep the multipliers busy: two of them, each result four steps late
 
 
@@ -102,6 +102,9 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
         packed: (panels, KH*steps, panel width), bias: (panels·panel width,), packers: see `pack`.
         y: flat, written from out_first on.
         images: in a piece; pieces: how many.
+
+    Returns (the kernel):
+        Whether there is padding, and filters that are infinite or NaN.
     """
     unit, parts = vectors(), cut(shape, dtype)
     FRAMED = shape.has_padding and not _readable_in_place(shape, parts, unit)
@@ -130,10 +133,16 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
             if LAST > 0:
                 last(image, w, FULL * PANEL, b, FULL * WIDE, y, first + FULL * FILTERS)
 
+    HAS_PADDING, LARGEST = shape.has_padding, float(np.finfo(dtype).max)
+
     @jit
     def kernel(team, x, w, b, packed, bias, packers, y, images, pieces):  # type: ignore[no-untyped-def]
         pack(team, w, b, packed, bias, packers, GROUP)
         teams.share(team, pieces, piece, (x, packed, bias, y, images))
+        wild = np.zeros(1, np.int64)
+        if HAS_PADDING:
+            count_wild(packed.reshape(-1), LARGEST, wild)
+        return wild[0] > 0
 
     return kernel
 
@@ -143,11 +152,16 @@ def _readable_in_place(shape: Correlation, parts: Panels, unit: Vectors) -> bool
     reach beyond the image."""
     for count in (parts.vectors, parts.last):
         if count:
-            tiles_of_line = _tiles_of_line(shape, _outputs_at_once(shape, parts, count, unit))
+            tiles_of_line = _tiles_of_line(shape, _most(shape, parts, count, unit))
             inside = [_beside(shape, *of)[1] == 0 for of in tiles_of_line[1:-1]]
-            if not all(inside) or min(c for _, c in tiles_of_line) * count < min(BUSY, shape.F):
+            if not all(inside) or min(c for _, c in tiles_of_line) * count < BUSY:
                 return False
     return True
+
+
+def _most(shape: Correlation, parts: Panels, count: int, unit: Vectors) -> int:
+    """Outputs of a tile."""
+    return sums_at_once(taps_together(shape, parts, count, unit), unit) // count
 
 
 def _tiles_of_line(shape: Correlation, most: int) -> list[tuple[int, int]]:
@@ -166,7 +180,7 @@ def _beside(shape: Correlation, first: int, count: int) -> tuple[int, int]:
 
 def _panel(shape: Correlation, parts: Panels, count: int, tail: int, unit: Vectors) -> Any:
     """A part for one image and one panel of the filters: tile after tile of the output."""
-    of_line = _tiles_of_line(shape, _outputs_at_once(shape, parts, count, unit))
+    of_line = _tiles_of_line(shape, _most(shape, parts, count, unit))
     down = 1
     if len(of_line) == 1 and not shape.has_padding:
         down = largest_divisor(shape.OH, max(1, unit.accumulators // (count * shape.OW)))
@@ -189,7 +203,7 @@ def _panel(shape: Correlation, parts: Panels, count: int, tail: int, unit: Vecto
         out_pitch=shape.out_row,
         out_step=shape.out_pixel,
         group=parts.group,
-        taps=_taps(shape, parts, count, unit),
+        taps=taps_together(shape, parts, count, unit),
     )
     head, middle, end = _stretches(shape, tile, of_line)
     OH, DOWN, SH, TOP, KH, H, LINE = (
@@ -211,17 +225,17 @@ def _panel(shape: Correlation, parts: Panels, count: int, tail: int, unit: Vecto
     return panel
 
 
-def _taps(shape: Correlation, parts: Panels, count: int, unit: Vectors) -> int:
-    """Taps of a line that are taken together, since neighbouring outputs meet the same numbers: all,
-    where an output has one vector, and the registers hold those of all the taps' filters; or 1."""
+def taps_together(shape: Correlation, parts: Panels, count: int, unit: Vectors) -> int:
+    """Taps of a line that are taken together, since neighbouring outputs meet the same numbers:
+    all, where an output has one vector, and the registers hold those of all the taps; or 1."""
     steps = parts.steps(shape.KW * shape.C)
     taps = shape.KW if shape.C % parts.group == 0 else steps
-    return taps if count == 1 and shape.SW < shape.KW and taps <= MOST_TAPS else 1
+    return taps if count == 1 and shape.SW < shape.KW and 4 * taps <= unit.registers else 1
 
 
-def _outputs_at_once(shape: Correlation, parts: Panels, count: int, unit: Vectors) -> int:
-    taps = _taps(shape, parts, count, unit)
-    return min(unit.accumulators, unit.registers - 2 - taps) // count
+def sums_at_once(taps: int, unit: Vectors) -> int:
+    """Vectors of sums that the registers hold, beside those of the taps' filters."""
+    return min(unit.accumulators, unit.registers - 2 - taps)
 
 
 def _stretches(shape: Correlation, tile: Tile, of_line: list[tuple[int, int]]) -> list[Any]:
@@ -246,7 +260,7 @@ def _stretch(shape: Correlation, tile: Tile, first: int, stop: int) -> Any:
     @inner
     def stretch(x, x0, w, w0, b, b0, y, y0, runs):  # type: ignore[no-untyped-def]
         for ow in range(FIRST, STOP, ACROSS):
-            tiles.multiply(
+            multiply(
                 x, x0 + ow * PIXEL - LEFT, w, w0, b, b0, y, y0 + ow * OUT_PIXEL, runs, RELU, TILE
             )
 

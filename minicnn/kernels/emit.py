@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
@@ -124,16 +125,15 @@ class Emit:
     def fold(self, value: Any, group: int) -> Any:
         """The sums of each `group` neighbouring lanes, in a vector of so many fewer."""
         while group > 1:
-            lanes = value.type.count // 2
+            lanes, group = value.type.count // 2, group // 2
+            kind = ir.VectorType(INT32, lanes)
             even, odd = (
                 self.builder.shuffle_vector(
-                    value,
-                    value,
-                    ir.Constant(ir.VectorType(INT32, lanes), [2 * lane + of for lane in range(lanes)]),
+                    value, value, ir.Constant(kind, [*range(first, 2 * lanes, 2)])
                 )
-                for of in (0, 1)
+                for first in (0, 1)
             )
-            value, group = self.builder.fadd(even, odd), group // 2
+            value = self.builder.fadd(even, odd)
         return value
 
     def whole(self, number: int) -> Any:
@@ -176,3 +176,9 @@ class Emit:
         kind = ir.FunctionType(result, [arg.type for arg in args])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, args)
+
+
+def signature(arrays: int, given: Any, *constants: Any) -> Any:
+    """void(array, offset, array, offset, …, constants)."""
+    pairs = [part for array in given for part in (array, types.intp)]
+    return types.void(*pairs, *constants)

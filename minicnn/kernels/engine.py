@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array, Shape
-from . import correlation, fused, planes, pointwise, product
+from . import correlation, fused, numpy_kernels, planes, pointwise, product
 from . import team as teams
 from . import weight_gradient as by_weights
 from .correlation import Correlation
@@ -38,7 +38,12 @@ DType = np.dtype[Any]
 
 
 class Convolution:
-    """y = correlate(x, w) + b, or its ReLU; and its gradients."""
+    """y = correlate(x, w) + b, or its ReLU; and its gradients.
+
+    The kernels leave padding out of their sums, or take zeros in for what isn't there. That is the
+    same, unless a zero meets an infinite or NaN number: 0 · ∞ = NaN. They tell when there is such a
+    number; then the NumPy kernels compute it anew, so that all algorithms agree.
+    """
 
     algorithm = "implicit"
 
@@ -55,7 +60,10 @@ class Convolution:
 
     def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         """y."""
-        self._forward(x, w, b)
+        if self._forward(x, w, b):
+            numpy_kernels.conv2d(x, w, b, self.window, self.y)
+            if self.relu:
+                np.maximum(self.y, 0, out=self.y)
         return self.y
 
     def backward(
@@ -67,17 +75,22 @@ class Convolution:
             self._dz = aligned(self.y.shape, self.dtype) if self.relu else None
         if self._dz is not None:
             dy = relu_backward(dy, self.y, self._dz)
-        return self._data_gradient(dy, w) if need_dx else None, *self._by_weights(x, dy)
+        wild = self._by_weights(x, dy)
+        dw, db = self._by_weights.dw, self._by_weights.db
+        if wild:
+            numpy_kernels.conv2d_backward(dy, x, w, self.window, None, dw, db)
+        return self._data_gradient(dy, x, w) if need_dx else None, dw, db
 
-    def _data_gradient(self, dy: Array, w: Array) -> Array:
+    def _data_gradient(self, dy: Array, x: Array, w: Array) -> Array:
         if self._by_data is None:
             self.dx = aligned(self.x_shape, self.dtype)
             self._by_data = [
                 _Phase(phase, self.dx, self.window, self.dtype)
                 for phase in phases(self.x_shape[1:], self.w_shape[3], self.window)
             ]
-        for phase in self._by_data:
-            phase(dy, w)
+        if any(phase(dy, w) for phase in self._by_data):
+            dw, db = np.empty_like(w), np.empty_like(dy, shape=w.shape[3:])
+            numpy_kernels.conv2d_backward(dy, x, w, self.window, self.dx, dw, db)
         return self.dx
 
 
@@ -96,7 +109,7 @@ class ConvReLUPool:
         self.winner = aligned(self.y.shape, np.dtype(np.uint8))
         self._images, self._pieces = _cut(N, self.shape.conv.multiply_adds)
         self._call = teams.call if self._pieces > 1 else teams.call_alone
-        cut = panels(F, vectors(), dtype.itemsize)
+        cut = fused.cut(self.shape.conv, dtype)
         self._packed = _Packed(self.shape.conv, cut, dtype)
         self._kernel = fused.forward(self.shape, dtype)
         self._out = self.y.reshape(-1), self.winner.reshape(-1), self._images, self._pieces
@@ -263,12 +276,14 @@ class _Correlate:
                 _Packed(shape, correlation.cut(shape, dtype), dtype),
             )
 
-    def __call__(self, x: Array, w: Array, b: Array | None = None) -> None:
+    def __call__(self, x: Array, w: Array, b: Array | None = None) -> bool:
+        """Compute it; return whether there is padding that meets infinite or NaN filters."""
         if self._in_planes:
-            self._call(self._kernel, x, planes.packed(w), *self._out)
+            wild = self._call(self._kernel, x, planes.packed(w), *self._out)
         else:
             bias = self._packed.bias_of(b)
-            self._call(self._kernel, x, w, bias, *self._packed.room, *self._out)
+            wild = self._call(self._kernel, x, w, bias, *self._packed.room, *self._out)
+        return bool(wild)
 
 
 class _Phase:
@@ -279,11 +294,12 @@ class _Phase:
         self._pixels = dx[:, phase.first_h :: window.SH, phase.first_w :: window.SW]
         self._correlate = phase.shape and _Correlate(phase.shape, dx, dtype, biased=False)
 
-    def __call__(self, dy: Array, w: Array) -> None:
+    def __call__(self, dy: Array, w: Array) -> bool:
+        """Compute it; return what _Correlate does."""
         if self._correlate is None:  # a stride larger than the kernel: nothing read these pixels
             self._pixels[...] = 0
-        else:
-            self._correlate(dy, self._phase.filters(w, self._window))
+            return False
+        return self._correlate(dy, self._phase.filters(w, self._window))
 
 
 class _WeightGradient:
@@ -298,10 +314,10 @@ class _WeightGradient:
         self._parts = aligned((parts, self.dw.size), dtype), aligned((parts, shape.F), dtype)
         self._kernel = by_weights.weight_gradient(shape, dtype)
 
-    def __call__(self, x: Array, dy: Array) -> tuple[Array, Array]:
+    def __call__(self, x: Array, dy: Array) -> bool:
+        """Compute dw and db; return whether padding was left out that meets infinite or NaN dy."""
         totals = self.dw.reshape(-1), self.db
-        self._call(self._kernel, x, dy, *self._parts, *totals, self._images)
-        return self.dw, self.db
+        return bool(self._call(self._kernel, x, dy, *self._parts, *totals, self._images))
 
 
 def _cut(n: int, work: int, most: int = MOST_PIECES) -> tuple[int, int]:

@@ -25,14 +25,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import team as teams
-from . import tile as tiles
-from .correlation import KERNELS, Correlation
+from .correlation import KERNELS, Correlation, sums_at_once, taps_together
 from .frame import fill
 from .jit import inner, jit
-from .panels import Panels, pack, panels
+from .multiply import multiply_pool
+from .panels import Panels, grouped, pack, panels
+from .rows import Rows, add_rows
 from .simd import Vectors, largest_divisor, split_evenly, vectors
-from .tile import Rows, Tile
+from .tile import Tile
 from .weight_gradient import add_parts
+from .wild import count_wild
 
 
 class ConvPool(NamedTuple):
@@ -66,6 +68,12 @@ def fits(taps: int, F: int, dtype: np.dtype[Any]) -> bool:
     return taps * panels(F, unit, np.dtype(dtype).itemsize).vectors <= unit.accumulators
 
 
+def cut(conv: Correlation, dtype: np.dtype[Any]) -> Panels:
+    """The filters' panels of `forward`."""
+    unit, itemsize = vectors(), np.dtype(dtype).itemsize
+    return grouped(panels(conv.F, unit, itemsize), conv.KH, conv.KW * conv.C, unit, itemsize)
+
+
 @lru_cache(KERNELS)
 def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
     """The kernel (team, x, w, b, packed, bias, packers, y, winner, images, pieces).
@@ -76,16 +84,17 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
         y: (N·QH·QW·F,); winner: the same, uint8, as multiply_pool says.
         images: in a piece; pieces: how many.
     """
-    conv, unit = shape.conv, vectors()
-    cut = panels(conv.F, unit, np.dtype(dtype).itemsize)
+    conv, unit, parts = shape.conv, vectors(), cut(shape.conv, dtype)
     HEIGHT, WIDTH = conv.padded
     H, W, C, TOP, LEFT = conv.H, conv.W, conv.C, conv.top, conv.left
     FRAMED, PIXELS = conv.has_padding, HEIGHT * WIDTH * C
-    PANEL = conv.KH * conv.KW * C * cut.width
-    FULL, LAST, PANEL_WIDTH = cut.full, cut.last, cut.width
+    PANEL = conv.KH * parts.steps(conv.KW * C) * parts.width
+    FULL, LAST, WIDE, FILTERS, GROUP = (
+        parts.full, parts.last, parts.width, parts.filters, parts.group
+    )  # fmt: skip
     OUT_IMAGE = shape.pooled[0] * shape.pooled[1] * conv.F
-    full = _pooling_panel(shape, cut, cut.vectors, cut.lanes, unit)
-    last = _pooling_panel(shape, cut, cut.last, cut.tail, unit) if cut.last else full
+    full = _pooling_panel(shape, parts, parts.vectors, parts.filters // parts.vectors, unit)
+    last = _pooling_panel(shape, parts, parts.last, parts.tail, unit) if parts.last else full
 
     @inner
     def piece(number, x, w, b, y, winner, images):  # type: ignore[no-untyped-def]
@@ -95,24 +104,26 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
             if FRAMED:
                 fill(frame, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
                 image = frame
+            first = n * OUT_IMAGE
             for p in range(FULL):
-                full(image, w, p * PANEL, b, p * PANEL_WIDTH, y, winner, n * OUT_IMAGE)
+                full(image, w, p * PANEL, b, p * WIDE, y, winner, first + p * FILTERS)
             if LAST > 0:
-                last(image, w, FULL * PANEL, b, FULL * PANEL_WIDTH, y, winner, n * OUT_IMAGE)
+                last(image, w, FULL * PANEL, b, FULL * WIDE, y, winner, first + FULL * FILTERS)
 
     @jit
     def kernel(team, x, w, b, packed, bias, packers, y, winner, images, pieces):  # type: ignore[no-untyped-def]
-        pack(team, w, b, packed, bias, packers, 1)
+        pack(team, w, b, packed, bias, packers, GROUP)
         teams.share(team, pieces, piece, (x, packed, bias, y, winner, images))
 
     return kernel
 
 
-def _pooling_panel(shape: ConvPool, cut: Panels, count: int, tail: int, unit: Vectors) -> Any:
+def _pooling_panel(shape: ConvPool, parts: Panels, count: int, tail: int, unit: Vectors) -> Any:
     """A kernel for one image and one panel of the filters: tile after tile of pooling windows."""
     conv, (pooled_h, pooled_w) = shape.conv, shape.pooled
     _, width = conv.padded
-    most = max(1, unit.accumulators // (shape.PH * shape.PW * count))
+    taps = taps_together(conv, parts, count, unit)
+    most = max(1, sums_at_once(taps, unit) // (shape.PH * shape.PW * count))
     tiles_across, across, rest = split_evenly(pooled_w, most)
     tile = Tile(
         rows=shape.PH,
@@ -123,13 +134,15 @@ def _pooling_panel(shape: ConvPool, cut: Panels, count: int, tail: int, unit: Ve
         length=conv.KW * conv.C,
         run_pitch=width * conv.C,
         step=1,
-        b_run_pitch=conv.KW * conv.C * cut.width,
-        b_pitch=cut.width,
+        b_run_pitch=parts.steps(conv.KW * conv.C) * parts.width,
+        b_pitch=parts.width,
         vectors=count,
-        lanes=cut.lanes,
+        lanes=parts.lanes,
         tail=tail,
         out_pitch=0,
         out_step=conv.F,
+        group=parts.group,
+        taps=taps,
     )
     MAIN, REST = tuple(tile), tuple(tile._replace(cols=(rest or across) * shape.PW))
     QH, QW, ACROSS, PW, F = pooled_h, pooled_w, across, shape.PW, conv.F
@@ -140,15 +153,11 @@ def _pooling_panel(shape: ConvPool, cut: Panels, count: int, tail: int, unit: Ve
     def panel(x, w, w0, b, b0, y, winner, y0):  # type: ignore[no-untyped-def]
         for qh in range(QH):
             for qw in range(0, FIRST_REST, ACROSS):
-                out = y0 + b0 + (qh * QW + qw) * F
-                tiles.multiply_pool(
-                    x, qh * ROW + qw * PIXEL, w, w0, b, b0, y, out, winner, out, PW, MAIN
-                )
+                out = y0 + (qh * QW + qw) * F
+                multiply_pool(x, qh * ROW + qw * PIXEL, w, w0, b, b0, y, out, winner, out, PW, MAIN)
             for qw in range(FIRST_REST, QW, ACROSS):
-                out = y0 + b0 + (qh * QW + qw) * F
-                tiles.multiply_pool(
-                    x, qh * ROW + qw * PIXEL, w, w0, b, b0, y, out, winner, out, PW, REST
-                )
+                out = y0 + (qh * QW + qw) * F
+                multiply_pool(x, qh * ROW + qw * PIXEL, w, w0, b, b0, y, out, winner, out, PW, REST)
 
     return panel
 
@@ -224,14 +233,6 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
                 db[f] += gradient[q * F + f]
 
     @inner
-    def any_wild(numbers, found):  # type: ignore[no-untyped-def]
-        """found[0] = how many are infinite or NaN."""
-        count = 0
-        for q in range(QH * QW * F):
-            count += 0 if abs(numbers[q]) <= LARGEST else 1
-        found[0] = count
-
-    @inner
     def add_filters_alone(table, gradient, seen, dimage):  # type: ignore[no-untyped-def]
         """The same as add_filters, winner by winner, without the zeros around the filters: what is
         infinite or NaN times zero would be NaN, beside the patch that the winner saw."""
@@ -250,8 +251,8 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
         gradient = np.empty(QH * QW * F, x.dtype)
         seen, shifted = np.empty(QH * QW * F, np.int32), np.empty(QH * QW * F, np.int32)
         first, first_shifted = np.empty_like(seen), np.empty_like(seen)
-        first_taps(first, first_shifted)
         wild = np.zeros(1, np.int64)
+        first_taps(first, first_shifted)
         dw, db = dws[number], dbs[number]
         dw[:] = 0
         db[:] = 0
@@ -268,7 +269,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
                 if FRAMED:
                     dimage = dframe
                 dimage[:] = 0
-                any_wild(gradient, wild)
+                count_wild(gradient, LARGEST, wild)
                 for qh in range(QH if wild[0] == 0 else 0):
                     for qw in range(QW):
                         q = (qh * QW + qw) * F
@@ -320,11 +321,11 @@ def _rows_kernel(
         for run in range(0, RUNS, DOWN):
             at = run * PITCH
             for start in range(0, STOP, WIDE):
-                tiles.add_rows(
+                add_rows(
                     table, at + start, factors, first, offsets, first,
                     out, to + run * OUT_PITCH + start, MAIN,
                 )  # fmt: skip
-            tiles.add_rows(
+            add_rows(
                 table, at + STOP, factors, first, offsets, first,
                 out, to + run * OUT_PITCH + STOP, LAST,
             )  # fmt: skip

@@ -13,7 +13,7 @@ of them, and other kernels. The cache tells such kernels apart by those values.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache as remember
 from hashlib import sha256
@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import binding
 from numba import types
+from numba.core.compiler import Flags
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,7 +63,7 @@ def inner(function: F) -> F:
 
     def call(typing: Any, *args: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return context.compile_internal(builder, function, signature, values)
+            return compile_here(context, builder, function, signature, values)
 
         return types.void(*args), codegen
 
@@ -74,6 +75,20 @@ def inner(function: F) -> F:
     part: Any = intrinsic(call)
     part.py_func = function
     return part
+
+
+def compile_here(
+    context: Any, builder: Any, function: Any, signature: Any, values: Sequence[Any]
+) -> Any:
+    """Compile a Python function into the one that is being built, and call it.
+
+    As Numba's own `compile_internal`, but with NumPy's rules for division: by Python's, each is
+    preceded by a test for zero, and no loop with such a test becomes vector code.
+    """
+    flags = Flags()
+    flags.nrt, flags.error_model = True, "numpy"
+    compiled = context.compile_subroutine(builder, function, signature, flags=flags)
+    return context.call_internal(builder, compiled.fndesc, signature, values)
 
 
 def _let_fail(cache: Any) -> None:

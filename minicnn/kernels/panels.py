@@ -1,4 +1,4 @@
-"""How the filters are cut into panels as wide as a tile, and laid out in the order it reads them."""
+"""How filters are cut into panels as wide as a tile, and laid out in the order it reads them."""
 
 from __future__ import annotations
 

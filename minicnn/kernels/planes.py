@@ -20,11 +20,13 @@ import numpy as np
 
 from ..typing import Array
 from . import team as teams
-from . import tile as tiles
 from .correlation import KERNELS, Correlation
 from .jit import inner, jit
+from .multiply import multiply_planes
 from .simd import Vectors, vectors
 from .tile import Tile
+from .transpose import transpose_block
+from .wild import count_wild
 
 LEAST_STEPS = 64  # of a sum: below, laying out planes costs more than it saves
 MOST_FILTERS = 2  # with more, vectors of channels and steps are fuller (`grouped` in panels.py)
@@ -32,13 +34,10 @@ MOST_FILTERS = 2  # with more, vectors of channels and steps are fuller (`groupe
 
 def worth_it(shape: Correlation, dtype: np.dtype[Any]) -> bool:
     """Whether to lay out planes; the strides must be 1."""
-    wide = shape.OW >= vectors().most_lanes(np.dtype(dtype).itemsize) // 2
+    wide = vectors().most_lanes(np.dtype(dtype).itemsize) // 2 <= shape.OW
     steps = shape.KH * shape.KW * shape.C
     return (
-        shape.F <= MOST_FILTERS
-        and wide
-        and steps >= LEAST_STEPS
-        and (shape.SH, shape.SW) == (1, 1)
+        shape.F <= MOST_FILTERS and wide and steps >= LEAST_STEPS and (shape.SH, shape.SW) == (1, 1)
     )
 
 
@@ -52,6 +51,9 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
         w: (F, KH*C*KW), as `packed` makes it.
         y: written from out_first on.
         images: in a piece; pieces: how many.
+
+    Returns (the kernel):
+        Whether there is padding, and filters that are infinite or NaN.
     """
     unit, itemsize = vectors(), np.dtype(dtype).itemsize
     lanes = unit.lanes(shape.OW, itemsize)
@@ -96,7 +98,7 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
             for line in range(0, OH, DOWN):
                 oh = min(line, OH - DOWN)  # the last block may do lines again
                 for ow in range(0, OW, STRETCH):
-                    tiles.multiply_planes(w, 0, planes, oh * C * WIDTH + ow, block, 0, MAIN)
+                    multiply_planes(w, 0, planes, oh * C * WIDTH + ow, block, 0, MAIN)
                     first = n * OUT_IMAGE + OUT_FIRST + oh * OUT_ROW + ow * OUT_PIXEL
                     for r in range(DOWN):
                         for j in range(min(STRETCH, OW - ow)):
@@ -104,9 +106,15 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
                             for f in range(F):
                                 y[to + f] = block[(f * DOWN + r) * STRETCH + j]
 
+    HAS_PADDING, LARGEST = shape.has_padding, float(np.finfo(dtype).max)
+
     @jit
     def kernel(team, x, w, y, images, pieces):  # type: ignore[no-untyped-def]
         teams.share(team, pieces, piece, (x, w, y, images))
+        wild = np.zeros(1, np.int64)
+        if HAS_PADDING:
+            count_wild(w, LARGEST, wild)
+        return wild[0] > 0
 
     return kernel
 
@@ -130,7 +138,7 @@ def _layout(shape: Correlation, width: int, unit: Vectors, itemsize: int) -> Any
                 iw = min(start, LAST_PIXEL)
                 for channel in range(0, C, LANES):
                     c = min(channel, LAST_CHANNEL)
-                    tiles.transpose_block(
+                    transpose_block(
                         image, at + iw * C + c, C, planes, to + c * WIDTH + iw, WIDTH, LANES
                     )
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from . import team as teams
-from . import tile as tiles
 from .correlation import KERNELS
 from .jit import inner, jit
+from .multiply import multiply, multiply_add
 from .panels import Panels, panels
 from .simd import split_evenly, vectors
 from .tile import Tile
+from .transpose import transpose_block
 
 
 def rows_at_once(U: int, dtype: np.dtype[Any]) -> int:
@@ -93,7 +94,7 @@ def _rows_of_y(
     def rows(x, w, b, y, p, first, stop):  # type: ignore[no-untyped-def]
         for start in range(first, stop, ROWS):
             n = min(start, stop - ROWS)  # the last tile may do rows again
-            tiles.multiply(x, n * D, w, p, b, p, y, n * U + p, 1, RELU, MAIN)
+            multiply(x, n * D, w, p, b, p, y, n * U + p, 1, RELU, MAIN)
 
     return rows
 
@@ -162,11 +163,11 @@ def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -
     def rows(x, dy, dw, db, p, first, stop, n):  # type: ignore[no-untyped-def]
         whole = first + (stop - first) // MANY * MANY
         if first == 0:
-            tiles.multiply_add(x, 0, dy, p, db, p, dw, p, n, 1, ADD_UP, MAIN)
+            multiply_add(x, 0, dy, p, db, p, dw, p, n, 1, ADD_UP, MAIN)
         for d in range(max(first, MANY), whole, MANY):
-            tiles.multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, 1, NOT, MAIN)
+            multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, 1, NOT, MAIN)
         if whole < stop:
-            tiles.multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, 1, NOT, REST)
+            multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, 1, NOT, REST)
 
     return rows
 
@@ -185,7 +186,7 @@ def transpose(dtype: np.dtype[Any]) -> Callable[..., None]:
         flat, out = w.reshape(-1), transposed.reshape(-1)
         for d in range(0, whole_d, LANES):
             for u in range(first, whole_u, LANES):
-                tiles.transpose_block(flat, d * U + u, U, out, u * D + d, D, LANES)
+                transpose_block(flat, d * U + u, U, out, u * D + d, D, LANES)
             for u in range(whole_u, stop):
                 for i in range(d, d + LANES):
                     transposed[u, i] = w[i, u]

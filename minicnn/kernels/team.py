@@ -30,7 +30,7 @@ from numba.extending import intrinsic
 
 from ..typing import Array
 from . import atomic
-from .jit import jit
+from .jit import compile_here, jit
 from .threads import get_threads
 
 # The words of a team, each in a cache line of its own, so that watching one slows down no other.
@@ -281,7 +281,7 @@ def _wrapped(context: Any, builder: Any, piece: Any, signature: Any, packed: Any
     # compiled into the kernel, not beside it: half the work of the compiler. (A piece that raises
     # returns its status from here: Numba's own convention for `args[1]`.)
     part = piece.typing_key.py_func
-    context.compile_internal(inside, part, signature, [number, *unpacked])
+    compile_here(context, inside, part, signature, [number, *unpacked])
     inside.ret(ir.IntType(32)(0))
     return function
 

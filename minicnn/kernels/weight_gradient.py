@@ -6,7 +6,7 @@ piece of the batch has sums of its own, which are added in the order of the piec
 
 Where a pixel has numbers enough for tiles of its own, padding costs nothing: each pixel of the
 window is summed over those outputs for which it lies inside the image. Else the image is copied
-into a frame of zeros. (What a zero makes of an infinite gradient is put right in padding.py.)
+into a frame of zeros.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import team as teams
-from . import tile as tiles
 from .correlation import KERNELS, Correlation
 from .frame import fill
 from .jit import inner, jit
+from .multiply import multiply_add
 from .panels import Panels, panels
+from .rows import add_up
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
+from .wild import count_wild
 
 BLOCK_BYTES = 1 << 17  # of a panel's gradients at a time, so that they stay in the cache
 LEAST_ROWS = 8
@@ -60,6 +62,9 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
             panel after panel.
         dw: (KH*KW*C*F,); db: (F,): their sum, added in the order of the parts.
         images: in a part.
+
+    Returns (the kernel):
+        Whether padding was left out that would have met infinite or NaN gradients.
     """
     unit, itemsize = vectors(), np.dtype(dtype).itemsize
     cut = panels(shape.F, unit, itemsize)
@@ -85,10 +90,10 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
             zero(dw[k * F : (k + 1) * F])
             for p in range(FULL):
                 at, to = p * WIDE * K + k * WIDE, k * F + p * WIDE
-                tiles.add_up(flat, at, K * F, dw, to, dw, 0, parts, ROW, NOT)
+                add_up(flat, at, K * F, dw, to, dw, 0, parts, ROW, NOT)
             if REST > 0:
                 at, to = FULL * WIDE * K + k * REST, k * F + FULL * WIDE
-                tiles.add_up(flat, at, K * F, dw, to, dw, 0, parts, LAST_ROW, NOT)
+                add_up(flat, at, K * F, dw, to, dw, 0, parts, LAST_ROW, NOT)
 
     @inner
     def piece(number, x, dy, dws, dbs, images):  # type: ignore[no-untyped-def]
@@ -111,31 +116,102 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
                 else:
                     last(image, gradient, oh * OW * F + first, panel_dy, oh, dw, db)
 
+    LEFT_OUT, LARGEST = shape.has_padding and not FRAMED, float(np.finfo(dtype).max)
+
     @jit
     def kernel(team, x, dy, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
         teams.share(team, len(dws) * PANELS, piece, (x, dy, dws, dbs, images))
         teams.share(team, SUMS, sum_piece, (dws, dw))
         add_parts(team, dbs, db)
+        # a sum with such a gradient in it is no number either
+        wild = np.zeros(1, np.int64)
+        if LEFT_OUT:
+            count_wild(db, LARGEST, wild)
+        return wild[0] > 0
 
     return kernel
+
+
+class Patch(NamedTuple):
+    """How a patch is cut into tiles: down × across numbers, of a stretch of `size` numbers that lie
+    inside the image for the same outputs."""
+
+    size: int
+    whole: int  # tiles of a stretch
+    across: int
+    rest: int  # numbers of one that is smaller; 0: there is none
+    down: int
+    lines: Spans
+    columns: Spans  # by stretch
+
+    @classmethod
+    def of(cls, shape: Correlation, most: int) -> Patch:
+        """Into tiles of at most `most` numbers: pixel by pixel, where that spares padding; else a
+        line of the window at a time, or several."""
+        lines = spans(shape.KH, shape.OH, shape.SH, shape.H, shape.top)
+        if shape.left or shape.right:
+            columns = spans(shape.KW, shape.OW, shape.SW, shape.W, shape.left)
+            return cls(shape.C, *split_evenly(shape.C, most), 1, lines, columns)
+        size, down = shape.KW * shape.C, 1
+        whole, across, rest = split_evenly(size, most)
+        if whole == 1 and not rest and not shape.has_padding:
+            down = largest_divisor(shape.KH, most // across)
+        return cls(size, whole, across, rest, down, lines, Spans((0,), (shape.OW,)))
 
 
 def _patch_tiles(
     shape: Correlation, cut: Panels, block: int, count: int, tail: int, unit: Vectors
 ) -> Any:
     """A part for a block of lines and one panel: all of dw, tile after tile of the patch."""
-    by_pixel = shape.left > 0 or shape.right > 0
-    size = shape.C if by_pixel else shape.KW * shape.C  # numbers that are summed over the same span
-    number, across, rest = split_evenly(size, max(1, unit.accumulators // count - 1))
-    down, used = 1, (count - 1) * cut.lanes + tail
-    if number == 1 and not rest and not shape.has_padding:
-        down = largest_divisor(shape.KH, max(1, (unit.accumulators // count - 1) // across))
-    pitch = cut.width if cut.total > 1 else shape.F
-    line, of_dw = shape.W * shape.C, shape.KW * shape.C
-    tile = Tile(
-        rows=down,
+    patch = Patch.of(shape, max(1, unit.accumulators // count - 1))  # one is for db
+    # A panel's gradients lie apart: they are brought together. Where no tap may see all of them,
+    # they are added up by themselves, else by the first tile.
+    COPIED, OUTPUTS = cut.total > 1, block * shape.OW
+    FIRST_ADDS, YES, NO = not COPIED and not shape.has_padding, True, False
+    tile = _tile(shape, cut, patch, count, tail, count * cut.lanes if COPIED else shape.F)
+    MAIN, LAST = tuple(tile), tuple(tile._replace(cols=patch.rest or patch.across))
+    ROW, F = (count, cut.lanes, tail), shape.F
+    (FIRST_LINE, STOP_LINE), (FIRST, STOP) = patch.lines, patch.columns
+    STRETCHES, SIZE, DOWN, ACROSS = len(FIRST), patch.size, patch.down, patch.across
+    STOP_WHOLE, BLOCK, OW, DY, DW = (
+        patch.whole * ACROSS, block, shape.OW, tile.b_pitch, tile.out_step
+    )  # fmt: skip
+    KH, KW, SH, SW, C, TOP, LEFT, LINE = (
+        shape.KH, shape.KW, shape.SH, shape.SW, shape.C, shape.top, shape.left, tile.row_pitch
+    )  # fmt: skip
+
+    @inner
+    def tiles_of_patch(x, gradient, gradient0, panel_dy, oh, dw, db):  # type: ignore[no-untyped-def]
+        if not FIRST_ADDS:
+            add_up(gradient, gradient0, F, db, 0, panel_dy, 0, OUTPUTS, ROW, COPIED)
+        dy, dy0 = (panel_dy, 0) if COPIED else (gradient, gradient0)
+        for i in range(0, KH, DOWN):
+            first = max(oh, FIRST_LINE[i])
+            runs = min(oh + BLOCK, STOP_LINE[i]) - first
+            for j in range(STRETCHES):
+                x0 = (first * SH + i - TOP) * LINE + (FIRST[j] * SW + j - LEFT) * C
+                at = dy0 + ((first - oh) * OW + FIRST[j]) * DY
+                to, length = (i * KW + j) * C * DW, STOP[j] - FIRST[j]
+                for c in range(0, STOP_WHOLE, ACROSS):
+                    if FIRST_ADDS and i == 0 and c == 0:
+                        multiply_add(x, x0, dy, at, db, 0, dw, to, runs, length, YES, MAIN)
+                    else:
+                        multiply_add(
+                            x, x0 + c, dy, at, db, 0, dw, to + c * DW, runs, length, NO, MAIN
+                        )
+                for c in range(STOP_WHOLE, SIZE, ACROSS):
+                    multiply_add(x, x0 + c, dy, at, db, 0, dw, to + c * DW, runs, length, NO, LAST)
+
+    return tiles_of_patch
+
+
+def _tile(shape: Correlation, cut: Panels, patch: Patch, count: int, tail: int, pitch: int) -> Tile:
+    """Rows: numbers of the patch. The sum: the outputs, whose gradients lie `pitch` apart."""
+    line, used = shape.W * shape.C, (count - 1) * cut.lanes + tail
+    return Tile(
+        rows=patch.down,
         row_pitch=line,
-        cols=across,
+        cols=patch.across,
         col_pitch=1,
         runs=0,
         length=0,
@@ -146,54 +222,10 @@ def _patch_tiles(
         vectors=count,
         lanes=cut.lanes,
         tail=tail,
-        out_pitch=of_dw * used,
+        out_pitch=shape.KW * shape.C * used,
         out_step=used,
         masked=1,
     )
-    MAIN, REST = tuple(tile), tuple(tile._replace(cols=rest or across))
-    ROW = (count, cut.lanes, tail)
-    lines = spans(shape.KH, shape.OH, shape.SH, shape.H, shape.top)
-    columns = spans(shape.KW if by_pixel else 1, shape.OW, shape.SW, shape.W, shape.left)
-    if not by_pixel:
-        columns = Spans((0,), (shape.OW,))
-    (FIRST_LINE, STOP_LINE), (FIRST, STOP) = lines, columns
-    TAPS, SIZE, DOWN, ACROSS, USED, BLOCK = len(FIRST), size, down, across, used, block
-    KH, SH, SW, C, TOP, LEFT, LINE = (
-        shape.KH, shape.SH, shape.SW, shape.C, shape.top, shape.left, line
-    )  # fmt: skip
-    FIRST_REST, OW, PITCH, DW_LINE = number * across, shape.OW, pitch, of_dw * used
-    # a panel's gradients lie apart: they are brought together. Where no tap may see all of them,
-    # they are added up by themselves, else by the first tile.
-    COPIED, F, PIXELS = cut.total > 1, shape.F, block * shape.OW
-    ADD_UP, NOT = not COPIED and not shape.has_padding, False
-
-    @inner
-    def tiles_of_patch(x, gradient, gradient0, panel_dy, oh, dw, db):  # type: ignore[no-untyped-def]
-        if not ADD_UP:
-            tiles.add_up(gradient, gradient0, F, db, 0, panel_dy, 0, PIXELS, ROW, COPIED)
-        dy, dy0 = (panel_dy, 0) if COPIED else (gradient, gradient0)
-        for i in range(0, KH, DOWN):
-            first = max(oh, FIRST_LINE[i])
-            runs = min(oh + BLOCK, STOP_LINE[i]) - first
-            for j in range(TAPS):
-                x0 = (first * SH + i - TOP) * LINE + (FIRST[j] * SW + j - LEFT) * C
-                g0 = dy0 + ((first - oh) * OW + FIRST[j]) * PITCH
-                to, length = i * DW_LINE + j * C * USED, STOP[j] - FIRST[j]
-                for c in range(0, FIRST_REST, ACROSS):
-                    if ADD_UP and i == 0 and c == 0:
-                        tiles.multiply_add(
-                            x, x0, dy, g0, db, 0, dw, to, runs, length, ADD_UP, MAIN
-                        )
-                    else:
-                        tiles.multiply_add(
-                            x, x0 + c, dy, g0, db, 0, dw, to + c * USED, runs, length, NOT, MAIN
-                        )
-                for c in range(FIRST_REST, SIZE, ACROSS):
-                    tiles.multiply_add(
-                        x, x0 + c, dy, g0, db, 0, dw, to + c * USED, runs, length, NOT, REST
-                    )
-
-    return tiles_of_patch
 
 
 @inner

@@ -26,7 +26,14 @@ CONVOLUTIONS = {
     "pointwise, a filter beyond two vectors": Case((2, 3, 15, 5), (1, 1), 33, {}, 3, F32),
     "stride (1, 2)": Case((2, 3, 26, 16), (3, 3), 40, {"stride": (1, 2), "padding": 1}, 4, F32),
     "asymmetric": Case((2, 5, 5, 2), (2, 3), 17, {"padding": ((0, 1), (2, 0))}, 5, F64),
-    "few channels, in planes": Case((2, 9, 22, 7), (5, 5), 3, {"padding": "same"}, 6, F32),
+    "few channels, in planes": Case((2, 9, 22, 2), (5, 5), 3, {"padding": "same"}, 6, F32),
+    "few filters and channels": Case(
+        (2, 6, 20, 3), (3, 5), 4, {"padding": ((1, 1), (2, 2))}, 12, F32
+    ),
+    "few filters, and fewer": Case((2, 9, 9, 6), (3, 3), 3, {"padding": "same"}, 13, F64),
+    "a line fits a tile of four vectors": Case((2, 7, 7, 8), (3, 3), 70, {"padding": 1}, 14, F32),
+    "first, middle and last tile": Case((2, 5, 30, 9), (3, 3), 36, {"padding": "same"}, 15, F32),
+    "stride 2, padded": Case((2, 9, 12, 12), (3, 3), 33, {"stride": 2, "padding": 1}, 16, F32),
     "stride 3, padding that no window needs": Case(
         (2, 5, 8, 11), (1, 4), 2, {"stride": 3, "padding": ((1, 3), (0, 5))}, 7, F64
     ),

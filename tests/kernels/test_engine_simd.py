@@ -16,7 +16,7 @@ pytest.importorskip("numba")
 
 from llvmlite import binding
 
-from minicnn.kernels.correlation import panels
+from minicnn.kernels.panels import panels
 from minicnn.kernels.simd import UNITS, Vectors, largest_divisor, split_evenly, vectors
 
 counts = st.integers(1, 3000)

@@ -76,6 +76,18 @@ def test_a_special_weight_or_bias_reaches_its_own_filter_alone(name: str) -> Non
 
 
 @by_geometry
+def test_a_special_weight_reaches_the_pixels_that_its_outputs_read_and_no_others(name: str) -> None:
+    case = of(CONVOLUTIONS[name], 2)
+    for special in SPECIAL:
+        x, w, _ = arrays(case)
+        w[0, -1, -1, 0] = special
+        (dy,) = case.whole(conv2d(case, x, w, **NUMPY).shape)
+        expected = conv2d_backward(case, dy, x, w, **NUMPY)
+        for mine, theirs in zip(conv2d_backward(case, dy, x, w), expected, strict=True):
+            same(mine, theirs)
+
+
+@by_geometry
 @pytest.mark.parametrize("special", SPECIAL)
 def test_a_special_gradient_reaches_what_it_came_from_and_nothing_else(
     name: str, special: float

@@ -1,0 +1,263 @@
+"""The register tile's instructions: C = A·B in some variations, for a geometry known beforehand.
+
+Numba compiles loops, but can't be told to keep an array of vectors in registers. So the tile is
+written here as LLVM's own instructions: the Python loops below run when a kernel is compiled, and
+what they emit is straight-line code. Each array is given with the offset that the tile begins at;
+a tile's fields are in tile.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .emit import INT64, Emit, signature
+from .tile import UNROLLED, Stretch, Tile
+
+
+@intrinsic(prefer_literal=True)
+def multiply(
+    _: Any,
+    a: Any,
+    a0: Any,
+    b: Any,
+    b0: Any,
+    bias: Any,
+    bias0: Any,
+    c: Any,
+    c0: Any,
+    runs: Any,
+    relu: Any,
+    tile: Any,
+) -> Any:
+    """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers.
+
+    The sum has `runs` runs, unless the tile has a number of its own. The ReLU is max(y, 0) with a
+    NaN staying NaN.
+    """
+    shape = Tile(*(t.literal_value for t in tile))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        folded = emit.with_lanes(shape.lanes // shape.group)
+        A, B, start, C = emit.pointers(signature, args, 4)
+        sums = [
+            [emit.variable(emit.load(start, place, used)) for place, used in shape.first_vectors()]
+            for _ in shape.outputs()
+        ]
+        Sums(emit, shape, sums).add(A, B, runs=args[8])
+        for (_, out), vectors in zip(shape.outputs(), sums, strict=True):
+            for v, variable in enumerate(vectors):
+                y = emit.fold(builder.load(variable), shape.group)
+                if relu.literal_value:
+                    y = folded.relu(y)
+                folded.store(y, C, out + v * folded.lanes, shape.used(v))
+        return context.get_dummy_value()
+
+    return signature(4, (a, b, bias, c), types.intp, relu, tile), codegen
+
+
+@intrinsic(prefer_literal=True)
+def multiply_add(
+    _: Any,
+    a: Any,
+    a0: Any,
+    b: Any,
+    b0: Any,
+    sums: Any,
+    sums0: Any,
+    c: Any,
+    c0: Any,
+    runs: Any,
+    length: Any,
+    add_up: Any,
+    tile: Any,
+) -> Any:
+    """C += A·B over `runs` runs of `length` steps (the tile's own numbers, where they are not 0).
+
+    With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers that are at hand.
+    """
+    shape = Tile(*(t.literal_value for t in tile))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        A, B, S, C = emit.pointers(signature, args, 4)
+
+        def places() -> Iterator[tuple[Any, int, int]]:
+            for _, out in shape.outputs():
+                for v in range(shape.vectors):
+                    yield C, out + v * shape.lanes, shape.used(v)
+            for v in range(shape.vectors if add_up.literal_value else 0):
+                yield S, v * shape.lanes, shape.used(v)
+
+        variables = [emit.variable(emit.load(*place)) for place in places()]
+        rows = [variables[i : i + shape.vectors] for i in range(0, len(variables), shape.vectors)]
+        totals = rows.pop() if add_up.literal_value else None
+        Sums(emit, shape, rows, totals).add(A, B, args[8], args[9])
+        for variable, place in zip(variables, places(), strict=True):
+            emit.store(builder.load(variable), *place)
+        return context.get_dummy_value()
+
+    return signature(4, (a, b, sums, c), types.intp, types.intp, add_up, tile), codegen
+
+
+@intrinsic(prefer_literal=True)
+def multiply_pool(
+    _: Any,
+    a: Any,
+    a0: Any,
+    b: Any,
+    b0: Any,
+    bias: Any,
+    bias0: Any,
+    c: Any,
+    c0: Any,
+    winner: Any,
+    winner0: Any,
+    across: Any,
+    tile: Any,
+) -> Any:
+    """C = ReLU(max over the tile's rows, and `across` columns at a time, of A·B + bias).
+
+    The convolution's outputs never leave the registers: what is stored is the maximum of each
+    window, and which tap won (uint8: i·across + j; taps = rows·across where ReLU cut it off, so
+    that no gradient passes). Ties go to the first tap; the first NaN wins, and is cut off from
+    gradients, as a NaN's ReLU is.
+    """
+    shape, width = Tile(*(t.literal_value for t in tile)), across.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        folded = emit.with_lanes(shape.lanes // shape.group)
+        A, B, start, C, W = emit.pointers(signature, args, 5)
+        sums = [
+            [emit.variable(emit.load(start, v * shape.lanes)) for v in range(shape.vectors)]
+            for _ in shape.outputs()
+        ]
+        Sums(emit, shape, sums).add(A, B)
+        for window in range(shape.cols // width):
+            taps = [
+                sums[i * shape.cols + window * width + j]
+                for i in range(shape.rows)
+                for j in range(width)
+            ]
+            for v in range(shape.vectors):
+                y, tap = folded.first_maximum(
+                    [emit.fold(builder.load(outputs[v]), shape.group) for outputs in taps]
+                )
+                out = window * shape.out_step + v * folded.lanes
+                folded.store(folded.relu(y), C, out, shape.used(v))
+                folded.store_bytes(
+                    builder.select(folded.positive(y), tap, folded.whole(len(taps))),
+                    W,
+                    out,
+                    shape.used(v),
+                )
+        return context.get_dummy_value()
+
+    return signature(5, (a, b, bias, c, winner), across, tile), codegen
+
+
+@intrinsic(prefer_literal=True)
+def multiply_planes(_: Any, a: Any, a0: Any, b: Any, b0: Any, c: Any, c0: Any, tile: Any) -> Any:
+    """C = A·B, where an output's vectors are pixels: b_lines lines of them, one after the other."""
+    shape = Tile(*(t.literal_value for t in tile))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        A, B, C = emit.pointers(signature, args, 3)
+        each = range(shape.b_lines * shape.vectors)
+        zero = ir.Constant(emit.vector, None)
+        sums = [[emit.variable(zero) for _ in each] for _ in shape.outputs()]
+        Sums(emit, shape, sums).add(A, B)
+        for (_, out), variables in zip(shape.outputs(), sums, strict=True):
+            for v, variable in enumerate(variables):
+                emit.store(builder.load(variable), C, out + v * shape.lanes, shape.lanes)
+        return context.get_dummy_value()
+
+    return signature(3, (a, b, c), tile), codegen
+
+
+class Sums:
+    """The sums of a tile: of[r][v] is vector v of output r; and what is added to them."""
+
+    def __init__(
+        self, emit: Emit, tile: Tile, of: list[list[Any]], totals: list[Any] | None = None
+    ) -> None:
+        self.emit, self.tile, self.of, self.totals = emit, tile, of, totals or []
+        self.outputs = [offset for offset, _ in tile.outputs()]
+        self.stretches = (
+            list(tile.stretches()) if tile.length else [Stretch.of_unknown_length(len(of))]
+        )
+
+    def add(self, A: Any, B: Any, runs: Any = None, length: Any = None) -> None:
+        """of[r][v] += Σ_k A[r, k] · B[k, v], and totals[v] += Σ_k B[k, v].
+
+        Short sums are unrolled altogether; else a loop over the runs holds loops over their steps.
+        `runs` and `length` say how many there are where the tile doesn't.
+        """
+        emit, tile = self.emit, self.tile
+        work = sum(stretch.turns * stretch.work(tile) for stretch in self.stretches)
+        if tile.runs and tile.length and tile.runs * work <= UNROLLED:
+            for run in range(tile.runs):
+                self._add_run(A, B, INT64(run), length)
+            return
+        count = INT64(tile.runs) if tile.runs else runs
+        with cgutils.for_range(emit.builder, count) as loop:
+            self._add_run(A, B, loop.index, length)
+
+    def _add_run(self, A: Any, B: Any, run: Any, length: Any) -> None:
+        emit, tile, builder = self.emit, self.tile, self.emit.builder
+        a, b = emit.step(A, run, tile.run_pitch), emit.step(B, run, tile.b_run_pitch)
+        for stretch in self.stretches:
+            if 0 < stretch.turns * stretch.work(tile) <= UNROLLED:
+                for turn in range(stretch.turns):
+                    self._add_turn(a, b, stretch.first + turn, stretch)
+                continue
+            at_once = stretch.turns_at_once(tile)
+            times = INT64(stretch.turns // at_once) if tile.length else length
+            with cgutils.for_range(builder, times) as loop:
+                done = builder.mul(loop.index, INT64(at_once))
+                step = builder.add(done, INT64(stretch.first))
+                a_step = emit.step(a, step, tile.step * tile.group)
+                b_step = emit.step(b, step, tile.b_pitch)
+                for turn in range(at_once):
+                    self._add_turn(a_step, b_step, turn, stretch)
+
+    def _add_turn(self, a: Any, b: Any, step: int, stretch: Stretch) -> None:
+        """Step `step`, of each tap. Each number of A is loaded once, and meets all that it must."""
+        emit, tile = self.emit, self.tile
+        vectors = []
+        meetings = []  # (where in A, which of a group are there, tap, output)
+        for tap, numbers in enumerate(stretch.numbers):
+            k = step + tap * stretch.apart
+            vectors.append(self._load(b, k))
+            at = k * tile.group * tile.step
+            for output, there in enumerate(numbers):
+                if there:
+                    meetings.append((self.outputs[output] + at, there, tap, output))
+        if tile.taps > 1:
+            meetings.sort()
+        loaded, number = None, None
+        for place, there, tap, output in meetings:
+            if loaded != (place, there):
+                number, loaded = emit.splat(a, place, tile.group, there), (place, there)
+            for vector, total in zip(vectors[tap], self.of[output], strict=True):
+                now = emit.builder.load(total)
+                emit.builder.store(emit.multiply_add(number, vector, now), total)
+
+    def _load(self, b: Any, k: int) -> list[Any]:
+        """The vectors of B's row k, which are added to the totals, if there are any."""
+        emit, tile = self.emit, self.tile
+        vectors = [
+            emit.load(b, k * tile.b_pitch + place, used if tile.masked else None)
+            for place, used in tile.b_vectors()
+        ]
+        for total, vector in zip(self.totals, vectors, strict=False):
+            emit.builder.store(emit.builder.fadd(emit.builder.load(total), vector), total)
+        return vectors

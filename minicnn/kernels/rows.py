@@ -1,0 +1,132 @@
+"""Sums of rows, in registers: of a table's rows, each times a factor, and of rows as they come.
+
+Written as LLVM's instructions, as in multiply.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .emit import INT64, Emit, signature
+
+
+class Rows(NamedTuple):
+    """Rows of a table that are added up, each from an offset of its own; all in numbers."""
+
+    number: int  # of rows added
+    stride: int  # between their factors, and between their offsets
+    runs: int  # a row: runs × (vectors of lanes, the last one with `tail` in use), …
+    run_pitch: int  # … whose runs lie so far apart in the table …
+    out_pitch: int  # … and in C
+    vectors: int
+    lanes: int
+    tail: int
+
+    def places(self) -> Iterator[tuple[int, int, int]]:
+        """(offset in the table, offset in C, lanes in use) of each vector of a row."""
+        for run in range(self.runs):
+            for v in range(self.vectors):
+                used = self.tail if v == self.vectors - 1 else self.lanes
+                at = v * self.lanes
+                yield run * self.run_pitch + at, run * self.out_pitch + at, used
+
+
+@intrinsic(prefer_literal=True)
+def add_rows(
+    _: Any,
+    table: Any,
+    table0: Any,
+    factors: Any,
+    factors0: Any,
+    offsets: Any,
+    offsets0: Any,
+    c: Any,
+    c0: Any,
+    rows: Any,
+) -> Any:
+    """C += Σ_i factor[i] · table[offset[i] : …], with C in registers while i runs.
+
+    This is the backward pass of convolution and max-pooling in one: i runs over the winners, a
+    row is the patch that a winner saw, or its filter.
+    """
+    shape = Rows(*(t.literal_value for t in rows))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
+        T, F, at_rows, C = emit.pointers(signature, args, 4)
+        places = list(shape.places())
+        # a sum waits for the one before it, some four steps: with few vectors, several sums each
+        sets = max(1, min(4, 8 // len(places), shape.number))
+        zero = ir.Constant(emit.vector, None)
+        sums = [[emit.variable(zero) for _ in places] for _ in range(sets)]
+
+        def add(index: Any, variables: list[Any]) -> None:
+            at = builder.mul(index, INT64(shape.stride))
+            factor = emit.splat(builder.gep(F, [at]), 0)
+            offset = builder.sext(builder.load(builder.gep(at_rows, [at])), INT64)
+            row = builder.gep(T, [offset])
+            for variable, (place, _, used) in zip(variables, places, strict=True):
+                part = emit.load(row, place, used)
+                builder.store(emit.multiply_add(factor, part, builder.load(variable)), variable)
+
+        with cgutils.for_range(builder, INT64(shape.number // sets)) as loop:
+            first = builder.mul(loop.index, INT64(sets))
+            for number, variables in enumerate(sums):
+                add(builder.add(first, INT64(number)), variables)
+        for index in range(shape.number - shape.number % sets, shape.number):
+            add(INT64(index), sums[0])
+        for v, (_, out, used) in enumerate(places):
+            total = emit.load(C, out, used)
+            for variables in sums:
+                total = builder.fadd(total, builder.load(variables[v]))
+            emit.store(total, C, out, used)
+        return context.get_dummy_value()
+
+    return signature(4, (table, factors, offsets, c), rows), codegen
+
+
+@intrinsic(prefer_literal=True)
+def add_up(
+    _: Any,
+    a: Any,
+    a0: Any,
+    pitch: Any,
+    sums: Any,
+    sums0: Any,
+    copy: Any,
+    copy0: Any,
+    rows: Any,
+    width: Any,
+    copied: Any,
+) -> Any:
+    """sums += Σ of `rows` rows of a, `pitch` apart and width = (vectors, lanes, tail) numbers wide;
+    if `copied`, they are also stored one after the other, vectors·lanes apart."""
+    vectors, lanes, tail = (t.literal_value for t in width)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, signature.args[0].dtype, lanes)
+        arrays = signature.args[0], types.intp, signature.args[3], types.intp, signature.args[5]
+        pointers = types.void(*arrays, types.intp)
+        A, S, C = emit.pointers(pointers, [*args[:2], *args[3:7]], 3)
+        places = [(v * lanes, tail if v == vectors - 1 else lanes) for v in range(vectors)]
+        totals = [emit.variable(emit.load(S, *place)) for place in places]
+        with cgutils.for_range(builder, args[7]) as loop:
+            row = builder.gep(A, [builder.mul(loop.index, args[2])])
+            to = emit.step(C, loop.index, vectors * lanes)
+            for total, (at, used) in zip(totals, places, strict=True):
+                part = emit.load(row, at, used)
+                builder.store(builder.fadd(builder.load(total), part), total)
+                if copied.literal_value:
+                    emit.store(part, to, at, used)
+        for total, (at, used) in zip(totals, places, strict=True):
+            emit.store(builder.load(total), S, at, used)
+        return context.get_dummy_value()
+
+    sizes = types.intp
+    return types.void(a, sizes, sizes, sums, sizes, copy, sizes, sizes, width, copied), codegen
