@@ -30,7 +30,7 @@ from .frame import fill
 from .jit import inner, jit
 from .multiply import multiply_pool
 from .panels import Panels, grouped, pack, panels
-from .rows import Rows, add_rows
+from .rows import Rows, add_rows, add_up
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
 from .weight_gradient import add_parts
@@ -186,6 +186,8 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     )  # fmt: skip
     LINE, TABLE_LINE, TABLE = WIDTH * C, TW * C, TH * TW * C
     NEED_DX, LARGEST = need_dx, float(np.finfo(dtype).max)
+    lanes = unit.lanes(F, itemsize)
+    OF_FILTERS, NO = (-(-F // lanes), lanes, F - (-(-F // lanes) - 1) * lanes), False
     add_patches = _rows_kernel(QH * QW, F, KH, KW * C, (LINE, KW * C), unit, itemsize)
     add_filters = _rows_kernel(
         F, 1, REGION, shape.region[1] * C, (TABLE_LINE, LINE), unit, itemsize
@@ -217,20 +219,22 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     @inner
     def find_winners(dy, winner, gradient, first, seen, first_shifted, shifted, db):  # type: ignore[no-untyped-def]
         """The same for the taps that won, and their gradient: 0 where ReLU cut it off."""
+        # a loop for each result: with three in one, LLVM shies away from proving that they are apart
+        for q in range(QH * QW * F):
+            gradient[q] = dy[q] if winner[q] < TAPS else dy.dtype.type(0)
         for q in range(QH * QW * F):
             tap = np.int32(winner[q])
-            gradient[q] = dy[q] if tap < TAPS else dy.dtype.type(0)
+            tap = tap if tap < TAPS else np.int32(0)  # where it is cut off: any place to read
             i = tap // np.int32(PW)
             j = tap - i * np.int32(PW)
-            # where it is cut off: any place that can be read
-            down, across = (i, j) if tap < TAPS else (np.int32(0), np.int32(0))
-            seen[q] = first[q] + down * np.int32(SH * LINE) + across * np.int32(SW * C)
-            shifted[q] = (
-                first_shifted[q] - down * np.int32(SH * TABLE_LINE) - across * np.int32(SW * C)
-            )
-        for q in range(QH * QW):
-            for f in range(F):
-                db[f] += gradient[q * F + f]
+            seen[q] = first[q] + i * np.int32(SH * LINE) + j * np.int32(SW * C)
+        for q in range(QH * QW * F):
+            tap = np.int32(winner[q])
+            tap = tap if tap < TAPS else np.int32(0)
+            i = tap // np.int32(PW)
+            j = tap - i * np.int32(PW)
+            shifted[q] = first_shifted[q] - i * np.int32(SH * TABLE_LINE) - j * np.int32(SW * C)
+        add_up(gradient, 0, F, db, 0, gradient, 0, QH * QW, OF_FILTERS, NO)
 
     @inner
     def add_filters_alone(table, gradient, seen, dimage):  # type: ignore[no-untyped-def]

@@ -62,7 +62,7 @@ def add_rows(
         T, F, at_rows, C = emit.pointers(signature, args, 4)
         places = list(shape.places())
         # a sum waits for the one before it, some four steps: with few vectors, several sums each
-        sets = max(1, min(4, 8 // len(places), shape.number))
+        sets = max(1, min(4, 16 // len(places), shape.number))
         zero = ir.Constant(emit.vector, None)
         sums = [[emit.variable(zero) for _ in places] for _ in range(sets)]
 
