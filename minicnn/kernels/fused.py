@@ -219,7 +219,8 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     @inner
     def find_winners(dy, winner, gradient, first, seen, first_shifted, shifted, db):  # type: ignore[no-untyped-def]
         """The same for the taps that won, and their gradient: 0 where ReLU cut it off."""
-        # a loop for each result: with three in one, LLVM shies away from proving that they are apart
+        # A loop for each result: of three in one, LLVM does not check whether arrays overlap, and
+        # then makes no vector code.
         for q in range(QH * QW * F):
             gradient[q] = dy[q] if winner[q] < TAPS else dy.dtype.type(0)
         for q in range(QH * QW * F):
