@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .jit import inner
+from .rows import copy_numbers
 
 
 @inner
@@ -13,11 +14,4 @@ def fill(frame, image, H, W, C, HEIGHT, WIDTH, top, left):  # type: ignore[no-un
     for ih in range(first, stop):
         to = ((ih + top) * WIDTH + start + left) * C
         at = (ih * W + start) * C
-        copy(frame[to : to + count * C], image[at : at + count * C])
-
-
-@inner
-def copy(to, numbers):  # type: ignore[no-untyped-def]
-    """to = numbers; a loop from 0 on, with no negative indices to look after, is vector code."""
-    for i in range(len(to)):
-        to[i] = numbers[i]
+        copy_numbers(image, at, frame, to, count * C)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from . import team as teams
 from .jit import inner
+from .rows import copy_numbers
 from .simd import Vectors
 
 SMALL = 1 << 14  # filter numbers: less is packed by one thread
@@ -96,6 +97,7 @@ def _pack_piece(number, w, packed, packers, GROUP):  # type: ignore[no-untyped-d
     count, steps, width = packed.shape
     steps //= KH
     filters = width // GROUP
+    flat, lines = packed.reshape(-1), w.strides[3] == w.itemsize and GROUP == 1
     for item in range(KH * count):
         p, i = item // KH, item % KH
         if packers > 1 and item != number:
@@ -104,6 +106,10 @@ def _pack_piece(number, w, packed, packers, GROUP):  # type: ignore[no-untyped-d
         for j in range(KW):
             for c in range(C):
                 k = j * C + c
-                row = packed[p, i * steps + k // GROUP]
-                for lane in range(used):
-                    row[lane * GROUP + k % GROUP] = w[i, j, c, p * filters + lane]
+                to = (p * KH * steps + i * steps + k // GROUP) * width + k % GROUP
+                if lines:
+                    at = i * w.strides[0] + j * w.strides[1] + c * w.strides[2]
+                    copy_numbers(w, at // w.itemsize + p * filters, flat, to, used)
+                else:
+                    for lane in range(used):
+                        flat[to + lane * GROUP] = w[i, j, c, p * filters + lane]

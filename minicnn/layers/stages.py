@@ -91,6 +91,7 @@ class _Operations(threading.local):
 
     def __init__(self) -> None:
         self.of: dict[Any, Any] = {}
+        self.last: tuple[Any, ...] = (None,) * 6  # (w, b, operation; and for what it is)
 
     def __reduce__(self) -> tuple[type[_Operations], tuple[()]]:
         return _Operations, ()  # a copy of a model prepares its own
@@ -129,10 +130,24 @@ class Stage(Layer):
     def operation(self, x: Array, w: Array, b: Array | None, training: bool) -> Any:
         """What is prepared for x; None: nothing is, or the arrays are not as expected (the doorway,
         which the layers go by, will say what is wrong)."""
+        # the same again, as in most calls, is told at once: a microsecond counts for small batches
+        backend = kernels.current_backend()
+        last_w, last_b, operation, *others = self._operations.last
+        same = w is last_w and b is last_b and _fits(x, w.dtype)
+        if same and others == [x.shape, training, backend]:
+            return operation
+        operation = self._look_up(x, w, b, training, backend)
+        if operation is not None:
+            self._operations.last = w, b, operation, x.shape, training, backend
+        return operation
+
+    def _look_up(
+        self, x: Array, w: Array, b: Array | None, training: bool, backend: str
+    ) -> Any | None:
         if not (_fits(w, w.dtype) and _fits(x, w.dtype) and (b is None or _fits(b, w.dtype))):
             return None
         operations = self._operations.of
-        key = x.shape, w.shape, b is None or b.shape, training, kernels.current_backend()
+        key = x.shape, w.shape, b is None or b.shape, training, backend
         if key not in operations:
             shape = self.weighted.weight_shape()
             if x.shape[1:] != self.input_shape or w.shape != shape:
