@@ -11,7 +11,7 @@ from .version import __version__
 
 EPILOG = """\
 examples:
-  python -m minicnn.train                        the sample digits, in half a minute
+  python -m minicnn.train                        the sample digits, in some seconds
   python -m minicnn.train --data mnist           all of MNIST, downloaded once (11 MB)
   python -m minicnn.train --data my_sheet        images of your own: see python -m minicnn.sprite
   python -m minicnn.train --tutorial             exactly as the TensorFlow.js tutorial trains
