@@ -21,6 +21,7 @@ import numpy as np
 from minicnn.kernels import team as teams
 from minicnn.kernels import threads
 from minicnn.kernels.jit import inner
+from minicnn.kernels.sharing import share
 from minicnn.typing import Array
 
 from .child import tell
@@ -89,7 +90,7 @@ def _piece(piece: int, results: Array, turns: int) -> None:
 
 @numba.njit(nogil=True)  # in no cache: that would not notice a change of the team
 def _shared(team: Array, results: Array, turns: int) -> None:
-    teams.share(team, PIECES, _piece, (results, turns))
+    share(team, PIECES, _piece, (results, turns))
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)

@@ -199,7 +199,7 @@ def imported_with(name):
 def test_numba_is_imported_only_when_its_backend_is_used():
     """The doorway, and what stands behind it without Numba, imports nothing that imports Numba."""
     with_numba = {p.name for p in of("kernels") if "numba" in libraries(p)}
-    assert {"jit.py", "tile.py"} <= with_numba
+    assert {"jit.py", "multiply.py"} <= with_numba
     assert imported_with("engine.py") & with_numba  # else this test looks for nothing
     for name in ("__init__.py", "prepared.py", "backend.py", "numpy_kernels.py", "reference.py"):
         assert not imported_with(name) & with_numba, name

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 import minicnn
-from minicnn import blas, caches, diagnosis, doctor, findings, kernels
+from minicnn import kernels
+from minicnn.doctor import blas, caches, diagnosis, findings
+from minicnn.doctor import command as doctor
+from minicnn.doctor.remedies import fact, remedies
 from minicnn.kernels import backend as choice
-from minicnn.remedies import fact, remedies
 
 PACKAGE = Path(minicnn.__file__).parent
 VARIABLES = (*diagnosis.SETTINGS, "COLUMNS")
@@ -500,8 +502,8 @@ def test_where_no_kernel_can_be_kept_that_is_broken(tmp_path: Path) -> None:
 def test_a_numba_that_does_not_tell_its_cache_leaves_it_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    team = pytest.importorskip("minicnn.kernels.team", exc_type=ImportError)
-    monkeypatch.setattr(team, "help_until_idle", lambda: None)
+    sharing = pytest.importorskip("minicnn.kernels.sharing", exc_type=ImportError)
+    monkeypatch.setattr(sharing, "help_until_idle", lambda: None)
     found = facts_of("kernel_cache")
     assert found["folder"] is None
     assert found["writable"] is None

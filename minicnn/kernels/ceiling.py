@@ -17,6 +17,7 @@ import numpy as np
 from . import team as teams
 from .jit import inner, jit
 from .multiply import multiply
+from .sharing import share
 from .simd import vectors
 from .threads import get_threads
 from .tile import Tile
@@ -100,7 +101,7 @@ def _products() -> Any:
 
     @jit
     def kernel(team, a, b, zeros, c, pieces):  # type: ignore[no-untyped-def]
-        teams.share(team, pieces, piece, (a, b, zeros, c))
+        share(team, pieces, piece, (a, b, zeros, c))
 
     return kernel
 
@@ -115,4 +116,4 @@ def _triad_piece(number, a, b, c):  # type: ignore[no-untyped-def]
 
 @jit
 def _triad(team, a, b, c, pieces):  # type: ignore[no-untyped-def]
-    teams.share(team, pieces, _triad_piece, (a, b, c))
+    share(team, pieces, _triad_piece, (a, b, c))

@@ -22,14 +22,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import team as teams
 from .frame import fill
 from .jit import inner, jit
 from .multiply import multiply
 from .panels import Panels, grouped, pack, panels
+from .sharing import share
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
-from .wild import count_wild
+from .wild import count_wild_piece
 
 KERNELS = 512  # made at most and kept; then the one least recently used is made anew
 BUSY = 8  # sums at once that keep the multipliers busy: two of them, each result four steps late
@@ -93,7 +93,7 @@ def cut(shape: Correlation, dtype: np.dtype[Any]) -> Panels:
 
 
 @lru_cache(KERNELS)
-def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]:
+def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., bool]:
     """The kernel (team, x, w, b, packed, bias, packers, y, images, pieces) for one geometry.
 
     Args (of the kernel):
@@ -118,6 +118,7 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
     seen = shape.framed if FRAMED else shape
     full = _panel(seen, parts, parts.vectors, parts.filters // parts.vectors, unit)
     last = _panel(seen, parts, parts.last, parts.tail, unit) if parts.last else full
+    full = full if parts.full else last
 
     @inner
     def piece(number, x, w, b, y, images):  # type: ignore[no-untyped-def]
@@ -138,11 +139,11 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
     @jit
     def kernel(team, x, w, b, packed, bias, packers, y, images, pieces):  # type: ignore[no-untyped-def]
         pack(team, w, b, packed, bias, packers, GROUP)
-        teams.share(team, pieces, piece, (x, packed, bias, y, images))
-        wild = np.zeros(1, np.int64)
+        share(team, pieces, piece, (x, packed, bias, y, images))
+        wild = np.zeros(packers, np.int64)
         if HAS_PADDING:
-            count_wild(packed.reshape(-1), LARGEST, wild)
-        return wild[0] > 0
+            share(team, packers, count_wild_piece, (packed.reshape(-1), LARGEST, wild))
+        return wild.sum() > 0
 
     return kernel
 
@@ -183,7 +184,7 @@ def _panel(shape: Correlation, parts: Panels, count: int, tail: int, unit: Vecto
     of_line = _tiles_of_line(shape, _most(shape, parts, count, unit))
     down = 1
     if len(of_line) == 1 and not shape.has_padding:
-        down = largest_divisor(shape.OH, max(1, unit.accumulators // (count * shape.OW)))
+        down = largest_divisor(shape.OH, _most(shape, parts, count, unit) // shape.OW)
     length = shape.KW * shape.C
     some_lines = shape.top > 0 or shape.bottom > 0
     tile = Tile(

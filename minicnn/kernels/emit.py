@@ -8,6 +8,7 @@ that they compute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -165,8 +166,8 @@ class Emit:
             index = self.builder.select(takes, self.whole(number), index)
         return best, index
 
-    def _first(self, used: int | None) -> Any:
-        bits = [lane < (used or 0) for lane in range(self.lanes)]
+    def _first(self, used: int) -> Any:
+        bits = [lane < used for lane in range(self.lanes)]
         return ir.Constant(ir.VectorType(ir.IntType(1), self.lanes), bits)
 
     def _at(self, pointer: Any, at: int, kind: Any) -> Any:
@@ -178,7 +179,7 @@ class Emit:
         return self.builder.call(function, args)
 
 
-def signature(arrays: int, given: Any, *constants: Any) -> Any:
+def signature(given: Sequence[Any], *constants: Any) -> Any:
     """void(array, offset, array, offset, …, constants)."""
     pairs = [part for array in given for part in (array, types.intp)]
     return types.void(*pairs, *constants)

@@ -61,7 +61,8 @@ class Convolution:
     def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         """y."""
         if self._forward(x, w, b):
-            numpy_kernels.conv2d(x, w, b, self.window, self.y)
+            with np.errstate(invalid="ignore", over="ignore"):
+                numpy_kernels.conv2d(x, w, b, self.window, self.y)
             if self.relu:
                 np.maximum(self.y, 0, out=self.y)
         return self.y
@@ -78,7 +79,8 @@ class Convolution:
         wild = self._by_weights(x, dy)
         dw, db = self._by_weights.dw, self._by_weights.db
         if wild:
-            numpy_kernels.conv2d_backward(dy, x, w, self.window, None, dw, db)
+            with np.errstate(invalid="ignore", over="ignore"):
+                numpy_kernels.conv2d_backward(dy, x, w, self.window, None, dw, db)
         return self._data_gradient(dy, x, w) if need_dx else None, dw, db
 
     def _data_gradient(self, dy: Array, x: Array, w: Array) -> Array:
@@ -90,7 +92,8 @@ class Convolution:
             ]
         if any(phase(dy, w) for phase in self._by_data):
             dw, db = np.empty_like(w), np.empty_like(dy, shape=w.shape[3:])
-            numpy_kernels.conv2d_backward(dy, x, w, self.window, self.dx, dw, db)
+            with np.errstate(invalid="ignore", over="ignore"):
+                numpy_kernels.conv2d_backward(dy, x, w, self.window, self.dx, dw, db)
         return self.dx
 
 

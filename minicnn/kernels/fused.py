@@ -11,9 +11,11 @@ cut them off. So nothing runs over the convolution's outputs. For each winner, w
 
 In the second sum the winners of one window differ by filter. Their patches lie in one region of
 KH + (PH-1)·SH lines, and a filter shifted within that region is the same filter read from another
-place of a table in which zeros surround it; so each is one add_rows (tile.py), without a branch.
+place of a table in which zeros surround it; so each is one add_rows (rows.py), without a branch.
 
-The results are those of the separate steps: max(ReLU(y)) = ReLU(max(y)), ties and NaN included.
+Forward gives what the separate steps give: max(ReLU(y)) = ReLU(max(y)), ties and NaN included.
+So does backward, unless a pixel or a filter is infinite or NaN: the separate steps multiply it with
+the zero gradients of those that did not win too, and 0 · ∞ = NaN; here they are not visited.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import team as teams
 from .correlation import KERNELS, Correlation, sums_at_once, taps_together
 from .frame import fill
 from .jit import inner, jit
 from .multiply import multiply_pool
 from .panels import Panels, grouped, pack, panels
 from .rows import Rows, add_rows, add_up
+from .sharing import share
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
 from .weight_gradient import add_parts
@@ -80,7 +82,7 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
 
     Args (of the kernel):
         team: the words of a Team.
-        x: (N, H, W, C); w: (KH, KW, C, F); b: (F,); packed, bias, packers: see correlation.pack.
+        x: (N, H, W, C); w: (KH, KW, C, F); b: (F,); packed, bias, packers: see panels.pack.
         y: (N·QH·QW·F,); winner: the same, uint8, as multiply_pool says.
         images: in a piece; pieces: how many.
     """
@@ -95,6 +97,7 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
     OUT_IMAGE = shape.pooled[0] * shape.pooled[1] * conv.F
     full = _pooling_panel(shape, parts, parts.vectors, parts.filters // parts.vectors, unit)
     last = _pooling_panel(shape, parts, parts.last, parts.tail, unit) if parts.last else full
+    full = full if parts.full else last
 
     @inner
     def piece(number, x, w, b, y, winner, images):  # type: ignore[no-untyped-def]
@@ -113,7 +116,7 @@ def forward(shape: ConvPool, dtype: np.dtype[Any]) -> Callable[..., None]:
     @jit
     def kernel(team, x, w, b, packed, bias, packers, y, winner, images, pieces):  # type: ignore[no-untyped-def]
         pack(team, w, b, packed, bias, packers, GROUP)
-        teams.share(team, pieces, piece, (x, packed, bias, y, winner, images))
+        share(team, pieces, piece, (x, packed, bias, y, winner, images))
 
     return kernel
 
@@ -122,8 +125,9 @@ def _pooling_panel(shape: ConvPool, parts: Panels, count: int, tail: int, unit: 
     """A kernel for one image and one panel of the filters: tile after tile of pooling windows."""
     conv, (pooled_h, pooled_w) = shape.conv, shape.pooled
     _, width = conv.padded
-    taps = taps_together(conv, parts, count, unit)
-    most = max(1, sums_at_once(taps, unit) // (shape.PH * shape.PW * count))
+    together, window = taps_together(conv, parts, count, unit), shape.PH * shape.PW * count
+    together = together if sums_at_once(together, unit) >= window else 1
+    most = max(1, sums_at_once(together, unit) // window)
     tiles_across, across, rest = split_evenly(pooled_w, most)
     tile = Tile(
         rows=shape.PH,
@@ -142,7 +146,7 @@ def _pooling_panel(shape: ConvPool, parts: Panels, count: int, tail: int, unit: 
         out_pitch=0,
         out_step=conv.F,
         group=parts.group,
-        taps=taps,
+        taps=together,
     )
     MAIN, REST = tuple(tile), tuple(tile._replace(cols=(rest or across) * shape.PW))
     QH, QW, ACROSS, PW, F = pooled_h, pooled_w, across, shape.PW, conv.F
@@ -186,8 +190,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     )  # fmt: skip
     LINE, TABLE_LINE, TABLE = WIDTH * C, TW * C, TH * TW * C
     NEED_DX, LARGEST = need_dx, float(np.finfo(dtype).max)
-    lanes = unit.lanes(F, itemsize)
-    OF_FILTERS, NO = (-(-F // lanes), lanes, F - (-(-F // lanes) - 1) * lanes), False
+    sum_by_filter = _sum_kernel(QH * QW, F, unit, itemsize)
     add_patches = _rows_kernel(QH * QW, F, KH, KW * C, (LINE, KW * C), unit, itemsize)
     add_filters = _rows_kernel(
         F, 1, REGION, shape.region[1] * C, (TABLE_LINE, LINE), unit, itemsize
@@ -235,7 +238,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
             i = tap // np.int32(PW)
             j = tap - i * np.int32(PW)
             shifted[q] = first_shifted[q] - i * np.int32(SH * TABLE_LINE) - j * np.int32(SW * C)
-        add_up(gradient, 0, F, db, 0, gradient, 0, QH * QW, OF_FILTERS, NO)
+        sum_by_filter(gradient, db)
 
     @inner
     def add_filters_alone(table, gradient, seen, dimage):  # type: ignore[no-untyped-def]
@@ -289,7 +292,7 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
     def kernel(team, dy, winner, x, w, table, dx, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
         if NEED_DX:
             fill_table(table, w)
-        teams.share(team, len(dws), piece, (dy, winner, x, table, dx, dws, dbs, images))
+        share(team, len(dws), piece, (dy, winner, x, table, dx, dws, dbs, images))
         total = np.empty(F * K, w.dtype)
         add_parts(team, dws, total)
         add_parts(team, dbs, db)
@@ -298,6 +301,25 @@ def backward(shape: ConvPool, need_dx: bool, dtype: np.dtype[Any]) -> Callable[.
                 dw[k, f] = total[f * K + k]
 
     return kernel
+
+
+def _sum_kernel(rows: int, F: int, unit: Vectors, itemsize: int) -> Any:
+    """A part: sums[f] += Σ numbers[row, f] over all rows."""
+    lanes = unit.lanes(F, itemsize)
+    wide = min(unit.accumulators, -(-F // lanes)) * lanes
+    whole, rest = divmod(F, wide)
+    count = -(-rest // lanes)
+    WIDE, STOP, ROWS, NO = wide, whole * wide, rows, False
+    ALL, LAST = (wide // lanes, lanes, lanes), (count, lanes, rest - (count - 1) * lanes)
+
+    @inner
+    def sums_of(numbers, sums):  # type: ignore[no-untyped-def]
+        for f in range(0, STOP, WIDE):
+            add_up(numbers, f, F, sums, f, numbers, 0, ROWS, ALL, NO)
+        if STOP < F:
+            add_up(numbers, STOP, F, sums, STOP, numbers, 0, ROWS, LAST, NO)
+
+    return sums_of
 
 
 def _rows_kernel(

@@ -6,8 +6,8 @@ NumPy, not an error that each division would have to check for. `nogil` lets thr
 by side; `parallel=True` is not used: it takes more than twice as long to compile and brings in a
 threading layer of its own (team.py says what takes its place).
 
-A factory may make a kernel for given sizes: the inner function closes over whole numbers, tuples
-of them, and other kernels. The cache tells such kernels apart by those values.
+A factory may make a kernel for given sizes: the inner function closes over numbers, tuples of
+them, and other kernels. The cache tells such kernels apart by those values.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ def multiply(
     relu: Any,
     tile: Any,
 ) -> Any:
-    """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers.
+    """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers
+    (or, if the tile is masked, those in use).
 
     The sum has `runs` runs, unless the tile has a number of its own. The ReLU is max(y, 0) with a
     NaN staying NaN.
@@ -59,7 +60,7 @@ def multiply(
                 folded.store(y, C, out + v * folded.lanes, shape.used(v))
         return context.get_dummy_value()
 
-    return signature(4, (a, b, bias, c), types.intp, relu, tile), codegen
+    return signature((a, b, bias, c), types.intp, relu, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -103,7 +104,7 @@ def multiply_add(
             emit.store(builder.load(variable), *place)
         return context.get_dummy_value()
 
-    return signature(4, (a, b, sums, c), types.intp, types.intp, add_up, tile), codegen
+    return signature((a, b, sums, c), types.intp, types.intp, add_up, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -160,7 +161,7 @@ def multiply_pool(
                 )
         return context.get_dummy_value()
 
-    return signature(5, (a, b, bias, c, winner), across, tile), codegen
+    return signature((a, b, bias, c, winner), across, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -180,7 +181,7 @@ def multiply_planes(_: Any, a: Any, a0: Any, b: Any, b0: Any, c: Any, c0: Any, t
                 emit.store(builder.load(variable), C, out + v * shape.lanes, shape.lanes)
         return context.get_dummy_value()
 
-    return signature(3, (a, b, c), tile), codegen
+    return signature((a, b, c), tile), codegen
 
 
 class Sums:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from . import team as teams
 from .jit import inner
 from .rows import copy_numbers
+from .sharing import share
 from .simd import Vectors
 
 SMALL = 1 << 14  # filter numbers: less is packed by one thread
@@ -88,7 +88,7 @@ def pack(team, w, b, packed, bias, packers, GROUP):  # type: ignore[no-untyped-d
     """
     for f in range(len(b)):
         bias[f * GROUP] = b[f]
-    teams.share(team, packers, _pack_piece, (w, packed, packers, GROUP))
+    share(team, packers, _pack_piece, (w, packed, packers, GROUP))
 
 
 @inner

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array
-from . import team as teams
 from .correlation import KERNELS, Correlation
 from .jit import inner, jit
 from .multiply import multiply_planes
+from .sharing import share
 from .simd import Vectors, vectors
 from .tile import Tile
 from .transpose import transpose_block
@@ -42,7 +42,7 @@ def worth_it(shape: Correlation, dtype: np.dtype[Any]) -> bool:
 
 
 @lru_cache(KERNELS)
-def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]:
+def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., bool]:
     """The kernel (team, x, w, y, images, pieces) for one geometry; strides must be 1.
 
     Args (of the kernel):
@@ -110,7 +110,7 @@ def correlation(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]
 
     @jit
     def kernel(team, x, w, y, images, pieces):  # type: ignore[no-untyped-def]
-        teams.share(team, pieces, piece, (x, w, y, images))
+        share(team, pieces, piece, (x, w, y, images))
         wild = np.zeros(1, np.int64)
         if HAS_PADDING:
             count_wild(w, LARGEST, wild)
@@ -125,7 +125,7 @@ def _layout(shape: Correlation, width: int, unit: Vectors, itemsize: int) -> Any
     HEIGHT, WIDTH = shape.padded[0], width
     START, STOP = max(0, -LEFT), min(W, WIDTH - LEFT)
     LANES = unit.most_lanes(itemsize)
-    while min(C, STOP - START) < LANES:
+    while LANES > 1 and min(C, STOP - START) < LANES:
         LANES //= 2
     # the last block of a line may do pixels, and that of a pixel channels, a second time
     LAST_PIXEL, LAST_CHANNEL = STOP - LANES, C - LANES

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from . import team as teams
 from .jit import inner, jit
+from .sharing import share
 
 NUMBERS = 1 << 13  # of a piece at least
 
@@ -17,7 +17,7 @@ NUMBERS = 1 << 13  # of a piece at least
 def relu_backward(team, dy, y, dz):  # type: ignore[no-untyped-def]
     """dz = dy where y > 0, else 0; all flat."""
     size = max(NUMBERS, (len(y) + 15) // 16)
-    teams.share(team, (len(y) + size - 1) // size, _relu_piece, (dy, y, dz, size))
+    share(team, (len(y) + size - 1) // size, _relu_piece, (dy, y, dz, size))
 
 
 @inner
@@ -37,7 +37,7 @@ def _relu_part(dy, y, dz):  # type: ignore[no-untyped-def]
 def take_scaled(team, pixels, rows, scaled):  # type: ignore[no-untyped-def]
     """scaled[i] = pixels[rows[i]] / 255, the float32 nearest to it; pixels (N, D) uint8."""
     size = max(1, min((len(rows) + 15) // 16, NUMBERS // max(1, pixels.shape[1]) + 1))
-    teams.share(team, (len(rows) + size - 1) // size, _scale_piece, (pixels, rows, scaled, size))
+    share(team, (len(rows) + size - 1) // size, _scale_piece, (pixels, rows, scaled, size))
 
 
 @inner
@@ -57,7 +57,7 @@ def softmax_crossentropy(team, z, q, losses, dz):  # type: ignore[no-untyped-def
     """Row by row: losses = -Σ_k q_k · log softmax(z)_k, dz = softmax(z) · Σq - q; z, q (N, K)."""
     size = max(1, NUMBERS // 16 // z.shape[1])
     pieces = (len(z) + size - 1) // size
-    teams.share(team, pieces, _softmax_piece, (z, q, losses, dz, size))
+    share(team, pieces, _softmax_piece, (z, q, losses, dz, size))
 
 
 @inner
@@ -84,7 +84,7 @@ def _softmax_piece(number, z, q, losses, dz, size):  # type: ignore[no-untyped-d
 def softmax(team, z, y):  # type: ignore[no-untyped-def]
     """y = e^(z - max z) / Σ e^(z - max z), row by row; z, y (N, K)."""
     size = max(1, NUMBERS // 16 // z.shape[1])
-    teams.share(team, (len(z) + size - 1) // size, _probabilities_piece, (z, y, size))
+    share(team, (len(z) + size - 1) // size, _probabilities_piece, (z, y, size))
 
 
 @inner
@@ -110,7 +110,7 @@ def adam(team, ws, gs, ms, ss, numbers):  # type: ignore[no-untyped-def]
     for w in ws:
         pieces = max(pieces, (len(w) + NUMBERS - 1) // NUMBERS)
     pieces = min(16, pieces)
-    teams.share(team, pieces, _adam_piece, (ws, gs, ms, ss, numbers, pieces))
+    share(team, pieces, _adam_piece, (ws, gs, ms, ss, numbers, pieces))
 
 
 @inner

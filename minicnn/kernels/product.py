@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from . import team as teams
 from .correlation import KERNELS
 from .jit import inner, jit
 from .multiply import multiply, multiply_add
 from .panels import Panels, panels
+from .sharing import share
 from .simd import split_evenly, vectors
 from .tile import Tile
 from .transpose import transpose_block
@@ -59,7 +59,7 @@ def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Call
     def kernel(team, x, w, b, y):  # type: ignore[no-untyped-def]
         pieces = max(1, len(x) // LEAST)
         images, larger = len(x) // pieces, len(x) % pieces
-        teams.share(team, pieces, piece, (x, w, b, y, images, larger))
+        share(team, pieces, piece, (x, w, b, y, images, larger))
 
     return kernel
 
@@ -131,7 +131,7 @@ def weight_gradient(D: int, U: int, dtype: np.dtype[Any]) -> Callable[..., None]
 
     @jit
     def kernel(team, x, dy, dw, db):  # type: ignore[no-untyped-def]
-        teams.share(team, (D + ROWS - 1) // ROWS, piece, (x, dy, dw, db))
+        share(team, (D + ROWS - 1) // ROWS, piece, (x, dy, dw, db))
 
     return kernel
 
@@ -198,6 +198,6 @@ def transpose(dtype: np.dtype[Any]) -> Callable[..., None]:
     def kernel(team, w, transposed):  # type: ignore[no-untyped-def]
         D, U = w.shape
         columns = U if D * U < 1 << 15 else LANES * ((U + 16 * LANES - 1) // (16 * LANES))
-        teams.share(team, (U + columns - 1) // columns, piece, (w, transposed, columns))
+        share(team, (U + columns - 1) // columns, piece, (w, transposed, columns))
 
     return kernel

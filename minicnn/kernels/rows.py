@@ -88,7 +88,7 @@ def add_rows(
             emit.store(total, C, out, used)
         return context.get_dummy_value()
 
-    return signature(4, (table, factors, offsets, c), rows), codegen
+    return signature((table, factors, offsets, c), rows), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -144,4 +144,4 @@ def copy_numbers(_: Any, a: Any, a0: Any, c: Any, c0: Any, count: Any) -> Any:
         cgutils.raw_memcpy(builder, C, A, size, 1)
         return context.get_dummy_value()
 
-    return signature(2, (a, c), types.intp), codegen
+    return signature((a, c), types.intp), codegen

@@ -7,7 +7,6 @@ import platform
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
 from llvmlite import binding
 
 
@@ -83,8 +82,3 @@ def split_evenly(total: int, most: int) -> tuple[int, int, int]:
 def largest_divisor(n: int, most: int) -> int:
     """The largest divisor of n that is at most `most` (1 if most < 1)."""
     return max([d for d in range(1, min(n, most) + 1) if n % d == 0], default=1)
-
-
-def itemsize(dtype: np.dtype) -> int:
-    """Bytes of a number."""
-    return np.dtype(dtype).itemsize

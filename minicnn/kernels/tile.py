@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-UNROLLED = 224  # multiply-adds of straight-line code at most; beyond, loops
+UNROLLED = 224  # multiply-adds of straight-line code for a stretch at most; beyond, loops
 
 
 class Stretch(NamedTuple):

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import team as teams
 from .correlation import KERNELS, Correlation
 from .frame import fill
 from .jit import inner, jit
 from .multiply import multiply_add
 from .panels import Panels, panels
 from .rows import add_up
+from .sharing import share
 from .simd import Vectors, largest_divisor, split_evenly, vectors
 from .tile import Tile
 from .wild import count_wild
@@ -52,7 +52,7 @@ def read_in_place(shape: Correlation) -> bool:
 
 
 @lru_cache(KERNELS)
-def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., None]:
+def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., bool]:
     """The kernel (team, x, dy, dws, dbs, dw, db, images) for one geometry.
 
     Args (of the kernel):
@@ -120,8 +120,8 @@ def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., N
 
     @jit
     def kernel(team, x, dy, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
-        teams.share(team, len(dws) * PANELS, piece, (x, dy, dws, dbs, images))
-        teams.share(team, SUMS, sum_piece, (dws, dw))
+        share(team, len(dws) * PANELS, piece, (x, dy, dws, dbs, images))
+        share(team, SUMS, sum_piece, (dws, dw))
         add_parts(team, dbs, db)
         # a sum with such a gradient in it is no number either
         wild = np.zeros(1, np.int64)
@@ -239,7 +239,7 @@ def zero(numbers):  # type: ignore[no-untyped-def]
 def add_parts(team, parts, total):  # type: ignore[no-untyped-def]
     """total = Σ parts over the first axis, in order."""
     size = max(4096, (len(total) + 15) // 16)
-    teams.share(team, (len(total) + size - 1) // size, _add_piece, (parts, total, size))
+    share(team, (len(total) + size - 1) // size, _add_piece, (parts, total, size))
 
 
 @inner

@@ -85,13 +85,16 @@ def _fits(array: Array, dtype: np.dtype[Any]) -> bool:
     return isinstance(array, np.ndarray) and array.dtype == dtype and bool(array.flags.c_contiguous)
 
 
+NOTHING: tuple[Any, ...] = (None,) * 6  # (w, b, operation; and for what it is)
+
+
 class _Operations(threading.local):
     """What is prepared, by batch size and purpose: each thread has its own memory to write into,
     and a prediction does not disturb what a step of training has kept."""
 
     def __init__(self) -> None:
         self.of: dict[Any, Any] = {}
-        self.last: tuple[Any, ...] = (None,) * 6  # (w, b, operation; and for what it is)
+        self.last = NOTHING
 
     def __reduce__(self) -> tuple[type[_Operations], tuple[()]]:
         return _Operations, ()  # a copy of a model prepares its own
@@ -156,6 +159,7 @@ class Stage(Layer):
                 return None
             while len(operations) >= BATCH_SIZES:
                 del operations[next(iter(operations))]
+                self._operations.last = NOTHING
             operations[key] = self.prepare(len(x), x.dtype)
         return operations[key]
 

@@ -38,6 +38,9 @@ CONVOLUTIONS = {
         (2, 5, 8, 11), (1, 4), 2, {"stride": 3, "padding": ((1, 3), (0, 5))}, 7, F64
     ),
     "a stride beyond the kernel": Case((2, 7, 6, 20), (1, 1), 7, {"stride": 2}, 8, F32),
+    "a phase of padding alone": Case(
+        (2, 5, 1, 1), (1, 3), 64, {"stride": (1, 3), "padding": ((0, 0), (3, 1))}, 17, F64
+    ),
     "windows of padding alone": Case(
         (2, 2, 18, 8), (3, 3), 20, {"padding": ((0, 2), (5, 5))}, 10, F32
     ),

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,10 +216,3 @@ def test_a_process_with_an_unknown_minicnn_simd_says_so_at_its_first_kernel() ->
     )
     assert done.returncode == 1
     assert "ValueError: expected MINICNN_SIMD out of avx512, avx2, neon, 128, rec" in done.stderr
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_itemsizes_are_those_of_numpy(dtype: type) -> None:
-    from minicnn.kernels.simd import itemsize
-
-    assert itemsize(np.dtype(dtype)) == np.zeros(1, dtype).nbytes

@@ -17,9 +17,9 @@ pytest.importorskip("numba")
 from numba import njit
 
 from minicnn import kernels
-from minicnn.kernels import atomic, team
+from minicnn.kernels import atomic, sharing, team
 from minicnn.kernels.jit import inner
-from minicnn.kernels.team import share
+from minicnn.kernels.sharing import share
 
 SetThreads = Callable[[int | None], None]
 compiled = njit(nogil=True, error_model="numpy")
@@ -136,7 +136,7 @@ def test_helpers_fall_asleep_and_wake_for_the_next_call(threads: SetThreads) -> 
         team.call(count, counts)
         assert (counts == 1).all()
         present = team._present_team()
-        assert wait_until(lambda words=present.words: words[team.ASLEEP] == 2)
+        assert wait_until(lambda words=present.words: words[sharing.ASLEEP] == 2)
         time.sleep(0.02)
         assert side_by_side(3)
 
@@ -274,13 +274,13 @@ def test_helpers_have_nothing_to_compile() -> None:
     """A helper that compiles holds Numba's lock; a child forked meanwhile would wait for ever."""
     code = """
 import threading
-from minicnn.kernels import team
+from minicnn.kernels import sharing
 
 right = []
 start = threading.Thread.start
 
 def watched(thread):
-    right.append(bool(team.help_until_idle.signatures and team._count_off.signatures))
+    right.append(bool(sharing.help_until_idle.signatures and sharing.count_off.signatures))
     start(thread)
 
 threading.Thread.start = watched

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from . import kernels
-from .kernels.threads import run
+from .. import kernels
+from ..kernels.threads import run
 
 VARIABLE = "OPENBLAS_CORETYPE"
 WIDE = "SkylakeX"  # OpenBLAS's kernels for any processor with AVX-512
@@ -127,7 +127,7 @@ def _start(core_type: str | None) -> subprocess.Popen[str]:
     if core_type is not None:
         environment[VARIABLE] = core_type
     return subprocess.Popen(
-        [sys.executable, "-m", "minicnn.blas"],
+        [sys.executable, "-m", "minicnn.doctor.blas"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

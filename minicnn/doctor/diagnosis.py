@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from . import blas, caches, kernels, machine
-from .kernels import backend as backends
-from .kernels.threads import pieces, run
+from .. import kernels, machine
+from ..kernels import backend as backends
+from ..kernels.threads import pieces, run
+from . import blas, caches
 
 Facts = dict[str, Any]
 
@@ -122,7 +123,7 @@ def backend() -> Facts:
 
 def vectors() -> Facts:
     """The vector unit that the kernels are compiled for; Numba's kernels only."""
-    from .kernels import simd
+    from ..kernels import simd
 
     given = os.environ.get("MINICNN_SIMD", "").strip().lower() or None
     unit = guarded(simd.vectors)
@@ -226,13 +227,13 @@ def _default_backend() -> str:
 
 
 def _peak_gflops() -> float:
-    from .kernels import ceiling
+    from ..kernels import ceiling
 
     return round(ceiling.peak_flops(SECONDS) / 1e9, 1)
 
 
 def _triad_gbytes() -> float:
-    from .kernels import ceiling
+    from ..kernels import ceiling
 
     return round(ceiling.bandwidth(SECONDS) / 1e9, 1)
 

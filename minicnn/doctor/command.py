@@ -126,7 +126,3 @@ def _waiting(text: str) -> Any:
 
     console = Console(stderr=True)
     return console.status(text) if console.is_terminal and sys.stdout.isatty() else nullcontext()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
