@@ -31,7 +31,7 @@ NUMBERS = 1 << 24  # in an array that measures the memory, 64 MiB
 # What no extra installs: packages, and what they are for.
 BESIDE = {
     "PyTorch": (["torch"], "bench and tests/parity compare with it"),
-    "JAX": (["jax", "optax"], "bench compares with it"),
+    "JAX": (["jax"], "bench compares with it"),
 }
 
 
