@@ -17,14 +17,8 @@ what was expected and what came.
 """
 
 from .backend import available_backends, current_backend, use_backend
-from .convolution import (
-    col2im,
-    conv2d,
-    conv2d_backward,
-    conv2d_relu_pool,
-    conv2d_relu_pool_backward,
-    im2col,
-)
+from .conv_pool import conv2d_relu_pool, conv2d_relu_pool_backward
+from .convolution import col2im, conv2d, conv2d_backward, im2col
 from .linear import dense, dense_backward
 from .numberwise import (
     AdamStep,

@@ -5,8 +5,8 @@ whose batch is cut into pieces, and which owns the memory that it writes into. P
 ten microseconds, calling it three: who computes the same shapes again and again (layers/stages.py)
 keeps it. What a call returned holds until the next call.
 
-The arithmetic is in correlation.py, planes.py, weight_gradient.py, fused.py, product.py and
-pointwise.py. Nothing is checked here; shapes as in the doorway.
+The arithmetic is in correlation.py, planes.py, weight_gradient.py, fused.py, winners.py,
+product.py and pointwise.py. Nothing is checked here; shapes as in the doorway.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array, Shape
-from . import correlation, fused, numpy_kernels, planes, pointwise, product
+from . import correlation, fused, numpy_kernels, planes, pointwise, product, winners
 from . import team as teams
 from . import weight_gradient as by_weights
 from .correlation import Correlation
@@ -143,7 +143,7 @@ class ConvReLUPool:
         size = prod(self.w_shape)
         dx = aligned(self.x_shape, self.dtype) if need_dx else None
         self._backward[need_dx] = (
-            fused.backward(self.shape, need_dx, self.dtype),
+            winners.backward(self.shape, need_dx, self.dtype),
             aligned((F * TH * TW * image[2] if need_dx else 1,), self.dtype),
             dx,
             np.empty((N, 0), self.dtype) if dx is None else dx.reshape(N, prod(image)),
