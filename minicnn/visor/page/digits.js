@@ -1,0 +1,39 @@
+// Test images beside each other; a click takes one to the tab Inside.
+import { make, notice, percent } from "./dom.js";
+import { choose } from "./chosen.js";
+import { get } from "./server.js";
+
+const COLUMNS = 32; // as api/digits.py lays them out
+
+/**
+ * A list of test images.
+ *
+ * found: [{ row, true, predicted, probability }], at most 512; names: of the classes.
+ */
+export function digits(found, names) {
+  const address = `url("/api/digits.png?rows=${found.map(({ row }) => row).join(",")}")`;
+  const columns = COLUMNS;
+  return make("ul", { class: "digits" }, ...found.map((digit, place) => {
+    const picture = make("span", { class: "sprite" });
+    picture.style.setProperty("--columns", columns);
+    picture.style.setProperty("--x", place % columns);
+    picture.style.setProperty("--y", Math.floor(place / columns));
+    picture.style.backgroundImage = address;
+    const isRight = digit.true === digit.predicted;
+    const said = isRight ? [make("b", {}, names[digit.true])] : [`${names[digit.true]}, read as `, make("b", {}, names[digit.predicted])];
+    const sure = make("span", { class: "soft" }, ` ${percent(digit.probability, 0)}`);
+    const button = make("button", { class: isRight ? "right" : "wrong", title: `Test image ${digit.row}: look inside` }, picture, ...said, sure);
+    button.addEventListener("click", () => lookInside(digit.row));
+    return make("li", {}, button);
+  }));
+}
+
+/** Take a test image to the tab Inside. */
+export async function lookInside(row) {
+  try {
+    const digit = await get(`/api/digits/${row}`);
+    choose({ pixels: digit.pixels, name: digit.name, true: digit.true, from: `test image ${row}` });
+  } catch (error) {
+    notice(error.message);
+  }
+}

@@ -1,0 +1,39 @@
+// Short ways to find and to make elements.
+
+/** The element with this id. */
+export const byId = (id) => document.getElementById(id);
+
+/** Say something above all tabs; "" takes it away. */
+export const notice = (text) => { byId("notice").textContent = text; };
+
+/**
+ * A new element. `attributes` are set as attributes; a function (onclick: …) is listened with,
+ * true and false switch an attribute on and off. Children are nodes or text.
+ */
+export function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name.replace(/^on/, ""), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** 0.98765 → "98.8 %"; what is not a number → "–". */
+export function percent(share, digits = 1) {
+  return Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–";
+}
+
+/** 1234567 → "1,234,567". */
+export const count = (number) => Number(number).toLocaleString("en");
+
+/** Seconds as a reader likes them: "7 s", "3:07 min", "2:05 h". */
+export function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "–";
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const [big, small, unit] = whole < 3600 ? [60, 1, "min"] : [3600, 60, "h"];
+  return `${Math.floor(whole / big)}:${String(Math.floor((whole % big) / small)).padStart(2, "0")} ${unit}`;
+}

@@ -1,0 +1,221 @@
+// The tab Draw: asks the network while one draws, and shows what it sees, both ways.
+import { bars } from "../bars.js";
+import { choose } from "../chosen.js";
+import { byId, percent } from "../dom.js";
+import { paintGrey } from "../pixels.js";
+import { postBlob } from "../server.js";
+import { keeping } from "./keep.js";
+import { paper } from "./paper.js";
+
+const WAYS = ["mnist", "tutorial"];
+let model = null; // as /api/about tells it
+let sheet = null; // the paper
+let kept = null; // see keep.js
+let show = {}; // way → show(probabilities) of its bars
+let answer = null; // the last one
+let isShown = false;
+
+// At most one question is on its way; the newest state of the paper waits for it. When the pen is
+// lifted that state has mostly been asked about already.
+let isAsking = false;
+let asked = ""; // what the last question was about: see subject()
+let isFinal = false; // no stroke is going on
+let lifted = null; // when the pen was; null once that is answered
+
+/** Begin: `about` as /api/about tells it. */
+export function start(about) {
+  sheet = paper(byId("paper"), byId("paper-pen"), changed);
+  kept = keeping(() => sheet.png(), () => polarity());
+  byId("draw-undo").addEventListener("click", () => sheet.undo());
+  byId("draw-clear").addEventListener("click", () => sheet.clear());
+  byId("draw-back").addEventListener("click", () => sheet.clear());
+  byId("draw-width").addEventListener("input", ({ target }) => {
+    sheet.width = Number(target.value);
+    byId("draw-width-shown").textContent = target.value;
+  });
+  byId("draw-inside").addEventListener("click", lookInside);
+  byId("draw-file").addEventListener("change", ({ target }) => take(target.files[0]));
+  addEventListener("keydown", (event) => {
+    if (isShown && event.key === "z" && (event.ctrlKey || event.metaKey)) sheet.undo();
+  });
+  takeDropsAndPastes();
+  renewed(about);
+}
+
+/** The tab is shown, or left. */
+export function shown(yes) {
+  isShown = yes;
+}
+
+/** Another model: its classes, and its answer to what is drawn. */
+export function renewed(about) {
+  const before = model;
+  model = about.model;
+  if (!model || model.version === before?.version) {
+    if (!model) say("There is no model to ask yet: the run has saved none so far.");
+    return;
+  }
+  if (String(model.class_names) !== String(before?.class_names)) {
+    for (const way of WAYS) {
+      show[way] = bars(byId(`${way}-bars`), model.class_names);
+      [byId(`${way}-seen`).height, byId(`${way}-seen`).width] = model.shape;
+      paintGrey(byId(`${way}-seen`), new Float32Array(model.shape[0] * model.shape[1]));
+    }
+    kept.classes(model.class_names);
+  }
+  byId("mnist-how").textContent = how();
+  if (sheet.isEmpty) blank();
+  else ask();
+}
+
+const polarity = () => (sheet.photo ? null : "bright-on-dark");
+
+function changed(final) {
+  isFinal = final;
+  lifted = performance.now();
+  kept.changed();
+  const empty = sheet.isEmpty;
+  byId("draw-undo").disabled = empty || Boolean(sheet.photo);
+  byId("draw-clear").disabled = empty;
+  byId("paper-hint").hidden = !empty;
+  byId("draw-photo").hidden = !sheet.photo;
+  if (final) byId("draw-error").hidden = true;
+  if (empty) blank();
+  else ask();
+}
+
+function blank() {
+  answer = null;
+  for (const way of WAYS) {
+    show[way]?.(null);
+    const seen = byId(`${way}-seen`);
+    paintGrey(seen, new Float32Array(seen.width * seen.height));
+    tellWay(way, null);
+  }
+  byId("paper-box").hidden = true;
+  byId("draw-time").textContent = "";
+  byId("draw-inside").disabled = true;
+  kept.enable(false);
+  if (model) say("Nothing is drawn yet.");
+}
+
+/** What there is to ask about now: this state of the paper, by this model. */
+const subject = () => `${sheet.revision} ${model.version}`;
+
+async function ask() {
+  if (!model || isAsking) return;
+  isAsking = true;
+  while (!sheet.isEmpty && asked !== subject()) {
+    asked = subject();
+    if (await askOnce()) continue;
+    asked = ""; // the next change, or lifting the pen, asks once more
+    break;
+  }
+  isAsking = false;
+  if (isFinal && answer && !sheet.isEmpty) settled();
+}
+
+/** Ask, and show the answer, or why there is none; whether there is one. */
+async function askOnce() {
+  try {
+    const known = polarity();
+    const got = await postBlob(`/api/read${known ? `?polarity=${known}` : ""}`, await sheet.png());
+    if (sheet.isEmpty) return true;
+    answer = got;
+    for (const way of WAYS) showWay(way, got[way]);
+    showBox(got.mnist.box);
+    return true;
+  } catch (error) {
+    answer = null;
+    byId("draw-error").textContent = error.message;
+    byId("draw-error").hidden = false;
+    return false;
+  }
+}
+
+function showWay(way, { pixels, probabilities }) {
+  show[way](probabilities ?? null);
+  if (pixels) paintGrey(byId(`${way}-seen`), pixels);
+  tellWay(way, probabilities);
+}
+
+function tellWay(way, probabilities) {
+  const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
+  const name = best < 0 ? "–" : model.class_names[best];
+  byId(`${way}-answer`).textContent = name;
+  byId(`${way}-answer`).classList.toggle("long", name.length > 2);
+  byId(`${way}-sure`).textContent = best < 0 ? "" : `${percent(probabilities[best], 0)} sure`;
+}
+
+function showBox(box) {
+  const frame = byId("paper-box");
+  frame.hidden = !box || Boolean(sheet.photo);
+  if (frame.hidden) return;
+  const [top, left, bottom, right] = box.map((value) => (100 * value) / 280);
+  Object.assign(frame.style, { top: `${top}%`, left: `${left}%`, height: `${bottom - top}%`, width: `${right - left}%` });
+}
+
+/** The pen is up, and its answer is here. */
+function settled() {
+  if (lifted !== null) { // else it is another model that has answered once more
+    const milliseconds = performance.now() - lifted;
+    byId("draw-time").textContent = `Answered ${milliseconds.toFixed(0)} ms after the pen was lifted.`;
+    byId("draw-time").dataset.milliseconds = milliseconds.toFixed(1);
+    lifted = null;
+  }
+  const { mnist, tutorial } = answer;
+  byId("draw-inside").disabled = !mnist.pixels;
+  kept.enable(Boolean(mnist.pixels));
+  if (!mnist.pixels) return say("Too little is drawn to tell it from dust.");
+  byId("mnist-how").textContent = how(mnist);
+  const [first, second] = [mnist, tutorial].map(({ probabilities }) => model.class_names[probabilities.indexOf(Math.max(...probabilities))]);
+  say(first === second
+    ? `Both ways the network reads ${first}.`
+    : `Made ready as MNIST was, the network reads ${first}; as it stands, ${second}. It has only ever seen digits of one size in the middle: what comes before the network decides.`);
+}
+
+/** What the MNIST way does, or has done with a drawing. */
+function how(done = null) {
+  const box = model.shape.map((side) => Math.max(Math.round((side * 20) / 28), 1)).join("×"); // as preprocess.py has it
+  if (!done) return `Cut out, fitted into a box of ${box} pixels, and centred by its mass.`;
+  const first = done.inverted ? "Inverted, cut" : "Cut";
+  const wider = done.widened ? ` Its thin strokes were made ${done.widened} pixels wider first.` : "";
+  return `${first} out, scaled by ${done.scale.toFixed(2)} into a box of ${box} pixels, and centred by its mass.${wider}`;
+}
+
+function say(text) {
+  const line = byId("draw-answer");
+  if (line.textContent !== text) line.textContent = text;
+}
+
+function lookInside() {
+  if (answer?.mnist.pixels) choose({ pixels: answer.mnist.pixels, name: null, true: null, from: "your drawing" });
+}
+
+// ---- photos ----
+
+async function take(file) {
+  byId("draw-file").value = "";
+  if (!file) return;
+  try {
+    sheet.show(await createImageBitmap(file));
+  } catch {
+    byId("draw-error").textContent = `${file.name || "That"} can't be read as a picture. Try a PNG or a JPEG.`;
+    byId("draw-error").hidden = false;
+  }
+}
+
+function takeDropsAndPastes() {
+  const board = document.querySelector(".board");
+  for (const name of ["dragover", "dragleave", "drop"])
+    addEventListener(name, (event) => {
+      if (!isShown) return;
+      event.preventDefault(); // or the browser would leave the page for the file
+      board.classList.toggle("dropping", name === "dragover");
+      if (name === "drop") take(event.dataTransfer.files[0]);
+    });
+  addEventListener("paste", (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    if (isShown && file) take(file);
+  });
+}

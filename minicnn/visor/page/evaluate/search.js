@@ -1,0 +1,69 @@
+// A search of the test images by true class, predicted class and confidence.
+import { digits } from "../digits.js";
+import { byId, count, make } from "../dom.js";
+import { get } from "../server.js";
+
+const PAGE = 48;
+const FIELDS = ["true", "predicted", "only", "low", "high", "order"];
+const share = (percents) => Math.min(Math.max(Number(percents), 0), 100) / 100;
+const field = (name) => byId(`search-${name}`);
+
+/**
+ * Begin. `other()` is called when the model that answers is another one than that of the last
+ * classes(…). Returns { classes(names, version), set({ true, predicted, only }) }.
+ */
+export function search(other) {
+  let version = null;
+  let names = [];
+  let shown = 0;
+  let number = 0; // of the newest question: an older one's answer is dropped
+
+  async function run(offset = 0) {
+    const own = ++number;
+    const query = new URLSearchParams({ offset, limit: PAGE });
+    for (const name of FIELDS) {
+      const value = field(name).value;
+      if (value !== "") query.set(name, name === "low" || name === "high" ? share(value) : value);
+    }
+    try {
+      const answer = await get(`/api/search?${query}`);
+      if (own !== number) return;
+      if (answer.version === version) show(answer.total, answer.found, offset);
+      else other();
+    } catch (error) {
+      if (own === number) field("line").textContent = error.message;
+    }
+  }
+
+  function show(total, found, offset) {
+    shown = offset + found.length;
+    field("line").textContent = total ? `${count(total)} of the test images ${total === 1 ? "fits" : "fit"}.` : "No test image fits.";
+    const list = found.length ? [digits(found, names)] : [];
+    if (offset) field("found").append(...list);
+    else field("found").replaceChildren(...list);
+    field("more").hidden = shown >= total;
+  }
+
+  for (const name of FIELDS) field(name).addEventListener("change", () => run());
+  byId("search").addEventListener("submit", (event) => event.preventDefault());
+  field("more").addEventListener("click", () => run(shown));
+
+  return {
+    /** The classes to choose from, and the version of the model that is searched. */
+    classes(given, of) {
+      names = given;
+      version = of;
+      for (const name of ["true", "predicted"]) {
+        const before = field(name).value;
+        field(name).replaceChildren(make("option", { value: "" }, "any"), ...names.map((text, k) => make("option", { value: k }, text)));
+        field(name).value = before;
+      }
+    },
+    /** Fill in, and search. */
+    set(values) {
+      const all = { true: "", predicted: "", only: "all", low: 0, high: 100, ...values };
+      for (const [name, value] of Object.entries(all)) field(name).value = value;
+      return run();
+    },
+  };
+}

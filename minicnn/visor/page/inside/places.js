@@ -1,0 +1,32 @@
+// How layers and their numbers are called.
+
+/** "Conv2D 1", "Dense 2": the label, with a number where several are called alike. */
+export function nameLayers(layers) {
+  const alike = (label) => layers.filter((layer) => layer.label === label);
+  return layers.map((layer) => {
+    const all = alike(layer.label);
+    return { ...layer, name: all.length > 1 ? `${layer.label} ${all.indexOf(layer) + 1}` : layer.label };
+  });
+}
+
+/** "MaxPool2D 2, row 3, column 4, channel 7"; layer −1 is the image. */
+export function placeName({ layer, place }, layers) {
+  const name = layer < 0 ? "the image" : layers[layer].name;
+  const [first, ...rest] = place;
+  if (first === undefined) return name;
+  if (!rest.length) return `${name}, unit ${first}`;
+  const channel = layer < 0 ? "" : `, channel ${rest[1]}`;
+  return `${name}, row ${first}, column ${rest[0]}${channel}`;
+}
+
+/** The same without the layer's name. */
+export const placeOnly = (where, layers) => {
+  const whole = placeName(where, layers);
+  return whole.slice(whole.indexOf(", ") + 2);
+};
+
+/** Whether an output is drawn as maps (H, W, C); else it is drawn as one vector. */
+export const isImage = (shape) => shape.length === 3;
+
+/** How many numbers. */
+export const size = (shape) => shape.reduce((product, n) => product * n, 1);

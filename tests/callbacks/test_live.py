@@ -1,0 +1,192 @@
+"""LiveLog: what is told of a run, and that it can be read along."""
+
+import itertools
+import json
+import time
+
+import numpy as np
+import pytest
+from small_runs import STEPS, Saver, resumed, train
+
+from minicnn.callbacks import Callback, LambdaCallback, LiveLog, RemoteControl, live
+from minicnn.errors import RunWarning
+
+
+def records(path):
+    return [json.loads(line, parse_constant=pytest.fail) for line in path.read_text().splitlines()]
+
+
+def of(path, event):
+    return [record for record in records(path) if record["event"] == event]
+
+
+def curve(path, name):
+    return list(itertools.chain(*(record[name] for record in of(path, "batches"))))
+
+
+@pytest.fixture
+def every_batch(monkeypatch):
+    """A point for each batch."""
+    monkeypatch.setattr(live, "POINT_SECONDS", 0.0)
+
+
+def test_the_run_is_told_from_its_beginning_to_its_end(tmp_path):
+    path = tmp_path / "new" / "live.jsonl"
+    _, history = train([LiveLog(path)], epochs=2)
+    first, *_, last = records(path)
+    assert first.pop("time") == pytest.approx(time.time(), abs=60)
+    assert first.pop("seconds") < 5
+    assert first == {
+        "event": "begin",
+        "epochs": 2,
+        "steps": STEPS,
+        "batch_size": 5,
+        "num_samples": 18,
+        "metrics": ["loss", "accuracy"],
+        "model": "sequential",
+        "done": [0, 0],
+    }
+    assert (last["event"], last["epoch"], last["reason"], last["failed"]) == ("end", 2, "", False)
+    epochs = of(path, "epoch")
+    assert [record["epoch"] for record in epochs] == [0, 1]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert [record["logs"][name] for record in epochs] == pytest.approx(
+            history.history[name], rel=1e-6
+        )
+    seconds = [record["seconds"] for record in records(path) if record["event"] != "batches"]
+    assert seconds == sorted(seconds)
+
+
+def test_each_batch_is_a_point(tmp_path, every_batch):
+    path, seen = tmp_path / "live.jsonl", []
+    watch = LambdaCallback(on_batch_end=lambda s: seen.append(s.batch_logs["loss"]))
+    train([watch, LiveLog(path)], epochs=2)
+    assert curve(path, "epoch") == [0] * STEPS + [1] * STEPS
+    assert curve(path, "step") == [*range(STEPS), *range(STEPS)]
+    assert curve(path, "loss") == pytest.approx(seen, rel=1e-5)
+    assert set(curve(path, "learning_rate")) == {0.01}
+    assert curve(path, "seconds") == sorted(curve(path, "seconds"))
+
+
+def test_where_batches_are_fast_a_point_is_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "POINT_SECONDS", 1e9)
+    path, seen = tmp_path / "live.jsonl", []
+    watch = LambdaCallback(on_batch_end=lambda s: seen.append(s.batch_logs["loss"]))
+    train([watch, LiveLog(path)], epochs=3)
+    assert curve(path, "step") == [STEPS - 1] * 3  # an epoch's end is always one
+    means = np.reshape(seen, (3, STEPS)).mean(axis=1)
+    assert curve(path, "loss") == pytest.approx(means, rel=1e-5)
+
+
+def test_the_misread_samples_of_the_last_epoch_are_told(tmp_path):
+    path, found = tmp_path / "live.jsonl", {}
+
+    class Look(Callback):
+        needs_outputs = True
+
+        def on_epoch_end(self, state):
+            found["outputs"], found["true"] = state.val_outputs.copy(), state.validation.y
+
+    train([Look(), LiveLog(path, mistakes=3)])
+    predicted, true = found["outputs"].argmax(1), found["true"].argmax(1)
+    wrong = np.flatnonzero(predicted != true)
+    told = of(path, "epoch")[-1]
+    assert told["wrong"] == len(wrong) > 3
+    sure = found["outputs"].max(1)
+    expected = sorted(wrong, key=lambda row: -sure[row])[:3]
+    assert [m[0] for m in told["mistakes"]] == expected
+    for row, is_true, is_predicted, p in told["mistakes"]:
+        assert (is_true, is_predicted) == (true[row], predicted[row])
+        assert p == pytest.approx(sure[row], abs=1e-3)
+
+
+def test_without_validation_samples_there_are_no_mistakes(tmp_path):
+    train([LiveLog(tmp_path / "live.jsonl")], validation=None)
+    assert all("mistakes" not in record for record in of(tmp_path / "live.jsonl", "epoch"))
+
+
+def test_numbers_that_are_not_finite_are_null(tmp_path, every_batch):
+    path = tmp_path / "live.jsonl"
+
+    def spoil(state):
+        state.batch_logs["loss"] = float("nan")
+
+    train([LambdaCallback(on_batch_end=spoil), LiveLog(path)], epochs=1)
+    assert curve(path, "loss") == [None] * STEPS
+
+
+@pytest.mark.parametrize("at", [(1, 0), (1, 2)])
+def test_a_resumed_run_says_where_it_goes_on(tmp_path, every_batch, at):
+    path = tmp_path / "live.jsonl"
+    train([LiveLog(path), Saver(tmp_path)])
+    before = records(path)
+    resumed([LiveLog(path)], tmp_path, at)
+    told = records(path)
+    assert told[: len(before)] == before
+    begin = told[len(before)]
+    assert (begin["event"], begin["done"]) == ("begin", list(at))
+    later = [r for r in told[len(before) :] if r["event"] == "batches"]
+    steps = [pair for r in later for pair in zip(r["epoch"], r["step"], strict=True)]
+    assert steps == [(e, s) for e in range(1, 3) for s in range(STEPS) if (e, s) >= at]
+    assert begin["seconds"] > 0
+
+
+def test_another_run_begins_the_file_anew(tmp_path):
+    path = tmp_path / "live.jsonl"
+    train([LiveLog(path)])
+    train([LiveLog(path)], epochs=1)
+    assert len(of(path, "begin")) == 1
+    assert len(of(path, "epoch")) == 1
+
+
+def test_a_pause_is_told_and_counts_for_no_time(tmp_path):
+    path = tmp_path / "live.jsonl"
+    log = LiveLog(path)
+    control, waited = RemoteControl(log.say), []
+
+    def pause(state):
+        if state.done == (1, 1):
+            control.pause()
+
+    def give_up():
+        waited.append(of(path, "pause"))  # what one sees who reads along
+        return len(waited) > 2
+
+    control.give_up = give_up
+    before = time.perf_counter()
+    train([LambdaCallback(on_batch_end=pause), log, control])
+    spent = time.perf_counter() - before
+    assert all(len(seen) == 1 for seen in waited)
+    assert len(of(path, "continue")) == 1
+    assert records(path)[-1]["seconds"] < spent - 3 * 0.09
+
+
+def test_a_disk_that_takes_nothing_does_not_stop_training(tmp_path, monkeypatch):
+    log = LiveLog(tmp_path / "live.jsonl")
+
+    def full(line, header=""):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(log._file, "append", full)
+    with pytest.warns(RunWarning, match="LiveLog: can't write .*disk is full") as caught:
+        _, history = train([log])
+    assert len(caught) == 1
+    assert len(history.history["loss"]) == 3
+
+
+def test_the_weights_are_those_of_a_run_that_nobody_reads(tmp_path):
+    alone, _ = train([])
+    watched, _ = train([LiveLog(tmp_path / "live.jsonl"), RemoteControl()])
+    for a, b in zip(alone.get_weights(), watched.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_that_fails_is_told(tmp_path):
+    path = tmp_path / "live.jsonl"
+
+    def fail(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train([LambdaCallback(on_epoch_end=fail), LiveLog(path)])
+    assert records(path)[-1]["failed"] is True

@@ -1,0 +1,395 @@
+"""One number of a network, taken apart: the parts are those of the model's real passes."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from minicnn import Sequential, kernels, layers, networks, trace
+from minicnn.gradcheck import numerical_gradient, relative_error, spread
+
+TIGHT = {"rtol": 1e-9, "atol": 1e-12}
+
+
+@pytest.fixture(autouse=True)
+def numpy_backend():
+    """Nothing to compile; what all backends have to give alike asks for them by itself."""
+    with kernels.use_backend("numpy"):
+        yield
+
+
+def shaken(model, seed=5):
+    """Biases and moving averages that are not those of the beginning."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        for key, array in layer.state.items():
+            array[...] = rng.uniform(0.5, 2.0, array.shape) - (key == "moving_mean")
+        for array in layer.params.values():
+            array += (0.1 * rng.standard_normal(array.shape)).astype(array.dtype)
+    return model
+
+
+def full_network(dtype="float64"):
+    """A layer of every kind."""
+    return shaken(
+        Sequential(
+            [
+                layers.Conv2D(3, 3, activation="relu"),
+                layers.MaxPool2D(2),
+                layers.Dropout(0.5),
+                layers.Conv2D(4, (2, 1), activation="leaky_relu", padding="same", use_bias=False),
+                layers.BatchNorm(),
+                layers.Tanh(),
+                layers.AvgPool2D(2, padding="same"),
+                layers.Conv2D(6, 1),
+                layers.Reshape((2, 2, 6)),
+                layers.Conv2D(5, 2, padding="same", activation="sigmoid"),
+                layers.GlobalAvgPool2D(),
+                layers.Flatten(),
+                layers.Dense(6, activation="tanh"),
+                layers.Dropout(0.3),
+                layers.Dense(5, activation="softmax"),
+            ],
+            input_shape=(8, 9, 2),
+            seed=3,
+            dtype=dtype,
+        )
+    )
+
+
+def real_pass(model, image, target):
+    """dx of the model's own backward; grads are in its layers."""
+    model.softmax_in_loss = True
+    z = model.forward_body(image[None], training=True)
+    p = kernels.softmax(z)
+    dz = p - np.eye(p.shape[1], dtype=p.dtype)[[target]]
+    dx = model.backward_body(dz, need_dx=True)
+    model.softmax_in_loss = False
+    return dx[0]
+
+
+def numbers(done, index):
+    """Every number of a layer's output."""
+    return [
+        (place, trace.look(done, index, place)) for place in np.ndindex(done.passes[index].y.shape)
+    ]
+
+
+# ---- a whole pass --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def image():
+    return spread((8, 9, 2), np.random.default_rng(1))
+
+
+def test_the_outputs_are_those_of_the_model(image, backend):
+    model = full_network()
+    done = trace.run(model, image, 2)
+    y = image[None]
+    for one, layer in zip(done.passes, model.layers, strict=True):
+        np.testing.assert_allclose(one.x, y[0], rtol=1e-12)
+        y = layer.forward(y)
+        np.testing.assert_allclose(one.y, y[0], rtol=1e-12)
+        assert one.layer is layer
+    np.testing.assert_allclose(done.probabilities, model.predict(image[None])[0], rtol=1e-12)
+    assert done.predicted == model.predict(image[None])[0].argmax()
+    assert done.loss == pytest.approx(-np.log(done.probabilities[2]), rel=1e-12)
+
+
+def test_without_a_class_the_loss_is_about_the_predicted_one(image):
+    done = trace.run(full_network(), image)
+    assert done.target == done.predicted
+
+
+def test_every_gradient_is_what_central_differences_give(image):
+    model, target = full_network(), 4
+    done = trace.run(model, image, target)
+    moved = image.copy()
+
+    def loss_of_image():
+        return -np.log(model.predict(moved[None])[0, target])
+
+    assert relative_error(done.passes[0].dx, numerical_gradient(loss_of_image, moved)) < 1e-6
+    for one in done.passes:
+        for name, found in (("w", one.dw), ("b", one.db)):
+            if found is None:
+                assert name not in one.layer.params
+                continue
+            numeric = numerical_gradient(loss_of_image, one.layer.params[name])
+            assert relative_error(found, numeric) < 1e-6
+    assert np.abs(done.passes[0].dx).max() > 1e-4
+
+
+def test_each_dx_is_the_dy_of_the_layer_before(image):
+    done = trace.run(full_network(), image, 0)
+    for one, following in zip(done.passes, done.passes[1:], strict=False):
+        np.testing.assert_array_equal(one.dy, following.dx)
+
+
+def test_the_model_stays_as_it_is(image):
+    model = full_network()
+    before, drawn = model.get_weights(), model.layers[2].rng.bit_generator.state
+    done = trace.run(model, image, 1)
+    for index in range(len(done.passes)):
+        numbers(done, index)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert model.layers[2].rng.bit_generator.state == drawn
+    assert [(layer.grads, layer._kept) for layer in model.layers] == [({}, {})] * len(model.layers)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        [layers.Dense(3, activation="softmax")],
+        [layers.Dense(3), layers.Softmax()],
+        [layers.Dense(3)],  # scores, whose softmax is the loss's
+    ],
+)
+def test_the_end_may_be_written_in_three_ways(last):
+    image = spread((2, 2, 1), np.random.default_rng(0))
+    model = Sequential([layers.Flatten(), *last], input_shape=(2, 2, 1), seed=0, dtype="float64")
+    done = trace.run(model, image, 1)
+    w = model.layers[1].params["w"]
+    z = image.reshape(1, 4) @ w
+    p = np.exp(z[0]) / np.exp(z).sum()
+    np.testing.assert_allclose(done.probabilities, p, rtol=1e-12)
+    np.testing.assert_allclose(done.passes[1].dw, np.outer(image, p - [0, 1, 0]), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "message"),
+    [
+        (np.zeros((8, 8, 1)), None, r"expected one image \(8, 9, 2\), received \(8, 8, 1\)"),
+        (np.zeros((2, 8, 9, 2)), None, "received"),
+        (np.zeros((8, 9, 2)), 5, r"expected a class in 0…4, received 5"),
+        (np.zeros((8, 9, 2)), -1, "received -1"),
+    ],
+)
+def test_what_does_not_fit_is_refused(image, target, message):
+    with pytest.raises(ValueError, match=message):
+        trace.run(full_network(), image, target)
+
+
+def test_a_model_without_weights_or_classes_is_refused():
+    with pytest.raises(RuntimeError, match="no weights yet"):
+        trace.run(Sequential([layers.Flatten()]), np.zeros((2, 2, 1)))
+    with pytest.raises(ValueError, match=r"expected a model with outputs \(classes,\)"):
+        trace.run(Sequential([layers.ReLU()], input_shape=(2, 2, 1)), np.zeros((2, 2, 1)))
+
+
+# ---- a number of a convolution -------------------------------------------------------------
+
+GEOMETRIES = st.fixed_dictionaries(
+    {
+        "kernel_size": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "strides": st.tuples(st.integers(1, 3), st.integers(1, 2)),
+        "padding": st.sampled_from(["valid", "same", 1, ((0, 2), (1, 0))]),
+        "dilation_rate": st.tuples(st.integers(1, 2), st.integers(1, 2)),
+        "use_bias": st.booleans(),
+    }
+)
+POOLS = st.tuples(
+    st.sampled_from([layers.MaxPool2D, layers.AvgPool2D]), st.integers(1, 3), st.integers(1, 3)
+)
+
+
+@settings(max_examples=60)
+@given(GEOMETRIES, POOLS, st.integers(1, 2), st.integers(0, 2**32 - 1))
+def test_the_parts_of_all_pixels_are_the_gradients_of_the_layer(geometry, pool, channels, seed):
+    """… which backward of the model itself fills in, and dx what it hands on."""
+    kind, size, stride = pool
+    try:
+        model = Sequential(
+            [
+                layers.Conv2D(2, **geometry, activation="relu"),
+                kind(size, stride),
+                layers.Flatten(),
+                layers.Dense(3, activation="softmax"),
+            ],
+            input_shape=(7, 6, channels),
+            seed=seed,
+            dtype="float64",
+        )
+    except ValueError:
+        assume(False)  # the window is larger than the image
+    image = spread((7, 6, channels), np.random.default_rng(seed))
+    shaken(model, seed)
+    dx = real_pass(model, image, 1)
+    done = trace.run(model, image, 1)
+    conv = model.layers[0]
+    dw, db = np.zeros_like(conv.params["w"]), np.zeros(2)
+    scattered = np.pad(np.zeros_like(image), ((9, 9), (9, 9), (0, 0)))
+    cols = kernels.im2col(image[None], conv.kernel_size, stride=conv.strides,
+                          padding=conv.padding, dilation=conv.dilation_rate)  # fmt: skip
+    DH, DW = conv.dilation_rate
+    for (row, column, f), number in numbers(done, 0):
+        n = number.convolution
+        np.testing.assert_array_equal(cols[n.patch_row], n.window.ravel())
+        np.testing.assert_allclose(n.products, n.window * conv.params["w"][..., f])
+        assert n.channel_sums.sum() == pytest.approx(n.sum)
+        assert n.z == pytest.approx(n.sum + (n.bias or 0.0), abs=1e-12)
+        assert number.y == max(n.z, 0)
+        assert n.dz == (number.dy if n.z > 0 else 0)
+        assert number.dy == pytest.approx(
+            sum(p.parts[row - p.top, column - p.left] for p in number.pooled), abs=1e-15
+        )
+        dw[..., f] += n.dw_part
+        db[f] += n.dz
+        KH, KW, _ = n.window.shape
+        rows = slice(9 + n.top, 9 + n.top + KH * DH, DH)
+        scattered[rows, 9 + n.left : 9 + n.left + KW * DW : DW] += n.dx_part
+        np.testing.assert_allclose(n.dw, conv.grads["w"][..., f], **TIGHT)
+        assert n.inside.any() or not n.window.any()
+    np.testing.assert_allclose(dw, conv.grads["w"], **TIGHT)
+    if conv.use_bias:
+        np.testing.assert_allclose(db, conv.grads["b"], **TIGHT)
+    np.testing.assert_allclose(scattered[9:16, 9:15], dx, **TIGHT)
+    np.testing.assert_allclose(done.passes[0].dx, dx, **TIGHT)
+
+
+def test_a_convolution_by_hand():
+    """3×3 image, 2×2 filter, bias, ReLU, and padding at the left."""
+    model = Sequential(
+        [
+            layers.Conv2D(1, 2, padding=((0, 0), (1, 0)), activation="relu"),
+            layers.MaxPool2D(2),
+            layers.Flatten(),
+            layers.Dense(2, activation="softmax"),
+        ],
+        input_shape=(3, 3, 1),
+        dtype="float64",
+    )
+    model.layers[0].params["w"][..., 0, 0] = [[1, 2], [3, 4]]
+    model.layers[0].params["b"][...] = -5
+    model.layers[3].params["w"][...] = [[0, 1]]
+    image = np.arange(1.0, 10.0).reshape(3, 3, 1)
+    done = trace.run(model, image, 1)
+    number = trace.look(done, 0, (1, 0, 0))
+    n = number.convolution
+    assert n.window[..., 0].tolist() == [[0, 4], [0, 7]]
+    assert n.inside.tolist() == [[False, True], [False, True]]
+    assert n.products[..., 0].tolist() == [[0, 8], [0, 28]]
+    assert (n.sum, n.bias, n.z, number.y) == (36, -5, 31, 31)
+    assert (n.patch_row, n.patch_rows, n.taps, n.filters) == (3, 6, 4, 1)
+    assert (n.top, n.left) == (1, -1)
+    (p,) = number.pooled
+    assert p.values.tolist() == [
+        [2 * 1 + 4 * 4 - 5, 1 + 4 + 12 + 20 - 5],
+        [31, 4 + 10 + 21 + 32 - 5],
+    ]
+    assert (p.winner, p.y, number.dy) == ((1, 1), 62, 0)
+    winner = trace.look(done, 0, (1, 1, 0))
+    p1 = 1 / (1 + np.exp(-62.0))
+    assert winner.dy == pytest.approx(p1 - 1, abs=1e-30)
+    assert trace.look(done, 0, (0, 2, 0)).pooled == []  # three columns, windows of two
+
+
+def test_a_tie_goes_to_the_first():
+    model = Sequential(
+        [layers.MaxPool2D(2), layers.Flatten(), layers.Dense(2, activation="softmax")],
+        input_shape=(2, 2, 1),
+        seed=0,
+    )
+    done = trace.run(model, np.ones((2, 2, 1)), 0)
+    pooling = trace.look(done, 0, (0, 0, 0)).pooling
+    assert pooling.winner == (0, 0)
+    assert pooling.parts.tolist() == [[pooling.dy, 0], [0, 0]]
+    assert pooling.dy != 0
+
+
+def test_a_pool_s_padding_is_marked_and_gets_nothing(image):
+    done = trace.run(full_network(), image, 1)
+    for _, number in numbers(done, 6):  # the mean over 3×3 maps, padded to 4×4
+        p = number.pooling
+        assert p.values[p.inside].mean() == pytest.approx(number.y)
+        assert not p.parts[~p.inside].any()
+        assert p.parts.sum() == pytest.approx(p.dy)
+    assert not trace.look(done, 6, (1, 1, 0)).pooling.inside.all()
+
+
+# ---- numbers of other layers ---------------------------------------------------------------
+
+
+def test_every_number_of_every_layer_is_its_parts(image):
+    done = trace.run(full_network(), image, 3)
+    for index, one in enumerate(done.passes):
+        for place, number in numbers(done, index):
+            assert number.y == one.y[place]
+            if number.function:
+                f = number.function
+                assert f.y == number.y
+                assert f.dx == pytest.approx(f.slope * f.dy, rel=1e-9, abs=1e-15)
+            if number.arrival:
+                assert number.arrival.sum == pytest.approx(number.dy, rel=1e-9, abs=1e-15)
+                shares = sum(share.product for share in number.arrival.shares)
+                assert shares + number.arrival.rest == pytest.approx(number.dy, abs=1e-14)
+            if number.source:
+                source = number.source
+                before = image if source.layer < 0 else done.passes[source.layer].y
+                assert before[source.place] == number.y
+            if number.mean:
+                assert number.mean.sum / number.mean.count == pytest.approx(number.y)
+                assert number.mean.part == pytest.approx(number.dy / number.mean.count)
+
+
+def test_a_dense_unit_is_its_largest_terms_and_the_rest():
+    model = shaken(Sequential(networks.codelab(), input_shape=(28, 28, 1), seed=0, dtype="float64"))
+    image = np.random.default_rng(0).random((28, 28, 1))
+    done = trace.run(model, image, 7)
+    number = trace.look(done, 5, (3,))
+    w = number.weighing
+    products = done.passes[5].x * model.layers[5].params["w"][:, 3]
+    sizes = [abs(term.product) for term in w.terms]
+    assert sizes == sorted(np.abs(products))[:-13:-1]
+    assert w.rest_count == 256 - 12
+    assert w.sum == pytest.approx(products.sum())
+    assert sum(term.product for term in w.terms) + w.rest == pytest.approx(w.sum)
+    assert w.z == pytest.approx(w.sum + w.bias)
+    assert w.dz == pytest.approx(done.probabilities[3])
+    np.testing.assert_allclose(number.softmax.dz, done.probabilities - np.eye(10)[7])
+    for term in w.terms:
+        assert term.origin.layer == 3  # the pooling, seen through Flatten
+        assert done.passes[3].y[term.origin.place] == term.x
+        assert term.dw == pytest.approx(term.x * w.dz)
+        assert term.dx == pytest.approx(done.passes[3].dy[term.origin.place])
+
+
+def test_a_normalized_number_is_its_formula(image):
+    done = trace.run(full_network(), image, 0)
+    f = trace.look(done, 4, (1, 2, 3)).function
+    c = f.numbers
+    scale = c["gamma"] / np.sqrt(c["variance"] + c["epsilon"])
+    assert f.y == pytest.approx(scale * (f.x - c["mean"]) + c["beta"])
+    assert f.slope == pytest.approx(scale)
+
+
+def test_a_place_may_be_counted_row_by_row(image):
+    done = trace.run(full_network(), image, 0)
+    assert trace.look(done, 0, (2 * 21 + 3 * 3 + 1,)).place == (2, 3, 1)
+    assert trace.look(done, 0, (2, 3, 1)).unit == 2 * 21 + 3 * 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "place"),
+    [(15, (0,)), (-1, (0,)), (0, (6, 0, 0)), (0, (0, 0, -1)), (0, (0, 0)), (14, (5,))],
+)
+def test_a_place_that_is_not_there_is_refused(image, layer, place):
+    done = trace.run(full_network(), image, 0)
+    with pytest.raises(IndexError, match="expected a"):
+        trace.look(done, layer, place)
+
+
+@pytest.mark.parametrize("name", networks.TABLE)
+def test_the_shipped_networks_agree_with_their_own_backward(name):
+    parts = [part for part in networks.TABLE[name](10) if not isinstance(part, layers.Dropout)]
+    model = shaken(Sequential(parts, input_shape=(28, 28, 1), seed=0))
+    image = np.random.default_rng(0).random((28, 28, 1), dtype=np.float32)
+    dx = real_pass(model, image, 4)
+    done = trace.run(model, image, 4)
+    np.testing.assert_allclose(done.passes[0].dx, dx, rtol=1e-3, atol=1e-4 * np.abs(dx).max())
+    for one in done.passes:
+        if one.dw is not None:
+            found, grads = one.dw, one.layer.grads["w"]
+            np.testing.assert_allclose(found, grads, rtol=1e-3, atol=1e-4 * np.abs(grads).max())

@@ -1,0 +1,251 @@
+"""Malformed requests, without end: what test_fuzz.py sends. Everything is drawn from one generator.
+
+What is asked is taken from the application itself: its routes, and every word in the source of its
+answers, so that new ones are covered without a word here.
+"""
+
+import ast
+import base64
+import io
+import json
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from starlette.routing import Mount
+
+import minicnn.visor.api
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"]
+TYPES = [
+    "application/json", "application/json", "application/json; charset=latin-1", "image/png",
+    "image/png", "image/jpeg", "text/plain", "multipart/form-data; boundary=x", "", "\xff", ",",
+    "application/x-www-form-urlencoded", "application/json, image/png",
+]  # fmt: skip
+PATHS = [
+    "/..", "/../..", "/%2e%2e/%2e%2e/etc/passwd", "//", "///etc/passwd", "/%00", "/\\..\\x", "*",
+    "%",
+    "/%", "/%zz", "/%ff%fe", "/api/%2e%2e/page/main.js", "/page/..%2f..%2fguard.py", "/page/%00.js",
+    "/page/" + "a" * 300 + ".js", "/page/" + "../" * 60 + "etc/passwd", "/run.json", "/api//about",
+    "/api/digits/" + "9" * 5000, "/api/digits/-1", "/api/digits/1e3", "/api/digits/٣",
+    "/?token=%00",
+    "http://evil.example/", "evil.example:443", "/" + "a" * 20_000,
+    "/api/digits.png?rows=" + "1," * 999,
+    "/#x", "/;x", "/api/about?" + "a=1&" * 900, "/api/\r", "/\xe9", "", " / ",
+    "/api/about HTTP/1.1",
+]  # fmt: skip
+HEADERS = [
+    "Content-Length: -1", "Content-Length: x", "Content-Length: 1, 2",
+    "Content-Length: " + "9" * 40,
+    "Content-Length: 1\r\nContent-Length: 2", "Transfer-Encoding: chunked",
+    "Transfer-Encoding: gzip",
+    "Transfer-Encoding: chunked\r\nContent-Length: 3", "Host: other", "Host:", ": empty", "X Y: z",
+    "X: " + "y" * 40_000, "X: \x00", "X: \xff\xfe", "X", " folded", "Cookie: " + "a=b; " * 500,
+    "Range: bytes=9-1", "Range: bytes=0-0,1-1,2-2", "If-None-Match: *", "If-Range: x", "Expect: x",
+    "Expect: 100-continue", "Upgrade: websocket\r\nConnection: Upgrade", "Connection: \xff",
+    "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AA", "Origin: null",
+    "Origin: http://evil.example", "Sec-Fetch-Site: cross-site", "Accept-Encoding: gzip;q=x",
+    "Last-Event-ID: " + "9" * 4000, "Last-Event-ID: \xff-1", "X-Forwarded-For: evil",
+    "\r\n".join(f"X{n}: y" for n in range(300)),
+]  # fmt: skip
+GARBAGE = [
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),  # TLS
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /", b"GET / HTTP/9.9", b"GET / HTTP/1.1 x",
+    b"\x00" * 99,
+    b"GET  /  HTTP/1.1", b"get / http/1.1", b"{}", b"\xff" * 500,
+    b"GET / HTTP/1.1\nHost: 127.0.0.1\n",
+    b"A" * 70_000, b"SSH-2.0-x", b"GET\t/\tHTTP/1.1", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b",
+]  # fmt: skip
+
+
+def routes(app):
+    """(path, methods) of everything that the application answers."""
+    found = []
+
+    def walk(entries, before):
+        for route in entries:
+            if isinstance(route, Mount):
+                walk(route.routes, before + route.path)
+            else:
+                found.append((before + route.path, sorted(route.methods)))
+
+    walk(app.routes, "")
+    return found
+
+
+def words():
+    """Whatever stands in the answers' source as a word: the names of fields are among them."""
+    found = set()
+    for path in Path(minicnn.visor.api.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = getattr(node, "value", None)
+            if isinstance(text, str) and re.fullmatch(r"[a-z_-]{1,20}", text):
+                found.add(text)
+    return sorted(found)
+
+
+class Fuzz:
+    """Draws requests.
+
+    Args:
+        targets: see routes().
+        fields: see words().
+        names: words that may stand in the network's files, of layers, say.
+    """
+
+    def __init__(self, targets, fields, names, seed):
+        self.targets, self.fields, self.names = targets, fields, names
+        self.rng = np.random.default_rng(seed)
+        self.image = [round(float(v), 3) for v in self.rng.random(784)]
+
+    def pick(self, things):
+        return things[int(self.rng.integers(len(things)))]
+
+    def chance(self, share):
+        return self.rng.random() < share
+
+    def request(self):
+        """(bytes, whether they are a whole request, which has to be answered)."""
+        if self.chance(0.08):
+            return self.pick(GARBAGE) + b"\r\n\r\n", True
+        path, methods = self.pick(self.targets)
+        method = self.pick(methods) if self.chance(0.85) else self.pick(METHODS)
+        path = self.path(path) if self.chance(0.85) else self.pick(PATHS)
+        body = self.body() if method in ("POST", "PUT", "PATCH") or self.chance(0.1) else b""
+        kind = self.kind(body) if self.chance(0.85) else self.pick(TYPES)
+        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {kind}"]
+        lines.append("Connection: close")
+        whole = True
+        if self.chance(0.15):
+            lines.append(self.pick(HEADERS))
+        if self.chance(0.04) and body:
+            chunks = self.pick(
+                [b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), b"zz\r\n", b"-1\r\nx\r\n"]
+            )
+            lines.append("Transfer-Encoding: chunked")
+            body = chunks
+        elif self.chance(0.02) and body:  # it never comes to its end
+            lines.append(f"Content-Length: {len(body) + 9}")
+            whole = False
+        else:
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join(lines).encode("latin-1", errors="replace")
+        # a second length may ask for more than there is
+        whole = whole and not re.search(rb"(?i)(expect|chunked|content-length: 9{9})", head)
+        return head + b"\r\n\r\n" + body, whole
+
+    def path(self, template):
+        """An address of this template, and now and then a query."""
+        path = re.sub(r"\{\w+(:\w+)?\}", lambda _: self.segment(), template)
+        if self.chance(0.6):
+            path += "?" + "&".join(
+                f"{self.field()}={self.text()}" for _ in range(self.rng.integers(6))
+            )
+        return path
+
+    def segment(self):
+        return self.pick(
+            ["0", "1", "7", "x", "-1", "99999999999999999999", "1999", "%00", "..", "1.5"]
+        )
+
+    def field(self):
+        return self.pick(self.fields)
+
+    def text(self):
+        """A value in a query."""
+        return self.pick([
+            "", "0", "1", "9", "-1", "1e9", "0.5", "nan", "inf", "٣", "%00", "%ff", "%ud800",
+            "true",
+            "1,2,3", "1,,2", "9" * 30, "9" * 4900, "a" * 900, "%F0%9F%98%80", "..%2f..", "null",
+            "[]",
+            *self.names,
+        ])  # fmt: skip
+
+    def kind(self, body):
+        return "image/png" if body[:4] == b"\x89PNG" else "application/json"
+
+    def body(self):
+        """JSON that is nearly right, or a picture that is; or neither."""
+        if self.chance(0.35):
+            return self.png()
+        if self.chance(0.2):
+            return self.pick([
+                b"", b"{", b"[]", b"null", b'"', b"nan", b'{"pixels":', b"\xff\xfe\x00", b"{}",
+                b"[" * 9000,
+                b'{"a":' * 9000, b'{"pixels":[' + b"9" * 20_000 + b"]}", b'{"label":1e999}',
+                b" " * 70_000,
+                b'{"pixels":[NaN]}', b'{"class":Infinity}', b'{"a":1,"a":2}',
+                b'{"\\ud800":"\\udc00"}',
+            ])  # fmt: skip
+        value = {"pixels": self.image, "label": 1, "layer": 0, "row": 0, "channel": 0, "column": 0}
+        for _ in range(int(self.rng.integers(1, 6))):
+            value[self.field()] = self.odd()
+        if self.chance(0.3):
+            value["image"] = base64.b64encode(self.png()).decode()
+        text = json.dumps(value).encode()
+        return text[: int(self.rng.integers(len(text)))] if self.chance(0.05) else text
+
+    def odd(self):
+        """A value in JSON."""
+        few = self.image[: int(self.rng.integers(786))]
+        return self.pick([
+            None, True, 0, 1, 2, 5, 27, 28, -1, 10**9, 10**30, -(10**400), 0.5, 1e308, -1e-9,
+            float("nan"),
+            float("inf"), "", "0", "x", "\ud800", "\x00", "😀", "a" * 5000, [], [[]], {},
+            {"a": []}, [None],
+            few, [*few, "x"], [*self.image, 0.1], [self.image], [0.5] * 784, [2] * 784,
+            [True] * 784,
+            {"0": 1}, json.loads("[" * 400 + "]" * 400), *self.names, *self.names,
+        ])  # fmt: skip
+
+    def png(self):
+        """A PNG, or what is left of one."""
+        mode = self.pick(["L", "RGB", "RGBA", "P", "1", "I;16", "LA"])
+        size = self.pick([(28, 28), (280, 280), (1, 1), (1, 900), (33, 7)])
+        data = self.rng.integers(0, 256, (size[1], size[0]), dtype=np.uint8)
+        image = Image.fromarray(data)
+        image = image if mode == "I;16" else image.convert(mode)
+        if mode == "I;16":
+            image = Image.fromarray(data.astype(np.uint16) * 257)
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        png = file.getvalue()
+        match int(self.rng.integers(7)):
+            case 0:
+                return png[: int(self.rng.integers(len(png)))]
+            case 1:
+                return self.flipped(png)
+            case 2:
+                return _resized(
+                    png, *self.pick([(0, 0), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (1, 10**6)])
+                )
+            case 3:
+                return (
+                    png[:33]
+                    + _chunk(b"zTXt", b"x\x00\x00" + zlib.compress(b"y" * 10**7))
+                    + png[33:]
+                )
+            case 4:
+                return self.pick(
+                    [b"GIF89a" + png, b"\x89PNG\r\n\x1a\n", b"\x89PNG", b"\xff\xd8\xff", png * 2]
+                )
+        return png
+
+    def flipped(self, data):
+        changed = bytearray(data)
+        for _ in range(int(self.rng.integers(1, 20))):
+            changed[int(self.rng.integers(len(changed)))] = int(self.rng.integers(256))
+        return bytes(changed)
+
+
+def _chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _resized(png, width, height):
+    """The same pixels, said to be so many."""
+    header = struct.pack(">II", width, height) + png[24:29]
+    return png[:8] + _chunk(b"IHDR", header) + png[33:]

@@ -1,0 +1,388 @@
+"""The tab Draw in a browser: drawn stroke by stroke, by mouse, finger, pen and keyboard."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from recorded import DRAWINGS, SIZE, rasterized
+
+from minicnn import MnistData
+
+SEVEN = next(drawing for drawing in DRAWINGS if drawing["label"] == 7)
+
+
+@pytest.fixture
+def opened(browse, visor):
+    """opened(…as browse) → the page, ready to be drawn on."""
+
+    def opened(*how, **more):
+        page = browse(f"{visor.link}/#draw", *how, **more)
+        page.locator("#mnist-bars li").first.wait_for()
+        return page
+
+    return opened
+
+
+def on_paper(page):
+    """A function: a point of the paper → its place on the screen."""
+    page.locator("#paper").scroll_into_view_if_needed()
+    box = page.locator("#paper").bounding_box()
+    return lambda x, y: (box["x"] + box["width"] * x / SIZE, box["y"] + box["height"] * y / SIZE)
+
+
+def draw(page, drawing, until=None, every=1):
+    """Stroke by stroke, by mouse, which tells of `every` so many points. With `until` only those
+    before that one are drawn, and the button stays down."""
+    place = on_paper(page)
+    page.get_by_label("Stroke").fill(str(drawing["width"]))
+    for stroke in drawing["strokes"]:
+        page.mouse.move(*place(*stroke[0]))
+        page.mouse.down()
+        for point in stroke[1:until:every]:
+            page.mouse.move(*place(*point))
+        if until is None:
+            page.mouse.move(*place(*stroke[-1]))
+            page.mouse.up()
+
+
+def settled(page):
+    """Milliseconds from lifting the pen to its answer."""
+    time = page.locator("#draw-time[data-milliseconds]")
+    time.filter(has_text="ms").wait_for()
+    return float(time.get_attribute("data-milliseconds"))
+
+
+def answers(page):
+    return {way: page.locator(f"#{way}-answer").inner_text() for way in ("mnist", "tutorial")}
+
+
+def ink(page):
+    """(280, 280): how bright the paper is, as it is asked about."""
+    pixels = page.evaluate(
+        "[...document.getElementById('paper').getContext('2d')"
+        f".getImageData(0, 0, {SIZE}, {SIZE}).data].filter((_, i) => i % 4 === 0)"
+    )
+    return np.array(pixels).reshape(SIZE, SIZE) / 255
+
+
+def test_the_mnist_way_reads_nine_of_ten_drawings(opened):
+    page = opened()
+    right, took = {"mnist": 0, "tutorial": 0}, []
+    for drawing in DRAWINGS:
+        draw(page, drawing, every=2)
+        took.append(settled(page))
+        for way, answer in answers(page).items():
+            right[way] += answer == str(drawing["label"])
+        page.get_by_role("button", name="Clear").click()
+    print(
+        f"of {len(DRAWINGS)} drawings: {right}; ms from lifting the pen to the answer: "
+        f"median {np.median(took):.0f}, 19 of 20 within {np.percentile(took, 95):.0f}, "
+        f"largest {max(took):.0f}"
+    )
+    assert right["mnist"] >= 0.9 * len(DRAWINGS)
+    assert right["tutorial"] < right["mnist"]
+
+
+def test_the_paper_holds_what_was_drawn(opened):
+    page = opened()
+    draw(page, SEVEN)
+    settled(page)
+    seen, expected = ink(page), rasterized(SEVEN)
+    assert np.abs(seen - expected).mean() < 0.01  # the page's lines are smoother
+    assert ((seen > 0.5) == (expected > 0.5)).mean() > 0.99
+
+
+def test_it_answers_while_one_draws(opened):
+    page = opened()
+    draw(page, SEVEN, until=-3)
+    page.wait_for_function("document.getElementById('mnist-answer').textContent !== '–'")
+    assert page.locator("#draw-time").inner_text() == ""  # the pen is not lifted yet
+    bars = page.locator("#mnist-bars .share").all_inner_texts()
+    assert len(bars) == 10
+    assert sum(float(share.rstrip(" %")) for share in bars) == pytest.approx(100, abs=0.6)
+    page.mouse.up()
+    settled(page)
+
+
+def test_what_the_network_sees_is_shown_both_ways(opened):
+    page = opened()
+    small = next(drawing for drawing in DRAWINGS if drawing["kind"] == "small")
+    draw(page, small)
+    settled(page)
+    mnist, tutorial = (
+        np.array(
+            page.evaluate(
+                f"[...document.getElementById('{way}-seen').getContext('2d')"
+                ".getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+            )
+        ).reshape(28, 28)
+        for way in ("mnist", "tutorial")
+    )
+    rows = np.flatnonzero(mnist.max(axis=1) > 64)
+    assert 18 <= rows[-1] - rows[0] + 1 <= 20  # fitted into a box of 20
+    np.testing.assert_allclose(tutorial, np.rint(ink(page)[::10, ::10] * 255), atol=1)
+    frame = page.locator("#paper-box").bounding_box()
+    drawn = np.argwhere(ink(page) > 0.5)
+    place = on_paper(page)
+    top = place(*drawn.min(axis=0)[::-1])
+    assert (frame["x"], frame["y"]) == pytest.approx(top, abs=3)
+    said = page.locator("#draw-answer").inner_text()
+    assert str(small["label"]) in said
+
+
+def test_undo_clear_and_width(opened):
+    page = opened()
+    place = on_paper(page)
+    undo, clear = (page.get_by_role("button", name=name, exact=True) for name in ("Undo", "Clear"))
+    assert undo.is_disabled()
+    assert clear.is_disabled()
+    widths = []
+    for width, x in (("8", 80), ("40", 200)):
+        page.get_by_label("Stroke").fill(width)
+        page.mouse.move(*place(x, 60))
+        page.mouse.down()
+        page.mouse.move(*place(x, 220), steps=8)
+        page.mouse.up()
+        widths.append((ink(page)[140] > 0.5).sum() - sum(widths))
+    assert widths == pytest.approx([8, 40], abs=1)
+    page.keyboard.press("Control+z")
+    assert (ink(page)[140] > 0.5).sum() == pytest.approx(8, abs=1)
+    settled(page)
+    undo.click()
+    assert ink(page).max() == 0
+    assert answers(page) == {"mnist": "–", "tutorial": "–"}
+    assert page.locator("#draw-answer").inner_text() == "Nothing is drawn yet."
+    draw(page, SEVEN)
+    clear.click()
+    assert ink(page).max() == 0
+    assert undo.is_disabled()
+    page.wait_for_timeout(300)  # an answer that is still on its way is too late
+    assert answers(page) == {"mnist": "–", "tutorial": "–"}
+
+
+def test_by_keyboard_alone(opened):
+    page = opened()
+    page.locator("#paper").focus()
+    for key, times in [
+        ("ArrowLeft", 8), (" ", 1), ("ArrowRight", 14), ("ArrowDown", 1), ("ArrowLeft", 1),
+    ]:  # fmt: skip
+        for _ in range(times):
+            page.keyboard.press(key)
+    for _ in range(10):
+        for key in ("ArrowDown", "ArrowDown", "ArrowLeft"):
+            page.keyboard.press(key)
+    page.keyboard.press(" ")
+    settled(page)
+    assert answers(page)["mnist"] == "7"
+    page.keyboard.press("Backspace")
+    assert ink(page).max() == 0
+    for key in (" ", "ArrowDown", " "):
+        page.keyboard.press(key)
+    assert ink(page).max() > 0
+    page.keyboard.press("Escape")
+    assert ink(page).max() == 0
+
+
+def test_by_finger_on_a_phone(opened):
+    page = opened("phone")
+    place = on_paper(page)
+    scrolled = page.evaluate("scrollY")
+    session = page.context.new_cdp_session(page)
+    for stroke in SEVEN["strokes"]:
+        for number, point in enumerate(stroke):
+            x, y = place(*point)
+            kind = "touchMove" if number else "touchStart"
+            given = {"type": kind, "touchPoints": [{"x": x, "y": y}]}
+            session.send("Input.dispatchTouchEvent", given)
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    settled(page)
+    assert answers(page)["mnist"] == "7"
+    assert page.evaluate("scrollY") == scrolled  # the finger draws, and moves nothing else
+
+
+def test_a_second_finger_draws_nothing(opened):
+    page = opened("phone")
+    place = on_paper(page)
+    session = page.context.new_cdp_session(page)
+    first = [{"x": place(60, y)[0], "y": place(60, y)[1], "id": 1} for y in (60, 140, 220)]
+    second = {"x": place(220, 60)[0], "y": place(220, 60)[1], "id": 2}
+
+    def touch(kind, *points):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
+    touch("touchStart", first[0])
+    touch("touchStart", first[0], second)
+    touch("touchMove", first[1], {**second, "y": second["y"] + 40})
+    touch("touchMove", first[1])  # the second one is lifted
+    touch("touchMove", first[2])
+    touch("touchEnd")
+    settled(page)
+    drawn = ink(page) > 0.5
+    assert drawn[100:200, 60].all()
+    assert not drawn[:, 100:].any()
+
+
+def test_by_pen(opened):
+    page = opened()
+    place = on_paper(page)
+    session = page.context.new_cdp_session(page)
+
+    def tell(kind, point, buttons=1):
+        x, y = place(*point)
+        given = {"type": kind, "x": x, "y": y, "button": "left", "buttons": buttons}
+        session.send(
+            "Input.dispatchMouseEvent",
+            {**given, "pointerType": "pen", "force": 0.5, "clickCount": 1},
+        )
+
+    for stroke in SEVEN["strokes"]:
+        tell("mousePressed", stroke[0])
+        for point in stroke[1:]:
+            tell("mouseMoved", point)
+        tell("mouseReleased", stroke[-1], 0)
+    settled(page)
+    assert answers(page)["mnist"] == "7"
+
+
+def photo():
+    """The seven in blue ink on paper, 400×300: a JPEG."""
+    grey = Image.fromarray(np.rint(255 * rasterized(SEVEN)).astype(np.uint8)).resize((220, 220))
+    paper = Image.new("RGB", (400, 300), (235, 230, 220))
+    paper.paste((40, 50, 140), (90, 40), grey)
+    file = io.BytesIO()
+    paper.save(file, "JPEG")
+    return file.getvalue()
+
+
+def test_a_photo_is_read_and_left_again(opened):
+    page = opened()
+    given = {"name": "seven.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+    page.locator("#draw-file").set_input_files(given)
+    settled(page)
+    assert answers(page)["mnist"] == "7"
+    assert "Inverted" in page.locator("#mnist-how").inner_text()
+    page.get_by_role("button", name="Back to drawing").click()
+    assert ink(page).max() == 0
+    draw(page, SEVEN)
+    settled(page)
+    assert answers(page)["mnist"] == "7"
+
+
+def drop(page, data, name, kind):
+    """A file dropped onto the paper."""
+    transfer = page.evaluate_handle(
+        """([bytes, name, type]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+            return transfer;
+        }""",
+        [list(data), name, kind],
+    )
+    for event in ("dragover", "drop"):
+        page.dispatch_event("#paper", event, {"dataTransfer": transfer})
+
+
+def test_a_file_is_dropped(opened):
+    page = opened()
+    drop(page, b"no picture at all", "notes.txt", "text/plain")
+    page.get_by_role("alert").filter(has_text="notes.txt can't be read as a picture").wait_for()
+    drop(page, photo(), "seven.jpg", "image/jpeg")
+    settled(page)
+    assert answers(page)["mnist"] == "7"
+    assert not page.locator("#draw-error").is_visible()
+
+
+def test_what_was_misread_is_kept_and_taken_back(opened, visor):
+    page = opened()
+    buttons = page.get_by_role("group", name="Keep the drawing as").get_by_role("button")
+    assert buttons.count() == 10
+    assert all(button.is_disabled() for button in buttons.all())
+    kept = page.locator("#draw-kept")
+    kept.filter(has_text="Say what it was").wait_for()
+    for number, drawing in enumerate(DRAWINGS[:3], 1):
+        draw(page, drawing)
+        settled(page)
+        buttons.nth(drawing["label"]).click()
+        kept.filter(has_text=f"Kept as {drawing['label']}. {number} drawing").wait_for()
+        assert buttons.first.is_disabled()  # one click, one drawing
+        page.get_by_role("button", name="Clear").click()
+    command = kept.locator("code").inner_text()
+    assert command == f"python -m minicnn.train --data {visor.drawings}"
+    data = MnistData(visor.drawings).load()
+    labels = np.concatenate([data.train_labels, data.test_labels]).argmax(1)
+    assert labels.tolist() == [drawing["label"] for drawing in DRAWINGS[:3]]
+    back = page.get_by_role("button", name="Take the last one back")
+    for left in ("2 drawings are kept", "1 drawing is kept", "Taken back. Say what it was"):
+        back.click()
+        kept.filter(has_text=left).wait_for()
+    back.wait_for(state="hidden")
+
+
+def test_what_could_not_be_kept_may_be_tried_again(opened, visor):
+    page = opened()
+    page.expected = ["409"]
+    draw(page, SEVEN)
+    settled(page)
+    seven = page.get_by_role("button", name="7", exact=True)
+    visor.drawings.mkdir(parents=True, exist_ok=True)
+    strange = visor.drawings / "thesis.txt"
+    strange.write_text("mine")
+    seven.click()
+    page.locator("#draw-kept .error").filter(has_text="--drawings").wait_for()
+    strange.unlink()
+    seven.click()
+    page.locator("#draw-kept").filter(has_text="Kept as 7.").wait_for()
+    assert seven.is_disabled()
+    page.get_by_role("button", name="Take the last one back").click()
+    page.locator("#draw-kept").filter(has_text="Taken back").wait_for()
+
+
+def test_a_drawing_is_looked_into(opened):
+    page = opened()
+    draw(page, SEVEN)
+    settled(page)
+    page.get_by_role("button", name="Look inside").click()
+    page.locator("#inside-said", has_text=re.compile("your drawing", re.I)).wait_for()
+    page.locator("#inside-steps .step").first.wait_for()
+
+
+def test_a_visor_that_went_away_is_missed(browse, serve, run, tmp_path):
+    with serve(run, "--drawings", tmp_path / "drawings") as visor:
+        page = browse(f"{visor.link}/#draw")
+        page.locator("#mnist-bars li").first.wait_for()
+        page.expected = ["net::ERR", "/api/"]
+    draw(page, SEVEN)
+    page.get_by_role("alert").filter(has_text="visor").wait_for()
+
+
+def test_nothing_jumps_while_one_draws(opened):
+    for screen in ("wide", "phone"):
+        page = opened(screen)
+        page.evaluate(
+            """() => {
+                window.jumped = 0;
+                new PerformanceObserver((list) => {
+                    for (const shift of list.getEntries()) window.jumped += shift.value;
+                }).observe({ type: "layout-shift" });
+            }"""
+        )
+        draw(page, SEVEN)
+        settled(page)
+        page.get_by_role("button", name="Clear").click()
+        page.wait_for_timeout(200)
+        assert page.evaluate("window.jumped") < 0.01, screen
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", ["wide", "phone"])
+def test_it_fits_and_anybody_can_use_it(opened, fits, screen, scheme):
+    page = opened(screen, scheme, strict=False)
+    fits(page)
+    draw(page, SEVEN)
+    settled(page)
+    fits(page)
+    controls = "#draw button:visible, #draw select, #draw .pick"
+    heights = "all => all.map(one => one.getBoundingClientRect().height)"
+    assert min(page.locator(controls).evaluate_all(heights)) >= 40

@@ -1,0 +1,147 @@
+"""The tab Evaluate in a browser: from a cell of the matrix to its digits, and searches."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture
+def opened(browse, visor):
+    """opened(…as browse) → the page, measured."""
+
+    def opened(*how, **more):
+        page = browse(f"{visor.link}/#evaluate", *how, **more)
+        page.locator(".matrix button").first.wait_for()
+        found(page)
+        return page
+
+    return opened
+
+
+def found(page):
+    """How many images the last search found."""
+    page.locator("#search-line", has_text=re.compile("fit")).wait_for()
+    number = re.match(r"[\d,]+", page.locator("#search-line").inner_text())
+    return int(number[0].replace(",", "")) if number else 0
+
+
+def shown(page):
+    return page.locator("#search-found button").all_inner_texts()
+
+
+def cell(page, true, predicted):
+    return page.locator(".matrix tbody tr").nth(true).locator("button").nth(predicted)
+
+
+def test_the_mistakes_are_shown_first(opened):
+    page = opened()
+    said = page.locator("#measured").inner_text()
+    images, wrong = (
+        int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:test|are mis)", said)
+    )
+    counts = [int(text) for text in page.locator(".matrix button").all_inner_texts()]
+    assert sum(counts) == images
+    assert sum(counts[::11]) == images - wrong
+    assert found(page) == wrong
+    assert len(shown(page)) == min(wrong, 48)
+    assert all("read as" in text for text in shown(page))
+
+
+def test_a_click_on_a_cell_shows_its_digits(opened):
+    page = opened()
+    counts = [int(text) for text in page.locator(".matrix button").all_inner_texts()]
+    off = max((i for i in range(100) if i % 11), key=counts.__getitem__)
+    true, predicted = divmod(off, 10)
+    with page.expect_response("**/api/search*"):
+        cell(page, true, predicted).click()
+    assert cell(page, true, predicted).get_attribute("aria-pressed") == "true"
+    page.locator("#search-found li").nth(counts[off] - 1).wait_for()
+    texts = shown(page)
+    assert len(texts) == counts[off]
+    assert all(text.strip().startswith(f"{true}, read as {predicted}") for text in texts)
+    with page.expect_response("**/api/search*"):
+        cell(page, 3, 3).click()
+    page.wait_for_function("document.querySelectorAll('#search-found li').length === 48")
+    assert found(page) == counts[33]
+    page.get_by_role("button", name="Show more").click()
+    page.locator("#search-found li").nth(95).wait_for()
+    pictures = page.locator(".sprite").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).backgroundImage)"
+    )
+    assert all("/api/digits.png?rows=" in picture for picture in pictures)
+
+
+def test_the_matrix_by_keyboard(opened):
+    page = opened()
+    cell(page, 0, 0).focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert cell(page, 1, 0).evaluate("one => one === document.activeElement")
+    assert page.locator('.matrix button[tabindex="0"]').count() == 1
+    assert cell(page, 1, 0).get_attribute("aria-label").startswith("1, read as 0:")
+    with page.expect_response("**/api/search*"):
+        page.keyboard.press("Enter")
+    assert page.get_by_label("It is a").input_value() == "1"
+    assert page.locator("#search-predicted").input_value() == "0"
+
+
+def test_a_search_by_class_and_confidence(opened):
+    page = opened()
+    page.get_by_label("which is").select_option("all")
+    page.get_by_label("It is a").select_option("8")
+    eights = found(page)
+    with page.expect_response("**/api/search*"):
+        page.get_by_label("confidence up to").fill("90")
+        page.get_by_label("confidence up to").press("Tab")
+    page.wait_for_timeout(100)
+    assert 0 < found(page) < eights
+    sure = [int(re.search(r"(\d+) %", text)[1]) for text in shown(page)]
+    assert max(sure) <= 90
+    assert sure == sorted(sure, reverse=True)
+    with page.expect_response("**/api/search*"):
+        page.get_by_label("confidence from").fill("1000")
+        page.get_by_label("confidence from").press("Tab")
+    page.locator("#search-line", has_text="low <= high").wait_for()
+    page.expected = ["400"]
+    with page.expect_response("**/api/search*"):
+        page.get_by_label("confidence from").fill("0")
+        page.get_by_label("confidence up to").fill("1")
+        page.get_by_label("confidence up to").press("Tab")
+    page.locator("#search-line", has_text="No test image fits").wait_for()
+    assert shown(page) == []
+
+
+def test_a_class_of_the_table_is_searched(opened):
+    page = opened()
+    with page.expect_response("**/api/search*"):
+        page.get_by_role("button", name="Search class 5").click()
+    assert page.get_by_label("It is a").input_value() == "5"
+    page.wait_for_timeout(100)
+    row = page.locator("#classes tr").nth(5).locator("td")
+    assert found(page) == int(row.first.inner_text())
+
+
+def test_a_digit_is_looked_into(opened):
+    page = opened()
+    page.locator("#search-found button").first.click()
+    page.locator("#inside-said", has_text=re.compile("test image", re.I)).wait_for()
+    assert page.get_by_role("tab", name="Inside").get_attribute("aria-selected") == "true"
+
+
+def test_images_that_are_not_there_are_named(browse, serve, run, tmp_path):
+    with serve(run / "model.safetensors", "--data", tmp_path / "nowhere") as visor:
+        page = browse(f"{visor.link}/#evaluate")
+        page.expected = ["409"]
+        page.locator("#measured", has_text="There are no test images").wait_for()
+        page.get_by_role("button", name="Try again").click()
+        page.locator("#measured", has_text="nowhere").wait_for()
+        assert not page.locator("#evaluate-all").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", ["wide", "phone"])
+def test_it_fits_and_anybody_can_use_it(opened, fits, screen, scheme):
+    page = opened(screen, scheme, strict=False)
+    cell(page, 4, 4).click()
+    page.wait_for_timeout(300)
+    fits(page)

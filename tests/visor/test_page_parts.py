@@ -1,0 +1,42 @@
+"""Parts of the page's script, asked in the browser that runs them."""
+
+
+def test_numbers_are_rounded_before_their_power_of_ten_is_chosen(ask):
+    numbers = [9.99996e-5, 0.00099999, 3.21e-5, -0.5, 0, 123456.0, 0.1235]
+    told = ask("inside/numbers.js", "value.map((number) => m.num(number))", numbers)
+    assert told == ["1.000·10⁻⁴", "1.000·10⁻³", "3.210·10⁻⁵", "−0.5000", "0", "1.235·10⁵", "0.1235"]
+    alike = "(([...all]) => { const write = m.alike(...all); return all.map(write); })(value)"
+    assert ask("inside/numbers.js", alike, [0.00999999, 0.001]) == ["1.000·10⁻²", "0.100·10⁻²"]
+    assert ask("inside/numbers.js", "m.exponentOf(value)", [0.0099999]) == -2
+    assert ask("inside/numbers.js", "m.cell(0.0099999, -2)") == "1.00"
+
+
+def test_of_many_classes_those_that_are_confused_are_shown(ask):
+    count = 100
+    counts = [[0] * count for _ in range(count)]
+    for k in range(count):
+        counts[k][k] = 10
+    counts[99][3], counts[80][81] = 7, 2
+    told = ask(
+        "evaluate/matrix.js",
+        """(() => {
+            const picked = [];
+            const names = value.map((_, k) => `n${k}`);
+            const table = m.matrix(value, names, (...cell) => picked.push(cell));
+            const find = (i, j) => table.querySelector(`[data-true="${i}"][data-predicted="${j}"]`);
+            find(99, 3).click();
+            find(80, 81).click();
+            return {
+                buttons: table.querySelectorAll("button").length, picked,
+                pressed: [...table.querySelectorAll('[aria-pressed="true"]')].map((one) => one.textContent),
+                reachable: table.querySelectorAll('[tabindex="0"]').length,
+                caption: table.caption.textContent,
+            };
+        })()""",  # noqa: E501
+        counts,
+    )
+    assert told["buttons"] == 60 * 60
+    assert told["picked"] == [[99, 3], [80, 81]]
+    assert told["pressed"] == ["2"]
+    assert told["reachable"] == 1
+    assert "40 others" in told["caption"]

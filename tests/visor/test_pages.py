@@ -1,0 +1,154 @@
+"""What the browser gets besides answers: the page, its scripts, Plotly."""
+
+import gzip
+from urllib.parse import unquote
+
+import apart
+import pytest
+from starlette.testclient import TestClient
+
+from minicnn.visor import page
+from minicnn.visor.app import create_app
+from minicnn.visor.subject import Subject
+
+
+@pytest.fixture(scope="module")
+def asking(run, tmp_path_factory):
+    app = create_app(Subject(run), tmp_path_factory.mktemp("drawings"))
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 5000)) as client:
+        yield client
+
+
+def test_the_page_has_no_script_or_style_in_its_html(asking):
+    answer = asking.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    for part in ("<script>", "style=", "<style", "onclick", "onload", "javascript:", "http://"):
+        assert part not in answer.text, part
+
+
+def test_everything_the_html_names_is_there(asking):
+    import re
+
+    named = re.findall(r'(?:src|href)="(/[^"]+)"', asking.get("/").text)
+    assert len(named) >= 6
+    for path in named:
+        assert asking.get(path).status_code == 200, path
+
+
+FILES = sorted(p.relative_to(page.FOLDER).as_posix() for p in page.FOLDER.rglob("*.*"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_scripts_styles_and_pictures_are_served_and_nothing_else(asking, name):
+    answer = asking.get(f"/page/{name}")
+    kind = page.TYPES.get(f".{name.rpartition('.')[2]}")
+    assert answer.status_code == (200 if kind else 404)
+    if kind:
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.content == (page.FOLDER / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/", "/page", "/page/../guard.py", "/page/%2e%2e/guard.py", "/page/..%2fguard.py",
+        "/page//etc/passwd", "/page/%2fetc%2fpasswd", "/page/main.js%00", "/page/%00.js",
+        "/page/train", "/page/train/", "/page/./main.js", "/page/train/../main.js", "/page/MAIN.JS",
+        "/page/__init__.py", "/page/index.html", "/page/__pycache__/x.js", "/page/" + "a" * 400,
+        "/page/..\\guard.py", "/page/C:/x.js", "/page/main.js/", "/etc/passwd", "/api", "/api/",
+        "/api/about/", "/run.json", "/live.jsonl", "//", "//evil.example/..", "/plotly.js/x",
+    ],
+)  # fmt: skip
+def test_other_addresses_lead_nowhere(asking, path):
+    assert status(asking.app, path) == 404
+
+
+def status(app, path):
+    """Of a GET of this path, which no client makes tidy first."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "scheme": "http", "path": unquote(path), "root_path": "",
+        "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    apart.run(app(scope, receive, send))
+    return sent[0]["status"]
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/style.css", "/plotly.js"])
+def test_a_browser_keeps_what_did_not_change(asking, path):
+    first = asking.get(path)
+    assert first.headers["cache-control"] == "no-cache"  # it asks each time
+    tag = first.headers["etag"]
+    for given in (tag, f"W/{tag}", f'"other", {tag}'):
+        again = asking.get(path, headers={"if-none-match": given})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+        assert "content-security-policy" in again.headers
+    other = asking.get(path, headers={"if-none-match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+def test_head_says_the_same_without_the_content(asking):
+    for path in ("/", "/page/main.js", "/plotly.js"):
+        full, head = asking.get(path), asking.head(path)
+        assert head.content == b""
+        assert head.headers["content-length"] == full.headers["content-length"]
+        assert head.headers["etag"] == full.headers["etag"]
+
+
+def test_plotly_is_compressed_for_others_only(asking, run, tmp_path):
+    here = asking.get("/plotly.js", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in here.headers
+    assert len(here.content) > 1_000_000
+    app = create_app(Subject(run), tmp_path, hosts=["192.0.2.7"])
+    with TestClient(app, base_url="http://192.0.2.7", client=("192.0.2.9", 5000)) as there:
+        packed = there.get("/plotly.js", headers={"accept-encoding": "gzip, br"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.headers["vary"] == "Accept-Encoding"
+        assert int(packed.headers["content-length"]) < len(here.content) / 2
+        assert packed.content == here.content  # the client has unpacked it
+        assert packed.headers["etag"] != here.headers["etag"]
+        plain = there.get("/plotly.js", headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+    assert gzip.decompress(page._plotly(True).content) == here.content
+
+
+def test_methods_that_are_not_meant_are_refused(asking):
+    for path in ("/", "/plotly.js", "/page/main.js", "/api/about", "/api/events"):
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"):
+            answer = asking.request(method, path)
+            assert answer.status_code == 405, (method, path)
+            assert "GET" in answer.headers["allow"]
+
+
+def test_an_error_in_an_answer_is_told_as_ours(run, tmp_path):
+    from starlette.routing import Route
+
+    app = create_app(Subject(run), tmp_path)
+    app.router.routes.append(Route("/broken", lambda request: 1 / 0))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        answer = client.get("/broken")
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "The visor failed: ZeroDivisionError: division by zero"}
+
+
+def test_a_file_that_can_not_be_read_is_no_failure_of_the_server(run, tmp_path):
+    from starlette.routing import Route
+
+    def gone(request):
+        return (tmp_path / "gone-\udcff").read_text()
+
+    app = create_app(Subject(run), tmp_path)
+    app.router.routes.append(Route("/gone", gone))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        answer = client.get("/gone")
+    assert answer.status_code == 409
+    assert "No such file" in answer.json()["error"]

@@ -1,0 +1,226 @@
+"""What the tab Train asks for: commands, layers, histories."""
+
+import base64
+import json
+import os
+import shutil
+
+import apart
+import numpy as np
+import pytest
+
+from minicnn.callbacks import read_layer_stats
+from minicnn.visor.app import create_app
+from minicnn.visor.layer_series import MOST_EPOCHS, layer_series
+from minicnn.visor.subject import Subject
+
+httpx = pytest.importorskip("httpx")
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """copy(name, **changes to run.json) → a copy of the run, in a folder with the other copies."""
+
+    def copy(name, **changes):
+        folder = tmp_path / "runs" / name
+        shutil.copytree(run, folder)
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(record | changes))
+        return folder
+
+    return copy
+
+
+def asking(where, tmp_path, command=None):
+    return Client(create_app(Subject(where, command=command), tmp_path / "drawings"))
+
+
+class Client:
+    """Asks the application without a server between."""
+
+    def __init__(self, app):
+        self.transport = httpx.ASGITransport(app)
+
+    def get(self, path):
+        return apart.run(self._ask("GET", path))
+
+    def post(self, path, json):
+        return apart.run(self._ask("POST", path, json=json))
+
+    async def _ask(self, method, path, **more):
+        base = "http://127.0.0.1"
+        async with httpx.AsyncClient(transport=self.transport, base_url=base) as client:
+            return await client.request(method, path, **more)
+
+
+@pytest.mark.parametrize("word", ["pause", "continue", "stop"])
+def test_a_command_reaches_the_training_process(copy, tmp_path, word):
+    told = []
+    client = asking(copy("now", status="running"), tmp_path, told.append)
+    answer = client.post("/api/control", json={"command": word})
+    assert (answer.status_code, answer.json()) == (200, {"sent": word})
+    assert told == [word]
+
+
+@pytest.mark.parametrize(
+    "body", [{"command": "explode"}, {"command": ["stop"]}, {}, {"command": 1}]
+)
+def test_other_words_are_refused(copy, tmp_path, body):
+    told = []
+    client = asking(copy("now", status="running"), tmp_path, told.append)
+    answer = client.post("/api/control", json=body)
+    assert answer.status_code == 400
+    assert "pause, continue, stop" in answer.json()["error"]
+    assert told == []
+
+
+def test_a_run_without_visor_can_not_be_told(copy, tmp_path):
+    client = asking(copy("now", status="running"), tmp_path)
+    answer = client.post("/api/control", json={"command": "pause"})
+    assert answer.status_code == 409
+    assert "--visor" in answer.json()["error"]
+
+
+def test_a_run_that_is_over_can_not_be_told(run, tmp_path):
+    told = []
+    answer = asking(run, tmp_path, told.append).post("/api/control", json={"command": "stop"})
+    assert answer.status_code == 409
+    assert "finished" in answer.json()["error"]
+    assert told == []
+
+
+def test_a_training_process_that_is_gone_is_no_failure_of_the_visor(copy, tmp_path):
+    def broken(word):
+        raise BrokenPipeError("gone")
+
+    client = asking(copy("now", status="running"), tmp_path, broken)
+    answer = client.post("/api/control", json={"command": "stop"})
+    assert answer.status_code == 409
+    assert "does not listen" in answer.json()["error"]
+
+
+def test_a_model_by_itself_has_no_run(run, tmp_path):
+    client = asking(run / "model.safetensors", tmp_path)
+    assert client.post("/api/control", json={"command": "stop"}).status_code == 409
+    assert client.get("/api/layers").json() is None
+    assert client.get("/api/runs").json() == []
+    assert client.get("/api/history").json() == {"live": False, "columns": {}}
+    assert client.get("/api/runs/course/history").status_code == 404
+
+
+def test_the_layers_are_those_that_were_measured(run, tmp_path):
+    told = asking(run, tmp_path).get("/api/layers").json()
+    stats = read_layer_stats(run / "layers.json")
+    assert told["epochs"] == [epoch["epoch"] for epoch in stats["epochs"]]
+    assert [layer["name"] for layer in told["layers"]] == [row["name"] for row in stats["layers"]]
+    first, newest = told["layers"][0], stats["epochs"][-1]["layers"][0]
+    assert first["parameter"] == "w"
+    assert first["dead"][-1] == newest["dead"]
+    for kind in ("weights", "gradients"):
+        measured = newest[kind]["w"]
+        for name in ("mean", "std", "norm", "min", "max", "nonfinite"):
+            assert first[kind][name][-1] == measured[name]
+        shares = histogram(first[kind], told["bins"])[-1] / 255
+        expected = np.array(measured["histogram"]) / max(measured["histogram"])
+        np.testing.assert_allclose(shares, expected, atol=0.51 / 255)
+    flat = next(layer for layer in told["layers"] if layer["kind"] == "Flatten")
+    assert (flat["parameter"], flat["weights"], flat["gradients"]) == (None, None, None)
+    assert flat["activations"] is not None
+
+
+def histogram(series, bins):
+    return np.frombuffer(base64.b64decode(series["histograms"]), np.uint8).reshape(-1, bins)
+
+
+def test_a_long_run_is_told_in_short(run):
+    stats = read_layer_stats(run / "layers.json")
+    one = stats["epochs"][0]
+    long = [{**one, "epoch": epoch} for epoch in range(1, 1001)]
+    told = layer_series({**stats, "epochs": long})
+    assert len(told["epochs"]) == MOST_EPOCHS
+    assert (told["epochs"][0], told["epochs"][-1]) == (1, 1000)
+    assert max(np.diff(told["epochs"])) <= 10
+    assert histogram(told["layers"][0]["weights"], told["bins"]).shape == (MOST_EPOCHS, 40)
+
+
+def test_a_rare_number_is_not_lost_in_a_histogram(run):
+    stats = read_layer_stats(run / "layers.json")
+    counts = [100_000, 1, *[0] * 38]
+    stats["epochs"][0]["layers"][0]["weights"]["w"]["histogram"] = counts
+    told = layer_series({**stats, "epochs": stats["epochs"][:1]})
+    assert histogram(told["layers"][0]["weights"], 40)[0].tolist() == [255, 1, *[0] * 38]
+
+
+def test_before_the_first_epoch_there_are_no_layers(copy, tmp_path):
+    folder = copy("now", status="running")
+    (folder / "layers.json").unlink()
+    assert asking(folder, tmp_path).get("/api/layers").json() is None
+    stats = read_layer_stats(copy("other") / "layers.json")
+    assert layer_series({**stats, "epochs": []})["layers"][0]["weights"] is None
+
+
+def test_damaged_files_are_told(copy, tmp_path):
+    folder = copy("now")
+    (folder / "layers.json").write_text("{}")
+    (folder / "history.csv").write_text("epoch,loss\n1,many\n")
+    client = asking(folder, tmp_path)
+    for path, word in [("/api/layers", "format"), ("/api/history", "numbers")]:
+        answer = client.get(path)
+        assert answer.status_code == 409
+        assert word in answer.json()["error"]
+
+
+def test_the_own_history_says_whether_there_are_records(copy, tmp_path):
+    folder = copy("now")
+    client = asking(folder, tmp_path)
+    told = client.get("/api/history").json()
+    assert told["live"] is True
+    assert told["columns"]["epoch"] == [1, 2, 3, 4]
+    (folder / "live.jsonl").unlink()
+    assert client.get("/api/history").json()["live"] is False
+
+
+def test_earlier_runs_are_listed_with_the_newest_first(copy, tmp_path):
+    own = copy("now", started="2026-03-03T10:00:00+0000")
+    copy("old", model={"name": "node"}, results={"test_accuracy": 0.5})
+    copy("new", status="diverged", results={"test_accuracy": None})
+    (copy("without-curves") / "history.csv").unlink()
+    (copy("damaged") / "run.json").write_text("{")
+    copy("odd", results=None, started="2026-01-01T10:00:00+0000")
+    listed = {row["name"]: row for row in asking(own, tmp_path).get("/api/runs").json()}
+    assert listed.pop("odd")["accuracy"] is None
+    listed = list(listed.values())
+    assert [row["name"] for row in listed] == ["new", "old"]
+    assert (listed[0]["status"], listed[0]["accuracy"]) == ("diverged", None)
+    assert (listed[1]["model"], listed[1]["accuracy"]) == ("node", 0.5)
+
+
+def test_the_history_of_an_earlier_run(copy, tmp_path):
+    own, other = copy("now"), copy("a run, of earlier")
+    (other / "history.csv").write_text("epoch,loss,val_loss\n1,0.5,inf\n2,nan,\n")
+    client = asking(own, tmp_path)
+    assert client.get("/api/runs/a run, of earlier/history").json() == {
+        "epoch": [1, 2],
+        "loss": [0.5, None],
+        "val_loss": [None, None],
+    }
+
+
+def test_names_in_other_encodings_are_told(copy, tmp_path):
+    own = copy("now")
+    other = os.fsdecode(b"r\xff")
+    copy(other)
+    client = asking(own, tmp_path)
+    assert [row["name"] for row in client.get("/api/runs").json()] == ["r?"]
+    assert client.get("/api/runs/r%3F/history").json()["epoch"] == [1, 2, 3, 4]
+    client = asking(own.parent / other, tmp_path)
+    (own.parent / other / "history.csv").write_text("epoch,loss\n1,many\n")
+    assert client.get("/api/history").status_code == 409
+
+
+@pytest.mark.parametrize("name", ["nobody", "now", "%2e%2e", "..%2Fruns%2Fother", "other%00"])
+def test_only_names_in_the_listing_have_a_history(copy, tmp_path, name):
+    own = copy("now")
+    copy("other")
+    answer = asking(own, tmp_path).get(f"/api/runs/{name}/history")
+    assert answer.status_code == 404
