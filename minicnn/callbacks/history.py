@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+from .. import stored
 from .base import Callback, State
 
 
@@ -27,6 +30,14 @@ class History(Callback):
         # New objects: a history handed out earlier stays what it was.
         self.history = {"epoch": []}
         self.epoch = []
+
+    def get_state(self) -> dict[str, Any]:
+        return {"history": self.history, "epoch": self.epoch}
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        epoch, history = stored.numbers(saved, "epoch"), stored.table(saved, "history")
+        self.history = {name: stored.numbers(history, name, len(epoch)) for name in history}
+        self.epoch = epoch
 
     def on_epoch_end(self, state: State) -> None:
         row = {**state.logs, "epoch": state.epoch + 1}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from .. import stored
 from ..files import atomic_path
 from .base import Callback, State
+from .lines import Complaint, LineFile
 
 
 class CSVLogger(Callback):
@@ -19,7 +21,7 @@ class CSVLogger(Callback):
     The first epoch's logs make the header. A name that turns up later gets a column at the
     end, empty in earlier rows; a name that is missing leaves its cell empty. A row is written
     whole or not at all: what a crash or a full disk cut off is removed. When a write fails,
-    a RuntimeWarning says so once and training goes on.
+    a RunWarning says so once and training goes on. A run that is resumed goes on with its file.
 
     Args:
         path: the file; missing folders are made.
@@ -33,19 +35,34 @@ class CSVLogger(Callback):
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self.path = Path(path)
         self.append = append
+        self._file = LineFile(path)
+        self._complaint = Complaint("CSVLogger")
         self._header: list[str] = []
+        self._rows = 0
         self._appending = False
-        self._warned = False
+
+    def get_state(self) -> dict[str, Any]:
+        return {"header": self._header, "rows": self._rows, "size": self._file.size()}
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        size, self._rows = stored.whole(saved, "size"), stored.whole(saved, "rows")
+        self._header = [str(name) for name in stored.rows(saved, "header")]
+        self._appending = False
+        with self._complaint.instead_of_error(self.path):  # rows that are going to come again
+            header, *rows = _read(self.path)
+            if header == self._header or not size:
+                self._file.truncate(size)
+            elif header:  # a column has turned up since
+                width = len(self._header)
+                _rewrite(self.path, [self._header, *(row[:width] for row in rows[: self._rows])])
 
     def on_train_begin(self, state: State) -> None:
-        self._header, self._warned = [], False
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab" if self.append else "wb"):
-            pass
+        self._header, self._rows = [], 0
+        self._complaint.begin()
+        self._file.open(append=self.append or state.resumed)
         if self.append:
-            _drop_half_row(self.path)
-            with open(self.path, newline="", encoding="utf-8") as file:
-                self._header = next(csv.reader(file), [])
+            self._header, *rows = _read(self.path)
+            self._rows = len(rows)
         self._appending = bool(self._header)
 
     def on_epoch_end(self, state: State) -> None:
@@ -56,29 +73,32 @@ class CSVLogger(Callback):
                 f"have {', '.join(row)}; choose another file or append=False"
             )
         self._appending = False
-        try:
+        with self._complaint.instead_of_error(self.path):
             if not self._header:
                 self._header = list(row)
             elif new := [name for name in row if name not in self._header]:
                 self._widen(new)
             cells = _line(_cell(row.get(name)) for name in self._header)
-            _append(self.path, cells, header=_line(self._header))
-        except OSError as error:
-            if not self._warned:
-                self._warned = True
-                warnings.warn(
-                    f"CSVLogger: can't write {self.path}: {error}", RuntimeWarning, stacklevel=2
-                )
+            self._file.append(cells, header=_line(self._header))
+            self._rows += 1
 
     def _widen(self, new: list[str]) -> None:
         """Rewrite the file with `new` columns at the end."""
-        with open(self.path, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
+        rows = _read(self.path)[1:]
         header = self._header + new
-        with atomic_path(self.path) as temporary:
-            text = _line(header) + "".join(_line(row + [""] * len(new)) for row in rows)
-            temporary.write_text(text, encoding="utf-8", newline="")
+        _rewrite(self.path, [header, *(row + [""] * len(new) for row in rows)])
         self._header = header
+
+
+def _read(path: Path) -> list[list[str]]:
+    """Header and rows; of an empty file, an empty header."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file)) or [[]]
+
+
+def _rewrite(path: Path, rows: list[list[str]]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(map(_line, rows)), encoding="utf-8", newline="")
 
 
 def _cell(value: float | None) -> str:
@@ -92,27 +112,3 @@ def _line(cells: Iterable[str]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
-
-
-def _append(path: Path, line: str, header: str) -> None:
-    """Add a line in one write; if the disk takes only part of it, take that part back.
-
-    An empty file, or one that somebody deleted meanwhile, gets its header first.
-    """
-    with open(path, "ab", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        data = (line if size else header + line).encode()
-        try:
-            if file.write(data) != len(data):
-                raise OSError("the disk is full")
-        except OSError:
-            file.truncate(size)
-            raise
-
-
-def _drop_half_row(path: Path) -> None:
-    """Cut the file after its last line break: what follows is a row that a crash cut off."""
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        with open(path, "rb+") as file:
-            file.truncate(data.rfind(b"\n") + 1)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..metrics import rises
+from .. import stored
 from .base import Callback, State
-from .names import find
+from .improvement import Improvement
+from .names import resolve
 
-_MODES = ("auto", "min", "max")
+if TYPE_CHECKING:
+    from ..model import Sequential
 
 
 class EarlyStopping(Callback):
@@ -31,7 +35,8 @@ class EarlyStopping(Callback):
         best_epoch: its epoch, counted from 0 (-1: none yet).
         wait: epochs since the last improvement.
 
-    NaN is never an improvement. Every run starts anew.
+    NaN is never an improvement. Every run starts anew, but for one that is resumed; if that had
+    been stopped by this callback, it stops again, unless `patience` is longer now.
 
     Raises:
         ValueError: an argument out of range, or, at the end of the first epoch, a metric
@@ -51,23 +56,13 @@ class EarlyStopping(Callback):
     ) -> None:
         if patience < 1:
             raise ValueError(f"EarlyStopping: expected patience >= 1, received {patience}")
-        if not min_delta >= 0:
-            raise ValueError(f"EarlyStopping: expected min_delta >= 0, received {min_delta}")
-        if mode not in _MODES:
-            raise ValueError(f"EarlyStopping: expected mode in {_MODES}, received {mode!r}")
-        more_is_better = rises(monitor) if mode == "auto" else mode == "max"
-        if more_is_better is None:
-            raise ValueError(
-                f"EarlyStopping: {monitor!r} doesn't tell which way is better; "
-                'say mode="min" or mode="max"'
-            )
+        self._improvement = Improvement(monitor, mode, min_delta, "EarlyStopping")
         self.monitor = monitor
         self.patience = patience
         self.min_delta = min_delta
         self.restore_best_weights = restore_best_weights
         self.baseline = baseline
         self.start_from_epoch = start_from_epoch
-        self._sign = 1.0 if more_is_better else -1.0
         self._forget()
 
     def _forget(self) -> None:
@@ -75,33 +70,55 @@ class EarlyStopping(Callback):
         self.best_epoch = -1
         self.wait = 0
         self._best_weights: list[np.ndarray] | None = None
+        self._model: Sequential | None = None
 
-    def _beats(self, value: float, other: float) -> bool:
-        # Written so that a NaN `value` never beats and a NaN `other` (none yet) always loses.
-        if math.isnan(value) or math.isnan(other):
-            return not math.isnan(value)
-        return self._sign * (value - other) > self.min_delta
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "wait": self.wait,
+            "best_weights": self._best_weights,
+        }
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        weights = None
+        if saved.get("best_weights") is not None:
+            assert self._model is not None
+            own, weights = self._model.get_weights(), stored.rows(saved, "best_weights")
+            if len(weights) != len(own):
+                raise ValueError(f"expected {len(own)} best_weights, received {len(weights)}")
+            for index, expected in enumerate(own):
+                stored.like(weights[index], expected, f"best_weights {index}")
+        self.best = stored.number(saved, "best")
+        self.best_epoch = stored.whole(saved, "best_epoch", minimum=-1)
+        self.wait, self._best_weights = stored.whole(saved, "wait"), weights
 
     def on_train_begin(self, state: State) -> None:
         self._forget()
+        self._model = state.model
+
+    def on_epoch_begin(self, state: State) -> None:
+        self._stop_if_due(state)
 
     def on_epoch_end(self, state: State) -> None:
-        name = find(self.monitor, state.logs, "EarlyStopping")
+        value = self._improvement.value(state.logs)
         if state.epoch < self.start_from_epoch:
             return
-        value = float(state.logs[name])
         self.wait += 1
-        if self._beats(value, self.best):
+        if self._improvement.beats(value, self.best):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best_weights:
                 self._best_weights = state.model.get_weights()
-            if self.baseline is None or self._beats(value, self.baseline):
+            if self.baseline is None or self._improvement.beats(value, self.baseline):
                 self.wait = 0
-        if self.wait >= self.patience and not state.stop:
-            state.stop = True
-            state.stop_reason = self._reason(name)
+        self._stop_if_due(state)
 
-    def _reason(self, name: str) -> str:
+    def _stop_if_due(self, state: State) -> None:
+        if self.wait >= self.patience and not state.stop:
+            state.stop, state.stop_reason = True, self._reason()
+
+    def _reason(self) -> str:
+        name = resolve(self.monitor)
         epochs = "epoch" if self.patience == 1 else "epochs"
         if self.best_epoch < 0:
             return f"{name} has been NaN for {self.patience} {epochs}"
@@ -111,6 +128,7 @@ class EarlyStopping(Callback):
         )
 
     def on_train_end(self, state: State) -> None:
+        self._model = None
         if self._best_weights is None:
             return
         # Weights have moved since the best epoch if another one began, whether or not it ended.

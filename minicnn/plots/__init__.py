@@ -1,13 +1,38 @@
-"""Figures of a training run: curves, confusion matrix, mistakes, samples, filters.
+"""Figures: of training, of mistakes, of what a network sees, of how a convolution is computed.
 
 Every function takes plain arrays and returns a `matplotlib.figure.Figure` that belongs to nobody
 else: pyplot, its windows and its memory of figures stay out of it. `save` writes one.
 """
 
+from .activation import activation_maps
+from .classes import per_class_accuracy
+from .compare import compare
 from .confusion import confusion_matrix
 from .curves import history
+from .diagram import model_diagram
+from .distributions import layer_histograms, values_distribution
 from .filters import filters
 from .images import mistakes, samples
+from .maps import occlusion, saliency
+from .patches import patch_matrix
+from .seen import seen
 from .style import save
 
-__all__ = ["confusion_matrix", "filters", "history", "mistakes", "samples", "save"]
+__all__ = [
+    "activation_maps",
+    "compare",
+    "confusion_matrix",
+    "filters",
+    "history",
+    "layer_histograms",
+    "mistakes",
+    "model_diagram",
+    "occlusion",
+    "patch_matrix",
+    "per_class_accuracy",
+    "saliency",
+    "samples",
+    "save",
+    "seen",
+    "values_distribution",
+]

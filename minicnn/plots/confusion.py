@@ -10,14 +10,20 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 
 from ..typing import Array
-from .style import BLUE, INK, ORANGE, PALE, short, styled
+from .style import BLUE, INK, ORANGE, PALE, ink_on, short, styled
 
 _ERRORS = LinearSegmentedColormap.from_list("errors", ["#FFFFFF", "#F6C7A3", ORANGE, "#7A3300"])
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#FFFFFF", "#A9D3EA"])
 
 
 @styled
-def confusion_matrix(matrix: Array, class_names: Sequence[str], title: str | None = None) -> Figure:
+def confusion_matrix(
+    matrix: Array,
+    class_names: Sequence[str],
+    title: str | None = None,
+    *,
+    shares: bool = False,
+) -> Figure:
     """Draw counts of true class against predicted class, and each class's accuracy as a bar.
 
     Right answers are pale blue, mistakes orange by their share of the true class's samples, so
@@ -26,16 +32,12 @@ def confusion_matrix(matrix: Array, class_names: Sequence[str], title: str | Non
     Args:
         matrix: (C, C) integers >= 0; a row for each true class.
         class_names: C names.
+        shares: write percents of the true class instead of counts.
 
     Raises:
         ValueError: the shapes don't fit.
     """
-    matrix = np.asarray(matrix)
-    if matrix.ndim != 2 or matrix.shape != (len(class_names), len(class_names)):
-        raise ValueError(
-            f"confusion_matrix: expected ({len(class_names)}, {len(class_names)}), a row and a "
-            f"column for each class name, received {matrix.shape}"
-        )
+    matrix = square("confusion_matrix", matrix, class_names)
     names = [short(name, 20) for name in class_names]
     count, longest = len(names), max(map(len, names))
     cell = min(max(5.0 / count, 0.25), 0.9)  # inches
@@ -46,9 +48,12 @@ def confusion_matrix(matrix: Array, class_names: Sequence[str], title: str | Non
     share = np.trace(matrix) / max(totals.sum(), 1)
     right = f"{100 * share:.2f} % of {totals.sum():,} right" if totals.any() else "no samples"
     figure.suptitle(title or right, x=0.01, ha="left")
-    worst = _cells(cells, matrix / np.maximum(totals, 1)[:, None], matrix, cell)
+    of_true = matrix / np.maximum(totals, 1)[:, None]
+    texts = _percents(matrix, of_true) if shares else matrix.astype(str)
+    worst = _cells(cells, matrix, of_true, texts, cell)
     if worst > 0:
         note = f"orange: mistakes by their share of the true class, up to {100 * worst:.1f} %"
+        note = f"numbers: % of the true class; {note}" if shares else note
         cells.set_title(note, fontsize=8, fontweight="normal")
     turn = longest * 0.075 > cell
     cells.set_xticks(range(count), names, rotation=90 if turn else 0)
@@ -59,7 +64,27 @@ def confusion_matrix(matrix: Array, class_names: Sequence[str], title: str | Non
     return figure
 
 
-def _cells(axes: Axes, shares: Array, counts: Array, cell: float) -> float:
+def square(function: str, matrix: Array, class_names: Sequence[str]) -> Array:
+    """`matrix` as an array; raises ValueError if it is not (C, C) for C >= 1 class names."""
+    matrix, count = np.asarray(matrix), len(class_names)
+    if not count or matrix.shape != (count, count):
+        raise ValueError(
+            f"{function}: expected ({count}, {count}), a row and a column for each class name "
+            f"(at least one), received {matrix.shape}"
+        )
+    return matrix
+
+
+def _percents(counts: Array, shares: Array) -> Array:
+    """ "12.3"; "100" and not "100.0"; "<0.1" for what is there but would read 0.0."""
+    texts = np.array([[f"{100 * share:.1f}" for share in row] for row in shares], dtype=object)
+    texts[shares > 0.9995] = ">99.9"
+    texts[shares == 1] = "100"
+    texts[(counts > 0) & (shares < 0.0005)] = "<0.1"
+    return texts
+
+
+def _cells(axes: Axes, counts: Array, shares: Array, texts: Array, cell: float) -> float:
     """Draw the matrix; return the largest share that one kind of mistake has of its class."""
     wrong = np.where(np.eye(len(shares), dtype=bool), 0.0, shares)
     worst = float(wrong.max(initial=0))
@@ -68,12 +93,11 @@ def _cells(axes: Axes, shares: Array, counts: Array, cell: float) -> float:
     colours = _ERRORS(PowerNorm(0.5, 0.0, max(worst, 0.02))(wrong))
     np.einsum("iic->ic", colours)[:] = _RIGHT(np.diagonal(shares))
     axes.imshow(colours, aspect="auto", interpolation="nearest")
-    digits = len(f"{counts.max(initial=0)}")
-    size = min(9.0, cell * 72 * 0.88 / (0.62 * digits))
+    longest = max((len(texts[i, j]) for i, j in np.argwhere(counts)), default=1)
+    size = min(9.0, cell * 72 * 0.88 / (0.62 * longest))
     for i, j in np.argwhere(counts):
-        light = colours[i, j, :3] ** 2.2 @ (0.2126, 0.7152, 0.0722)
-        ink = "black" if light > 0.18 else "white"
-        axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", color=ink, fontsize=size)
+        ink = ink_on(colours[i, j, :3])
+        axes.text(j, i, texts[i, j], ha="center", va="center", color=ink, fontsize=size)
     axes.set_xticks(np.arange(len(counts) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(counts) + 1) - 0.5, minor=True)
     axes.grid(True, which="minor", axis="both", linewidth=0.6)

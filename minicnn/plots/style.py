@@ -8,13 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 from matplotlib import style
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..files import atomic_path
 
 # Okabe and Ito's palette: told apart by the colour-blind, and in grey by their lightness.
 BLUE, ORANGE, INK, PALE = "#0072B2", "#D55E00", "#222222", "#8A8A8A"
+GREY = "#5A5A5A"  # for small print
+GREEN, PINK, SKY, AMBER = "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+# Eight that can be told apart, each with a shape of its own: never by colour alone.
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER, INK, PALE)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -96,3 +103,13 @@ def short(name: str, most: int) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def luminance(colour: Any) -> float:
+    """How light a colour (or its RGB in [0, 1]) is: 0 black, 1 white."""
+    return float(np.asarray(to_rgb(colour)) ** 2.2 @ (0.2126, 0.7152, 0.0722))
+
+
+def ink_on(colour: Any) -> str:
+    """Black or white, whichever can be read on `colour`."""
+    return "black" if luminance(colour) > 0.18 else "white"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn.callbacks import CSVLogger, LambdaCallback
-from minicnn.callbacks import logs as logs_module
+from minicnn.callbacks import lines as lines_module
 
 EPOCHS = [{"loss": 2.0, "val_loss": 2.5}, {"loss": 1.25, "val_loss": math.nan}]
 
@@ -47,6 +47,45 @@ def test_names_that_come_later_get_columns_at_the_end(drive, tmp_path):
         ["3", "1", "", ""],
     ]
     assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def resumed(path, saved, epochs, new_state):
+    """A run that goes on from `saved` for as many epochs as there are logs."""
+    logger, state = CSVLogger(path), new_state(resumed=True)
+    logger.on_train_begin(state)
+    logger.set_state(saved)
+    for state.epoch, state.logs in epochs:
+        logger.on_epoch_end(state)
+
+
+def test_a_resumed_run_goes_on_after_the_row_of_its_checkpoint(drive, new_state, tmp_path):
+    path, kept = tmp_path / "a.csv", []
+    logger = CSVLogger(path)
+    take = LambdaCallback(on_epoch_end=lambda s: kept.append(logger.get_state()))
+    drive([logger, take], EPOCHS)
+    whole = path.read_bytes()
+    for finished, saved in enumerate(kept, 1):
+        resumed(path, saved, list(enumerate(EPOCHS))[finished:], new_state)
+        assert path.read_bytes() == whole
+
+
+def test_a_column_that_turned_up_after_the_checkpoint_is_forgotten(drive, new_state, tmp_path):
+    path, kept = tmp_path / "a.csv", []
+    logger = CSVLogger(path)
+    take = LambdaCallback(on_epoch_end=lambda s: kept.append(logger.get_state()))
+    drive([logger, take], [{"loss": 3}, {"loss": 2}, {"loss": 1, "late": 7}])
+    resumed(path, kept[1], [(2, {"loss": 1.5})], new_state)
+    assert table(path) == [["epoch", "loss"], ["1", "3"], ["2", "2"], ["3", "1.5"]]
+
+
+def test_a_resumed_run_whose_file_is_gone_begins_another(drive, new_state, tmp_path):
+    path = tmp_path / "a.csv"
+    logger = CSVLogger(path)
+    drive([logger], EPOCHS[:2])
+    saved = logger.get_state()
+    path.unlink()
+    resumed(path, saved, [(2, EPOCHS[0])], new_state)
+    assert [row[0] for row in table(path)] == ["epoch", "3"]
 
 
 def test_an_old_file_is_replaced(drive, tmp_path):
@@ -137,7 +176,7 @@ def test_a_full_disk_leaves_whole_rows(drive, tmp_path, monkeypatch):
 
     def fill(state):
         full = lambda *args, **options: Full(open(*args, **options))  # noqa: E731, SIM115
-        monkeypatch.setattr(logs_module, "open", full, raising=False)
+        monkeypatch.setattr(lines_module, "open", full, raising=False)
 
     with pytest.warns(RuntimeWarning, match="the disk is full"):
         drive([CSVLogger(path), LambdaCallback(on_epoch_end=fill)], EPOCHS)

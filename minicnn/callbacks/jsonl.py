@@ -1,0 +1,65 @@
+"""JSONLogger: the logs as JSON Lines, to be read along while a run goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .. import stored
+from .base import Callback, State
+from .lines import Complaint, LineFile
+from .strict import number, to_json
+
+_PER = ("epoch", "batch", "both")
+
+
+class JSONLogger(Callback):
+    """Writes a JSON object a line: after an epoch {"epoch": 1, "loss": …, "val_loss": …}, after a
+    batch {"epoch": 1, "step": 1, "loss": …} with that batch's own values. Both count from 1.
+
+    Strict JSON: NaN and infinity become null. A line is written whole or not at all, as soon as
+    it is there, so the file can be followed (`tail -f`). When a write fails, a RunWarning says so
+    once and training goes on. In a run that is resumed, the lines that came after the checkpoint
+    are cut off, so that none comes twice.
+
+    Args:
+        path: the file; missing folders are made.
+        per: a line for each "epoch", each "batch", or "both".
+        append: go on after the lines of an existing file instead of replacing it.
+
+    Raises:
+        ValueError: another `per`.
+        OSError: at the start of training, if the file can't be made.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], per: str = "epoch", append: bool = False
+    ) -> None:
+        if per not in _PER:
+            raise ValueError(f"JSONLogger: expected per in {_PER}, received {per!r}")
+        self.per, self.append = per, append
+        self._file, self._complaint = LineFile(path), Complaint("JSONLogger")
+
+    def on_train_begin(self, state: State) -> None:
+        self._complaint.begin()
+        self._file.open(append=self.append or state.resumed)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"size": self._file.size()}
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        self._file.truncate(stored.whole(saved, "size"))
+
+    def on_batch_end(self, state: State) -> None:
+        if self.per != "epoch":
+            self._write({"epoch": state.epoch + 1, "step": state.step + 1, **state.batch_logs})
+
+    def on_epoch_end(self, state: State) -> None:
+        if self.per != "batch":
+            self._write({"epoch": state.epoch + 1, **state.logs})
+
+    def _write(self, row: Mapping[str, float]) -> None:
+        line = to_json({name: number(value) for name, value in row.items()})
+        with self._complaint.instead_of_error(self._file.path):
+            self._file.append(line + "\n")

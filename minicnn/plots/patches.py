@@ -1,0 +1,155 @@
+"""How a convolution becomes one matrix product: im2col, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..kernels.window import IntOrPair, Padding
+from ..typing import Array
+from .lowering import Lowering, choose, lower, shown, span
+from .panel import Box, arrow, badge, outline, picture, says, sheet, spread_out
+from .patch_rows import MARKS, draw_rows, height_of_rows
+from .style import GREY, INK, PALE, styled
+
+_WIDTH, _TALL = 10.8, 2.5  # inches: of the figure, of its pictures
+_HEAD, _FOOT = 0.98, 0.85  # above and below the pictures
+_FINE = 0.04  # rows lower than this are marked by a line, not a frame
+
+
+@styled
+def patch_matrix(
+    image: Array,
+    w: Array,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    windows: Sequence[tuple[int, int]] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw the convolution of one image as what it is computed as: patch matrix · weights.
+
+    Above, the whole: the image, its patch matrix (each window of the image is a row), the weights
+    (each filter is a column), their product, and the same folded to an image again. Below, some
+    windows, A, B and C, with the numbers of their rows, and what comes out for the first filter.
+
+    Args:
+        image: (H, W), (H, W, 1) or (H, W, 3); of other numbers of channels the first is shown.
+        w: (KH, KW), or (KH, KW, C, F) as in Conv2D.
+        stride, padding: as in Conv2D.
+        windows: (row, column) of one to three output pixels; None: some that show much.
+
+    Raises:
+        ValueError, TypeError: it does not fit together; says how.
+
+    Source of the method: Chellapilla, Puri, Simard, "High Performance Convolutional Neural
+    Networks for Document Processing" (2006); see kernels/gemm.py.
+    """
+    low = lower(image, w, stride, padding)
+    places = choose(low, windows)
+    upper = _HEAD + _TALL + _FOOT
+    height = upper + height_of_rows(low, places)
+    figure, axes = sheet(_WIDTH, height)
+    title = title or "A convolution as one matrix product (im2col)"
+    axes.text(0.3, 0.16, title, va="top", fontsize=13, fontweight="bold")
+    how = "Every window of the image is copied into a row; one product does all the sums at once."
+    axes.text(0.3, 0.45, how, va="top", fontsize=9)
+    _whole(axes, low, places)
+    draw_rows(axes, low, places, upper, _WIDTH - 0.3)
+    return figure
+
+
+def _whole(axes: Axes, low: Lowering, places: Sequence[int]) -> None:
+    (K, F), y = low.weights.shape, _HEAD
+    wide = min(0.26 + 0.012 * (F - 1), 0.45)
+    image = _fit(low.padded.shape, 0.35, 2.5)
+    matrix = Box(4.28, y, min(0.9 + 0.045 * K, 1.6), _TALL)
+    weights = Box(6.52 - wide / 2, y + 0.5, wide, _TALL - 1.0)
+    product = Box(7.42 - wide / 2, y, wide, _TALL)
+    output = _fit(low.output.shape, 8.38, 2.15)
+    _image(axes, low, places, image)
+    picture(axes, low.cols, matrix, low.limits)
+    picture(axes, low.weights, weights, low.weight_limits, "RdBu_r")
+    picture(axes, low.y, product, span(low.y))
+    picture(axes, low.output, output, span(low.output))
+    for box in (matrix, weights, product, output):
+        outline(axes, box, PALE, 0.8)
+    if F > 1:  # the filter whose output is shown
+        outline(axes, weights.part(0, 0, K, 1, low.weights.shape), INK, 1.0)
+    middle = y + _TALL / 2
+    arrow(axes, (3.12, middle), (3.9, middle), "each window\nis a row")
+    says(axes, (matrix.right + weights.x) / 2, middle, "·", 28)
+    says(axes, (weights.right + product.x) / 2, middle, "=", 15)
+    arrow(axes, (product.right + 0.35, middle), (output.x - 0.08, middle), "folded")
+    _mark_rows(axes, matrix, places, len(low.cols), -1)
+    _mark_rows(axes, product, places, len(low.cols), 1)
+    for place, (letter, colour) in zip(places, MARKS, strict=False):
+        oh, ow = divmod(place, low.win.OW)
+        pixel = output.part(oh, ow, 1, 1, low.output.shape)
+        outline(axes, pixel, colour, 1.8)
+        _badge_at(axes, pixel, letter, colour)
+    _captions(axes, low, [image, matrix, weights, product, output])
+
+
+def _fit(shape: tuple[int, ...], x: float, width: float) -> Box:
+    """The largest box of these proportions, in the middle of its room."""
+    scale = min(width / shape[1], _TALL / shape[0])
+    wide, tall = shape[1] * scale, shape[0] * scale
+    return Box(x + (width - wide) / 2, _HEAD + (_TALL - tall) / 2, wide, tall)
+
+
+def _image(axes: Axes, low: Lowering, places: Sequence[int], box: Box) -> None:
+    win, shape = low.win, low.padded.shape
+    if low.padded.shape != low.image.shape:
+        outline(axes, box, PALE, 0.8, hatch="//////")
+    H, W, _ = low.image.shape
+    inner = box.part(win.top, win.left, H, W, shape)
+    picture(axes, shown(low.image), inner, low.limits)
+    for place, (letter, colour) in zip(places, MARKS, strict=False):
+        oh, ow = divmod(place, win.OW)
+        window = box.part(oh * win.SH, ow * win.SW, win.KH, win.KW, shape)
+        outline(axes, window, colour, 2.2)
+        _badge_at(axes, window, letter, colour)
+
+
+def _badge_at(axes: Axes, box: Box, letter: str, colour: str) -> None:
+    """The letter at a corner, each at one of its own: so neighbours don't hide each other's."""
+    x = box.right + 0.1 if letter == "B" else box.x - 0.1
+    y = box.bottom + 0.08 if letter == "C" else box.y - 0.08
+    badge(axes, x, y, letter, colour)
+
+
+def _mark_rows(axes: Axes, box: Box, places: Sequence[int], rows: int, side: int) -> None:
+    """Frame rows of the box, with their letters left (side -1) or right (1) of it."""
+    edge = box.x if side < 0 else box.right
+    strips = [box.part(row, 0, 1, 1, (rows, 1)) for row in places]
+    middles = [strip.y + strip.height / 2 for strip in strips]
+    beside = spread_out(middles, 0.19, box.y - 1, box.bottom + 1)
+    for strip, middle, y, (letter, colour) in zip(strips, middles, beside, MARKS, strict=False):
+        if strip.height < _FINE:
+            axes.plot([box.x, box.right], [middle] * 2, color=colour, linewidth=1.1, zorder=5)
+        else:
+            outline(axes, strip, colour, 1.6)
+        axes.plot([edge, edge + 0.18 * side], [middle, y], color=colour, linewidth=1.6)
+        badge(axes, edge + 0.2 * side, y, letter, colour)
+
+
+def _captions(axes: Axes, low: Lowering, boxes: Sequence[Box]) -> None:
+    (H, W, C), (OH, OW), (rows, K) = low.image.shape, low.output.shape, low.cols.shape
+    F = low.weights.shape[1]
+    padded = ", padding hatched" if low.padded.shape != low.image.shape else ""
+    words = [
+        ("image" + padded, f"{H} × {W} × {C}", "H × W × C"),
+        ("patch matrix", f"{rows:,} × {K}", "N·OH·OW  ×  KH·KW·C"),
+        ("weights", f"{K} × {F}", "KH·KW·C × F"),
+        ("product", f"{rows:,} × {F}", "N·OH·OW × F"),
+        ("output" + (f", filter 1 of {F}" if F > 1 else ""), f"{OH} × {OW} × {F}", "OH × OW × F"),
+    ]
+    y = _HEAD + _TALL + 0.1
+    for box, (name, size, symbols) in zip(boxes, words, strict=True):
+        x = box.x + box.width / 2
+        axes.text(x, y, name, ha="center", va="top", fontweight="bold", fontsize=9)
+        axes.text(x, y + 0.18, size, ha="center", va="top", fontsize=9)
+        axes.text(x, y + 0.37, symbols, ha="center", va="top", fontsize=6.5, color=GREY)

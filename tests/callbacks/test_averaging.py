@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_runs import STEPS, VALIDATION, WHERE, Saver, new_model, resumed, same_weights, train
+
+from minicnn.callbacks import Callback, EarlyStopping, LambdaCallback, SwapEMA
+
+
+class Recorder(Callback):
+    """The weights after each batch, and at the end of each epoch; put before SwapEMA in the list,
+    it sees each batch's own."""
+
+    def __init__(self):
+        self.batches, self.epochs = [], []
+
+    def on_batch_end(self, state):
+        self.batches.append(state.model.get_weights())
+
+    def on_epoch_end(self, state):
+        self.epochs.append(state.model.get_weights())
+
+
+def average(steps, decay):
+    """In float64, by the shares that each step has in the end."""
+    shares = np.ones(len(steps))
+    for t in range(2, len(steps) + 1):
+        d = min(decay, (1 + t) / (10 + t))
+        shares[: t - 1] *= d
+        shares[t - 1] = 1 - d
+    assert shares.sum() == pytest.approx(1)
+    return [
+        np.tensordot(shares, np.array(arrays, np.float64), axes=1)
+        for arrays in zip(*steps, strict=True)
+    ]
+
+
+def close(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.999])
+def test_the_model_has_the_average_at_each_epochs_end_and_in_the_end(decay):
+    recorder = Recorder()
+    model, _ = train([recorder, SwapEMA(decay)])
+    assert len(recorder.epochs) == 3
+    for epoch, weights in enumerate(recorder.epochs):
+        close(weights, average(recorder.batches[: (epoch + 1) * STEPS], decay))
+    for one, other in zip(model.get_weights(), recorder.epochs[-1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_without_decay_it_is_the_last_weights():
+    recorder = Recorder()
+    train([recorder, SwapEMA(0.0)])
+    for one, other in zip(recorder.epochs[-1], recorder.batches[-1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_training_goes_on_with_its_own_weights():
+    with_it, without = Recorder(), Recorder()
+    train([with_it, SwapEMA(0.9)])
+    train([without])
+    for ours, theirs in zip(with_it.batches, without.batches, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_measured_is_what_is_kept():
+    model, history = train([SwapEMA(0.8)])
+    found = model.evaluate(*VALIDATION, batch_size=5)
+    assert found["loss"] == history.history["val_loss"][-1]
+    _, plain = train([])
+    assert plain.history["val_loss"] != history.history["val_loss"]
+    assert plain.history["loss"] == history.history["loss"]
+
+
+def test_the_moving_statistics_are_averaged_too():
+    recorder = Recorder()
+    model, _ = train([recorder, SwapEMA(0.9)], epochs=1)
+    names = list(model.tensors())
+    at = names.index("2.BatchNorm.moving_mean")
+    expected = average([[weights[at]] for weights in recorder.batches], 0.9)
+    close([model.get_weights()[at]], expected)
+
+
+def test_no_array_is_replaced():
+    model = new_model()
+    before = {name: held[key] for name, (held, key) in model.tensors().items()}
+    train([SwapEMA(0.9)], model=model)
+    for name, (held, key) in model.tensors().items():
+        assert held[key] is before[name]
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_run_that_ends_in_an_epochs_midst_keeps_the_average(error):
+    recorder = Recorder()
+
+    def end(state):
+        if (state.epoch, state.step) == (1, 1):
+            state.stop = True
+            if error:
+                raise error
+
+    watchers, model = [recorder, SwapEMA(0.9), LambdaCallback(on_batch_end=end)], new_model()
+    if error:
+        with pytest.raises(error):
+            train(watchers, model=model)
+    else:
+        train(watchers, model=model)
+    close(model.get_weights(), average(recorder.batches, 0.9))
+
+
+def test_a_run_without_a_step_leaves_the_weights_alone():
+    model = new_model()
+    train([SwapEMA()], model=model, epochs=0)
+    same_weights(model, new_model())
+
+
+def test_early_stopping_gives_the_best_average_back():
+    recorder = Recorder()
+    stopper = EarlyStopping("val_loss", patience=9)
+    model, history = train([recorder, SwapEMA(0.5), stopper], epochs=6)
+    best = int(np.argmin(history.history["val_loss"]))
+    assert stopper.best_epoch == best
+    for one, other in zip(model.get_weights(), recorder.epochs[best], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_second_run_begins_anew():
+    model, averager, recorder = new_model(), SwapEMA(0.9), Recorder()
+    train([averager], model=model)
+    train([recorder, averager], model=model)
+    close(model.get_weights(), average(recorder.batches, 0.9))
+
+
+@pytest.mark.parametrize("done", [*WHERE, (3, 0)])
+def test_a_resumed_run_goes_on_to_the_bit(tmp_path, done):
+    whole, history = train([SwapEMA(0.9), Saver(tmp_path)])
+    rest, again = resumed([SwapEMA(0.9)], tmp_path, done)
+    same_weights(rest, whole)
+    assert again.history == history.history
+
+
+def test_a_run_that_is_resumed_with_it_for_the_first_time_begins_there(tmp_path):
+    train([Saver(tmp_path)])
+    recorder = Recorder()
+    model, _ = resumed([recorder, SwapEMA(0.9)], tmp_path, (1, 2))
+    assert len(recorder.batches) == 2 + STEPS
+    close(model.get_weights(), average(recorder.batches, 0.9))
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan"), 2])
+def test_a_decay_out_of_range(decay):
+    with pytest.raises(ValueError, match="SwapEMA: expected 0 <= decay < 1, received"):
+        SwapEMA(decay)
+
+
+@given(st.floats(0, 0.9999), st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40))
+def test_it_is_a_mean_of_the_weights(decay, values):
+    averager = SwapEMA(decay)
+    for value in values:
+        averager._follow({"w": np.array([value])})
+    expected = average([[np.array([value])] for value in values], decay)
+    np.testing.assert_allclose(averager._ema["w"], expected[0], rtol=1e-7, atol=1e-4)
+    assert min(values) - 1e-3 <= averager._ema["w"] <= max(values) + 1e-3
+
+
+def test_the_ramp_ends_at_decay():
+    averager = SwapEMA(0.9)
+    for value in [0.0] * 200 + [1.0]:
+        averager._follow({"w": np.array([value])})
+    np.testing.assert_allclose(averager._ema["w"], 0.1)
+    averager = SwapEMA(0.9)
+    for value in [0.0, 0.0, 1.0]:
+        averager._follow({"w": np.array([value])})
+    np.testing.assert_allclose(averager._ema["w"], 1 - 4 / 13)
+
+
+def test_float64_stays_float64():
+    averager = SwapEMA()
+    model, _ = train([averager], model=new_model(dtype="float64"))
+    assert {w.dtype for w in model.get_weights()} == {np.dtype("float64")}
+    assert {w.dtype for w in averager._ema.values()} == {np.dtype("float64")}

@@ -1,0 +1,550 @@
+"""ModelCheckpoint: its docstring, sentence by sentence; and every way in which writing can fail."""
+
+import errno
+import itertools
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Sequential, checkpoints, layers, optimizers
+from minicnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
+from minicnn.errors import CallbackError, RunWarning
+
+SHAPE, STEPS = (4, 4, 1), 3
+
+X = np.random.default_rng(0).random((9, *SHAPE), dtype=np.float32)
+Y = np.eye(3, dtype=np.uint8)[np.random.default_rng(1).integers(0, 3, 9)]
+
+
+def new_model(own=()):
+    model = Sequential(
+        [layers.Flatten(), *own, layers.Dense(3, activation="softmax")], input_shape=SHAPE, seed=0
+    )
+    model.compile(optimizers.SGD(0.1, 0.9), metrics=["accuracy"])
+    return model
+
+
+def train(saving, epochs=4, callbacks=(), model=None, **options):
+    model = model or new_model()
+    options = {"validation_data": (X, Y), "batch_size": 3, "verbose": 0, **options}
+    model.fit(X, Y, epochs=epochs, callbacks=[saving, *callbacks], **options)
+    return model
+
+
+class Says(Callback):
+    """Puts values of its own into the logs of the epochs; those of NaN and the like too."""
+
+    def __init__(self, name, values):
+        self.name, self.values = name, values
+
+    def on_epoch_end(self, state):
+        state.logs[self.name] = self.values[state.epoch]
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def weights_of(model):
+    return b"".join(w.tobytes() for w in model.get_weights())
+
+
+# ---- what it leaves ----
+
+
+def test_each_file_is_a_model_called_by_how_far_the_run_was(tmp_path):
+    saving = ModelCheckpoint(tmp_path, None, every=2, keep_last=99)
+    train(saving, epochs=2)
+    assert names(tmp_path) == [
+        "epoch-0000+000002.safetensors",
+        "epoch-0001+000002.safetensors",
+        "epoch-0001.safetensors",
+        "epoch-0002.safetensors",
+    ]
+    for path in tmp_path.iterdir():
+        assert Sequential.load(path).predict(X).shape == (9, 3)
+        assert checkpoints.read(path).done == checkpoints.position(path)
+    assert saving.saved == tmp_path / "epoch-0002.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [(1, [4]), (2, [3, 4]), (3, [2, 3, 4]), (9, [1, 2, 3, 4])]
+)
+def test_the_newest_few_are_kept(tmp_path, keep, left):
+    train(ModelCheckpoint(tmp_path, None, keep_last=keep))
+    assert names(tmp_path) == [f"epoch-{epoch:04}.safetensors" for epoch in left]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5])
+def test_every_counts_steps_within_an_epoch_whose_end_is_saved_once(tmp_path, every):
+    train(ModelCheckpoint(tmp_path, None, every=every, keep_last=99), epochs=2)
+    within = [step for step in range(1, STEPS) if step % every == 0]
+    expected = [(e, s) for e in range(2) for s in within] + [(1, 0), (2, 0)]
+    assert [checkpoints.position(p) for p in checkpoints.in_folder(tmp_path)] == sorted(expected)
+
+
+def test_the_folder_is_made(tmp_path):
+    train(ModelCheckpoint(tmp_path / "a" / "b", None), epochs=1)
+    assert names(tmp_path / "a" / "b") == ["epoch-0001.safetensors"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_os_error_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises((OSError, CallbackError), match="file"):
+        train(ModelCheckpoint(tmp_path / "file" / "x"))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+# ---- the best ----
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "values", "best"),
+    [
+        ("val_loss", "auto", [3, 1, 2, 1], 1),
+        ("val_accuracy", "auto", [0.1, 0.5, 0.5, 0.2], 1),
+        ("val_acc", "auto", [0.1, 0.2, 0.9, 0.3], 2),
+        ("acc", "auto", [0.9, 0.2, 0.1, 0.3], 0),
+        ("mine", "max", [1, 2, 3, 4], 3),
+        ("mine", "min", [1, 2, 0, 4], 2),
+        ("loss", "max", [-1, -2, -3, -4], 0),
+        ("val_loss", "auto", [math.nan, math.nan, 5, 6], 2),
+        ("val_accuracy", "auto", [0.5, math.nan, 0.4, math.nan], 0),
+        ("mine", "max", [math.inf, 1, 2, 3], 0),
+        ("mine", "min", [math.inf, math.nan, 7, 8], 2),
+    ],
+)
+def test_the_model_of_the_best_epoch_is_kept_beside_the_newest(
+    tmp_path, monitor, mode, values, best
+):
+    said = {"acc": "accuracy", "val_acc": "val_accuracy"}.get(monitor, monitor)
+    saving, seen = ModelCheckpoint(tmp_path, monitor, mode=mode, keep_last=1), []
+    note = LambdaCallback(on_epoch_end=lambda state: seen.append(weights_of(state.model)))
+    train(saving, callbacks=[Says(said, values), note])
+    assert weights_of(Sequential.load(tmp_path / "best.safetensors")) == seen[best]
+    assert checkpoints.read(tmp_path / "best.safetensors").done == (best + 1, 0)
+    assert saving.best == values[best]
+
+
+def test_without_a_monitor_there_is_no_best(tmp_path):
+    saving = ModelCheckpoint(tmp_path, None)
+    train(saving)
+    assert not (tmp_path / "best.safetensors").exists()
+    assert math.isnan(saving.best)
+
+
+def test_nothing_but_nan_has_no_best(tmp_path):
+    saving = ModelCheckpoint(tmp_path, "mine", mode="max")
+    train(saving, callbacks=[Says("mine", [math.nan] * 4)])
+    assert not (tmp_path / "best.safetensors").exists()
+    assert math.isnan(saving.best)
+
+
+def test_the_best_is_remembered_across_an_interruption(tmp_path):
+    values = [5, 1, 3, 2]
+    train(ModelCheckpoint(tmp_path, "mine", mode="min"), 2, [Says("mine", values)])
+    best = (tmp_path / "best.safetensors").read_bytes()
+    saving = ModelCheckpoint(tmp_path, "mine", mode="min")
+    train(saving, 4, [Says("mine", values)], resume=tmp_path)
+    assert saving.best == 1
+    assert (tmp_path / "best.safetensors").read_bytes() == best
+
+
+def test_a_best_that_could_not_be_written_is_not_taken_for_one_that_was(tmp_path):
+    """After a resumption it is gone; the next best one is better than none."""
+    values = [5, 1, 3, 4]
+    (tmp_path / "best.safetensors").mkdir()
+    with pytest.warns(RunWarning, match="can't write"):
+        train(ModelCheckpoint(tmp_path, "mine", mode="min"), 2, [Says("mine", values)])
+    (tmp_path / "best.safetensors").rmdir()
+    saving = ModelCheckpoint(tmp_path, "mine", mode="min")
+    train(saving, 4, [Says("mine", values)], resume=tmp_path)
+    assert saving.best == 3
+    assert checkpoints.read(tmp_path / "best.safetensors").done == (3, 0)
+
+
+def test_a_run_may_go_on_from_the_best(tmp_path):
+    values = [5, 1, 3, 2]
+    whole = train(ModelCheckpoint(tmp_path, "mine", mode="min"), 4, [Says("mine", values)])
+    saving = ModelCheckpoint(tmp_path, "mine", mode="min")
+    again = train(saving, 4, [Says("mine", values)], resume=tmp_path / "best.safetensors")
+    assert weights_of(again) == weights_of(whole)
+    assert saving.best == 1
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"keep_last": 0}, "keep_last >= 1, received 0"),
+        ({"every": 0}, "every >= 1, received 0"),
+        ({"every": -3}, "every >= 1, received -3"),
+        ({"max_cost": 0}, "0 < max_cost <= 1, received 0"),
+        ({"max_cost": 1.5}, "max_cost <= 1, received 1.5"),
+        ({"max_cost": math.nan}, "max_cost <= 1, received nan"),
+        ({"mode": "best"}, "expected mode in .* received 'best'"),
+        ({"monitor": "mine"}, "doesn't tell which way is better"),
+    ],
+)
+def test_an_argument_out_of_range_is_named(tmp_path, options, words):
+    with pytest.raises(ValueError, match=f"ModelCheckpoint: .*{words}"):
+        ModelCheckpoint(tmp_path, **options)
+
+
+def test_a_metric_that_the_logs_lack_is_named_at_the_end_of_the_first_epoch(tmp_path):
+    with pytest.raises(ValueError, match=r"no metric 'val_loss'.*validation_data"):
+        train(ModelCheckpoint(tmp_path), validation_data=None)
+
+
+def test_a_model_that_could_not_be_loaded_again_is_refused_before_the_first_batch(tmp_path):
+    class Own(layers.ReLU):
+        pass
+
+    steps = []
+    note = LambdaCallback(on_batch_end=lambda state: steps.append(state.step))
+    with pytest.raises((ValueError, CallbackError), match=r"could not be loaded again.*Own"):
+        train(ModelCheckpoint(tmp_path, None), callbacks=[note], model=new_model([Own()]))
+    assert steps == []
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_checkpoints_of_another_run_are_refused_and_left_alone(tmp_path, resume):
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    train(ModelCheckpoint(theirs, None), 8)
+    train(ModelCheckpoint(ours, None), 2)
+    before = {path: path.read_bytes() for path in theirs.iterdir()}
+    with pytest.raises((FileExistsError, CallbackError), match=r"epoch-0008\.safetensors"):
+        train(ModelCheckpoint(theirs, None), resume=ours if resume else None)
+    assert {path: path.read_bytes() for path in theirs.iterdir()} == before
+
+
+def test_files_that_are_no_checkpoints_are_left_alone(tmp_path):
+    others = ["epoch-1.txt", "epoch-x.safetensors", "model.safetensors", "epoch-1+.safetensors"]
+    for name in others:
+        (tmp_path / name).write_text("kept")
+    train(ModelCheckpoint(tmp_path, None, keep_last=1))
+    assert names(tmp_path) == sorted([*others, "epoch-0004.safetensors"])
+    assert {(tmp_path / name).read_text() for name in others} == {"kept"}
+
+
+def test_a_folder_is_the_same_by_another_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(ModelCheckpoint("here", None), 2)
+    train(ModelCheckpoint(tmp_path / "here" / ".." / "here", None), 4, resume="here")
+    assert names("here") == ["epoch-0003.safetensors", "epoch-0004.safetensors"]
+
+
+def test_leftovers_of_a_run_that_was_killed_are_removed(tmp_path):
+    (tmp_path / ".tmp-abc.safetensors").write_bytes(b"half")
+    (tmp_path / ".hidden").write_text("kept")
+    train(ModelCheckpoint(tmp_path, None), 1)
+    assert names(tmp_path) == [".hidden", "epoch-0001.safetensors"]
+
+
+def test_what_a_run_left_that_is_taken_up_from_before_is_replaced(tmp_path):
+    train(ModelCheckpoint(tmp_path, None, keep_last=9), 4)
+    seen = []
+    look = LambdaCallback(on_epoch_begin=lambda state: seen.append(names(tmp_path)))
+    train(
+        ModelCheckpoint(tmp_path, None, keep_last=9),
+        3,
+        [look],
+        resume=tmp_path / "epoch-0001.safetensors",
+    )
+    assert len(seen[0]) == 4  # nothing is removed before there is something new
+    assert names(tmp_path) == [f"epoch-000{n}.safetensors" for n in (1, 2, 3)]
+
+
+# ---- cost ----
+
+
+def test_max_cost_leaves_checkpoints_out_but_never_the_last(tmp_path, monkeypatch):
+    """By a clock on which each checkpoint takes a second, and a step a tenth of one."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    class Slow(ModelCheckpoint):
+        def _write(self, path, content):
+            now[0] += 1
+            return super()._write(path, content)
+
+    def step(state):
+        now[0] += 0.1
+
+    saved = []
+    saving = Slow(tmp_path, None, every=1, max_cost=0.1, keep_last=99)
+    note = LambdaCallback(on_batch_end=step)
+    train(saving, 61, [note, LambdaCallback(on_batch_end=lambda s: saved.append(s.done))])
+    found = [checkpoints.position(path) for path in checkpoints.in_folder(tmp_path)]
+    steps = [STEPS * epoch + step for epoch, step in found]
+    gaps = np.diff(steps)
+    assert found[-1] == (61, 0)
+    assert 2 <= len(found) <= 4
+    assert gaps[0] >= 99  # ten seconds of training to one of saving
+
+
+def test_without_max_cost_none_is_left_out(tmp_path):
+    train(ModelCheckpoint(tmp_path, None, every=1, keep_last=99), 3)
+    assert len(names(tmp_path)) == 9
+
+
+# ---- runs that end badly ----
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("step", [0, 4, 5])
+def test_of_a_step_half_taken_nothing_is_saved(tmp_path, error, step, monkeypatch):
+    model, count = new_model(), itertools.count()
+    usual = model.optimizer.move
+
+    def fail(parameters, lr):
+        if next(count) == step:
+            usual(parameters[:1], lr)
+            raise error("in the midst")
+        usual(parameters, lr)
+
+    monkeypatch.setattr(model.optimizer, "move", fail)
+    with pytest.raises(error, match="in the midst"):
+        train(ModelCheckpoint(tmp_path, None), model=model)
+    assert names(tmp_path) == (["epoch-0001.safetensors"] if step >= STEPS else [])
+
+
+def test_a_stop_in_the_midst_of_an_epoch_is_saved(tmp_path):
+    def stop(state):
+        state.stop = state.done == (1, 2)
+
+    saving = ModelCheckpoint(tmp_path, None)
+    model = train(saving, callbacks=[LambdaCallback(on_batch_end=stop)])
+    assert saving.saved.name == "epoch-0001+000002.safetensors"
+    assert weights_of(Sequential.load(saving.saved)) == weights_of(model)
+
+
+def test_it_saves_the_run_as_it_is_before_the_best_weights_are_put_back(tmp_path):
+    seen = []
+    stopping = EarlyStopping("mine", patience=1, mode="max")
+    note = LambdaCallback(on_epoch_end=lambda state: seen.append(weights_of(state.model)))
+    saving = ModelCheckpoint(tmp_path, None)
+    model = train(saving, callbacks=[Says("mine", [3, 2, 1, 0]), stopping, note])
+    assert weights_of(model) == seen[0] != seen[1]
+    assert weights_of(Sequential.load(saving.saved)) == seen[1]
+
+
+@pytest.mark.parametrize("kind", ["loss", "weights", "validation"])
+@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_diverges_does_not_displace_what_is_good(tmp_path, kind, keep):
+    def spoil(state):
+        if state.done[0] >= 1 and state.done[1]:
+            if kind == "loss":
+                state.batch_logs["loss"] = math.inf
+            if kind == "weights":
+                state.model.layers[-1].params["w"][0, 0] = np.nan
+                state.batch_logs["loss"] = 1.0  # it is from before the step
+
+    def spoil_validation(state):
+        if kind == "validation" and state.epoch >= 1:
+            state.logs["val_loss"] = math.nan
+
+    every = None if kind == "validation" else 1
+    saving = ModelCheckpoint(tmp_path, "val_accuracy", every=every, keep_last=keep)
+    note = LambdaCallback(on_batch_end=spoil, on_epoch_end=spoil_validation)
+    train(saving, callbacks=[note])
+    found = checkpoints.in_folder(tmp_path)
+    assert found[-1].name == "epoch-0001.safetensors"
+    assert len(found) == min(keep, 2 if kind != "validation" else 1)
+    for path in tmp_path.iterdir():
+        assert all(np.isfinite(w).all() for w in Sequential.load(path).get_weights())
+
+
+# ---- writing that fails ----
+
+
+ERRORS = {
+    "no space": OSError(errno.ENOSPC, "No space left on device"),
+    "no permission": PermissionError(errno.EACCES, "Permission denied"),
+    "read-only": OSError(errno.EROFS, "Read-only file system"),
+}
+CALLS = {
+    "mkstemp": (tempfile, "mkstemp"),
+    "write": (Path, "write_bytes"),
+    "chmod": (os, "chmod"),
+    "fsync": (os, "fsync"),
+    "replace": (os, "replace"),
+    "unlink": (Path, "unlink"),
+    "mkdir": (Path, "mkdir"),
+}
+
+
+def failing(monkeypatch, call, error, when):
+    """From the call number `when` on, for ever; write_bytes writes half before it fails."""
+    owner, name = CALLS[call]
+    usual, count = getattr(owner, name), itertools.count()
+
+    def fail(*args, **options):
+        if next(count) >= when:
+            if call == "write":
+                usual(args[0], args[1][: len(args[1]) // 2])
+            raise error
+        return usual(*args, **options)
+
+    monkeypatch.setattr(owner, name, fail)
+
+
+@pytest.mark.parametrize("when", [1, 2, 5])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", ERRORS)
+def test_training_goes_on_with_one_warning_and_the_good_files_are_still_there(
+    tmp_path, monkeypatch, kind, call, when
+):
+    plain = weights_of(train(LambdaCallback()))
+    with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        failing(patch, call, ERRORS[kind], when)
+        saving = ModelCheckpoint(tmp_path, "val_loss", every=1, keep_last=2)
+        model = train(saving)
+    assert weights_of(model) == plain
+    texts = [str(warning.message) for warning in caught]
+    assert len(texts) == 1, texts
+    assert caught[0].category is RunWarning
+    assert ERRORS[kind].strerror in texts[0]
+    assert str(tmp_path) in texts[0]
+    found = [path for path in tmp_path.iterdir() if not path.name.startswith(".tmp-")]
+    for path in found:
+        Sequential.load(path)
+        checkpoints.read(path)
+    complete = {"mkdir": when - 1, "fsync": (when + 1) // 2}.get(call, when)
+    assert len(found) >= min(complete, 2)
+    if call != "unlink":
+        assert len(found) == len(names(tmp_path))  # no halves
+    assert weights_of(train(ModelCheckpoint(tmp_path), resume=tmp_path)) == plain
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call != "mkdir"])
+def test_ctrl_c_while_writing_leaves_the_good_files(tmp_path, monkeypatch, call):
+    plain = weights_of(train(LambdaCallback()))
+    with monkeypatch.context() as patch:
+        failing(patch, call, KeyboardInterrupt(), 3)
+        with pytest.raises(KeyboardInterrupt):
+            train(ModelCheckpoint(tmp_path, None, every=1, keep_last=2))
+    found = checkpoints.in_folder(tmp_path)
+    assert len(found) >= 2
+    for path in found:
+        checkpoints.read(path)
+    assert weights_of(train(ModelCheckpoint(tmp_path, None), resume=tmp_path)) == plain
+    assert [name for name in names(tmp_path) if name.startswith(".")] == []
+
+
+def test_an_older_file_is_removed_only_after_the_next_one_is_complete(tmp_path, monkeypatch):
+    unlink, replace, heard = Path.unlink, os.replace, []
+
+    def removes(path, *args, **options):
+        heard.append(("remove", path.name))
+        assert path.exists()
+        unlink(path, *args, **options)
+
+    def renames(source, target):
+        replace(source, target)
+        checkpoints.read(target)
+        heard.append(("complete", Path(target).name))
+
+    monkeypatch.setattr(Path, "unlink", removes)
+    monkeypatch.setattr(os, "replace", renames)
+    train(ModelCheckpoint(tmp_path, None, keep_last=1), 3)
+    assert heard == [
+        ("complete", "epoch-0001.safetensors"),
+        ("complete", "epoch-0002.safetensors"),
+        ("remove", "epoch-0001.safetensors"),
+        ("complete", "epoch-0003.safetensors"),
+        ("remove", "epoch-0002.safetensors"),
+    ]
+
+
+def test_when_there_is_space_again_it_saves_again(tmp_path, monkeypatch):
+    usual, full = os.replace, [True]
+
+    def replace(source, target):
+        if full[0]:
+            raise ERRORS["no space"]
+        usual(source, target)
+
+    def cleared(state):
+        full[0] = state.epoch < 2
+
+    monkeypatch.setattr(os, "replace", replace)
+    values = [1, 2, 3, 4]  # the first one is the best, and it is written late
+    saving = ModelCheckpoint(tmp_path, "mine", mode="min")
+    with pytest.warns(RunWarning, match="No space left") as caught:
+        train(saving, callbacks=[Says("mine", values), LambdaCallback(on_epoch_begin=cleared)])
+    assert len(caught) == 1
+    assert names(tmp_path) == [
+        *("best.safetensors", "epoch-0003.safetensors", "epoch-0004.safetensors")
+    ]
+    assert checkpoints.read(tmp_path / "best.safetensors").done == (1, 0)
+
+
+def test_a_folder_that_is_deleted_while_training_is_made_again(tmp_path):
+    folder = tmp_path / "checkpoints"
+
+    def delete(state):
+        if state.epoch == 2:
+            shutil.rmtree(folder)
+
+    with pytest.warns(RunWarning, match="is gone; it is made again") as caught:
+        train(ModelCheckpoint(folder, None), 5, [LambdaCallback(on_epoch_begin=delete)])
+    assert len(caught) == 1
+    assert names(folder) == ["epoch-0004.safetensors", "epoch-0005.safetensors"]
+
+
+def test_a_checkpoint_that_somebody_else_removed_is_no_matter(tmp_path):
+    def delete(state):
+        for path in checkpoints.in_folder(tmp_path):
+            path.unlink()
+
+    train(
+        ModelCheckpoint(tmp_path, None, keep_last=1),
+        callbacks=[LambdaCallback(on_epoch_end=delete)],
+    )
+    assert names(tmp_path) == ["epoch-0004.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
+def test_a_full_disk_is_a_warning(tmp_path):
+    """A real one, as far as the system tells: files may not grow any more."""
+    code = (
+        "import resource, signal, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from test_checkpoint import *\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "def full(state):\n"
+        "    if state.epoch == 2:\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "saving = ModelCheckpoint(sys.argv[2], None)\n"
+        "train(saving, 5, [LambdaCallback(on_epoch_begin=full)])\n"
+        "print(saving.saved.name)\n"
+    )
+    root = os.fspath(Path(minicnn.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code, os.fspath(Path(__file__).parent), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert done.stdout == "epoch-0002.safetensors\n"
+    assert done.stderr.count("RunWarning") == 1
+    assert "File too large" in done.stderr
+    assert names(tmp_path) == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
+    for path in tmp_path.iterdir():
+        checkpoints.read(path)

@@ -1,0 +1,85 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn.callbacks.improvement import Improvement
+
+NAN = math.nan
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+def beats(value, other, monitor="val_loss", mode="auto", min_delta=0.0):
+    return Improvement(monitor, mode, min_delta, "X").beats(value, other)
+
+
+def test_the_name_or_the_mode_tells_which_way_is_better():
+    assert beats(1.0, 2.0)
+    assert not beats(2.0, 1.0)
+    assert beats(2.0, 1.0, "val_acc")
+    assert not beats(1.0, 2.0, "accuracy")
+    assert beats(2.0, 1.0, mode="max")
+    assert beats(1.0, 2.0, "accuracy", mode="min")
+
+
+def test_it_must_be_more_than_min_delta():
+    assert not beats(1.5, 2.0, min_delta=0.5)
+    assert beats(1.4, 2.0, min_delta=0.5)
+    assert not beats(2.0, 2.0)
+
+
+@given(st.sampled_from(["min", "max"]), FINITE)
+def test_nan_never_beats_and_anything_beats_nan(mode, value):
+    assert not beats(NAN, value, mode=mode)
+    assert not beats(NAN, NAN, mode=mode)
+    assert beats(value, NAN, mode=mode)
+    assert beats(math.inf, NAN, mode=mode)
+
+
+@given(st.sampled_from(["min", "max"]), FINITE, FINITE, st.floats(0, 10))
+def test_never_both_ways(mode, one, other, delta):
+    assert not (
+        beats(one, other, mode=mode, min_delta=delta)
+        and beats(other, one, mode=mode, min_delta=delta)
+    )
+
+
+def test_the_value_in_the_logs():
+    improvement = Improvement("val_acc", "auto", 0.0, "Watcher")
+    assert improvement.name({"val_accuracy": 0.5}) == "val_accuracy"
+    assert improvement.value({"val_accuracy": 0.5}) == 0.5
+    with pytest.raises(ValueError, match=r"Watcher: no metric 'val_acc' .* have loss;.*validation"):
+        improvement.value({"loss": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("loss", "auto", -1), r"^Watcher: expected min_delta >= 0, received -1$"),
+        (("loss", "auto", NAN), "min_delta >= 0, received nan"),
+        (
+            ("loss", "best", 0),
+            r"Watcher: expected mode in \('auto', 'min', 'max'\), received 'best'",
+        ),
+        (
+            ("score", "auto", 0),
+            r"Watcher: 'score' doesn't tell .*; say mode=\"min\" or mode=\"max\"",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Improvement(*arguments, "Watcher")
+
+
+@pytest.mark.parametrize("arguments", [{"min_delta": -1}, {"mode": "best"}, {"monitor": "score"}])
+def test_the_messages_are_those_of_early_stopping(arguments):
+    from minicnn.callbacks import EarlyStopping
+
+    with pytest.raises(ValueError) as theirs:
+        EarlyStopping(**arguments)
+    full = {"monitor": "val_loss", "mode": "auto", "min_delta": 0.0, **arguments}
+    with pytest.raises(ValueError) as ours:
+        Improvement(**full, asked_by="EarlyStopping")
+    assert str(ours.value) == str(theirs.value)

@@ -1,0 +1,113 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from small_runs import STEPS, WHERE, Saver, resumed, train
+
+from minicnn import RunWarning
+from minicnn.callbacks import JSONLogger, LambdaCallback
+from minicnn.callbacks.strict import from_json, number, to_json
+
+EPOCHS = [{"loss": 2.0, "val_loss": 2.5}, {"loss": 1.25, "val_loss": math.nan}]
+
+
+def rows(path):
+    return [from_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_an_object_an_epoch(drive, tmp_path):
+    path = tmp_path / "new folder" / "log.jsonl"
+    drive([JSONLogger(path)], EPOCHS)
+    assert path.read_text() == (
+        '{"epoch":1,"loss":2,"val_loss":2.5}\n{"epoch":2,"loss":1.25,"val_loss":null}\n'
+    )
+
+
+def test_per_batch_and_both(drive, tmp_path):
+    path = tmp_path / "log.jsonl"
+    drive([JSONLogger(path, per="batch")], EPOCHS, losses={(1, 2): math.inf})
+    assert len(rows(path)) == 8
+    assert rows(path)[6] == {"epoch": 2, "step": 3, "loss": None}
+    drive([JSONLogger(path, per="both")], EPOCHS)
+    assert ["step" in row for row in rows(path)] == ([True] * 4 + [False]) * 2
+
+
+def test_it_is_there_when_the_batch_ends(drive, tmp_path):
+    path, seen = tmp_path / "log.jsonl", []
+    watch = LambdaCallback(on_batch_end=lambda state: seen.append(len(rows(path))))
+    drive([JSONLogger(path, per="batch"), watch], EPOCHS)
+    assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_an_old_file_is_replaced_or_gone_on_with(drive, tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"epoch":9}\n{"ep')
+    drive([JSONLogger(path, append=True)], EPOCHS[:1])
+    assert [row["epoch"] for row in rows(path)] == [9, 1]
+    drive([JSONLogger(path)], EPOCHS[:1])
+    assert [row["epoch"] for row in rows(path)] == [1]
+
+
+def test_a_lost_folder_warns_once_and_training_goes_on(drive, tmp_path):
+    path = tmp_path / "gone" / "log.jsonl"
+
+    def lose(state):
+        path.unlink()
+        path.parent.rmdir()
+
+    with pytest.warns(RunWarning, match=r"JSONLogger: can't write .*log\.jsonl") as caught:
+        state = drive([JSONLogger(path), LambdaCallback(on_train_begin=lose)], EPOCHS * 2)
+    assert len(caught) == 1
+    assert state.epoch == 3
+
+
+def test_an_impossible_path_fails_before_training(drive, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        drive([JSONLogger(tmp_path / "file" / "log.jsonl")], EPOCHS)
+
+
+def test_another_per():
+    with pytest.raises(ValueError, match=r"JSONLogger: expected per in .*, received 'step'"):
+        JSONLogger("log.jsonl", per="step")
+
+
+@pytest.mark.parametrize("done", WHERE)
+@pytest.mark.parametrize("append", [False, True])
+def test_a_resumed_run_writes_each_line_once(tmp_path, done, append):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"epoch":99}\n')
+    make = lambda: JSONLogger(path, per="both", append=append)  # noqa: E731
+    train([make(), Saver(tmp_path / "saved")])
+    whole = path.read_bytes()
+    assert whole.count(b"\n") == 3 * (STEPS + 1) + append
+    path.write_bytes(whole[:-5])  # a crash, long after the checkpoint
+    resumed([make()], tmp_path / "saved", done)
+    assert path.read_bytes() == whole
+
+
+def test_a_file_that_is_shorter_than_it_was_is_gone_on_with(tmp_path):
+    path = tmp_path / "log.jsonl"
+    train([JSONLogger(path), Saver(tmp_path)])
+    path.unlink()
+    resumed([JSONLogger(path)], tmp_path, (1, 0))
+    assert [row["epoch"] for row in rows(path)] == [2, 3]
+
+
+def test_numbers():
+    assert np.float32(number(np.float32(0.1234567))) == np.float32(0.1234567)
+    assert [number(x) for x in (math.nan, math.inf, -math.inf)] == [None] * 3
+    assert number(123456.789, 5) == 123460
+    assert number(1.5e-12, 5) == 1.5e-12
+    assert isinstance(number(12_345_678_901), int)
+    assert to_json({"a": number(2.0), "ö": [1.5, None]}) == '{"a":2,"ö":[1.5,null]}'
+
+
+def test_strict_json_is_strict():
+    with pytest.raises(ValueError):
+        to_json(math.nan)
+    for text in ("NaN", "[Infinity]", '{"a": -Infinity}'):
+        assert json.loads(text) is not None
+        with pytest.raises(ValueError, match="strict JSON"):
+            from_json(text)

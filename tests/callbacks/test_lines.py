@@ -1,0 +1,105 @@
+import builtins
+
+import pytest
+
+from minicnn import RunWarning
+from minicnn.callbacks import lines as module
+from minicnn.callbacks.lines import Complaint, LineFile
+
+
+def test_lines_come_one_after_the_other(tmp_path):
+    file = LineFile(tmp_path / "new" / "a.txt")
+    assert file.size() == 0
+    file.open(append=False)
+    file.append("one\n", header="head\n")
+    file.append("zwö\n", header="head\n")
+    assert file.path.read_bytes() == "head\none\nzwö\n".encode()
+    assert file.size() == 14
+
+
+def test_open_empties_or_goes_on(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\ntwo\nthr")
+    LineFile(path).open(append=True)
+    assert path.read_bytes() == b"one\ntwo\n"
+    LineFile(path).open(append=True)
+    assert path.read_bytes() == b"one\ntwo\n"
+    LineFile(path).open(append=False)
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("left", [b"", b"half a line"])
+def test_nothing_whole_leaves_nothing(tmp_path, left):
+    path = tmp_path / "a.txt"
+    path.write_bytes(left)
+    LineFile(path).open(append=True)
+    assert path.read_bytes() == b""
+
+
+def test_truncate_only_shortens(tmp_path):
+    file = LineFile(tmp_path / "a.txt")
+    file.truncate(3)  # no such file
+    assert not file.path.exists()
+    file.path.write_bytes(b"12345")
+    file.truncate(9)
+    assert file.path.read_bytes() == b"12345"
+    file.truncate(2)
+    assert file.path.read_bytes() == b"12"
+
+
+def test_a_deleted_file_comes_back(tmp_path):
+    file = LineFile(tmp_path / "a.txt")
+    file.open(append=False)
+    file.path.unlink()
+    file.append("one\n", header="head\n")
+    assert file.path.read_text() == "head\none\n"
+
+
+@pytest.mark.parametrize("before", [b"", b"old\n"])
+def test_what_a_full_disk_took_of_a_line_is_taken_back(tmp_path, monkeypatch, before):
+    path = tmp_path / "a.txt"
+    path.write_bytes(before)
+
+    class Full:
+        """A file that takes four bytes and no more."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, data):
+            return self.file.write(data[:4])
+
+    full = lambda *args, **options: Full(builtins.open(*args, **options))  # noqa: E731, SIM115
+    monkeypatch.setattr(module, "open", full, raising=False)
+    with pytest.raises(OSError, match="the disk is full"):
+        LineFile(path).append("a new line\n", header="head\n")
+    assert path.read_bytes() == before
+
+
+def test_a_complaint_is_made_once_a_run(tmp_path):
+    complaint = Complaint("Watcher")
+
+    def fail():
+        with complaint.instead_of_error(tmp_path / "a.txt"):
+            raise OSError("gone")
+
+    with pytest.warns(RunWarning, match=r"^Watcher: can't write .*a\.txt: gone$"):
+        fail()
+    fail()  # (a warning would be an error)
+    complaint.begin()
+    with pytest.warns(RunWarning):
+        fail()
+
+
+def test_other_errors_pass(tmp_path):
+    with pytest.raises(KeyError), Complaint("x").instead_of_error(tmp_path):
+        raise KeyError

@@ -1,0 +1,107 @@
+"""Those who watch change nothing: neither the weights, nor what a resumed run does."""
+
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from small_runs import CLASSES, WHERE, Saver, new_model, resumed, same_weights, train
+
+from minicnn import RunWarning, callbacks
+from minicnn.callbacks import Callback
+from minicnn.callbacks.pace import Pace
+
+
+def observers(folder):
+    """All that only watch, in a hurry to draw and to write."""
+    folder.mkdir(exist_ok=True)
+    timer = callbacks.Timer()
+    found = [
+        timer,
+        callbacks.JSONLogger(folder / "log.jsonl", per="both"),
+        callbacks.CSVLogger(folder / "log.csv"),
+        callbacks.PlotMetrics(folder / "curves.png", per="both", every_seconds=0),
+        callbacks.ConfusionMatrix(folder / "confusion.png", CLASSES),
+        callbacks.SampleGrid(folder / "worst.png"),
+        callbacks.LayerStats(folder / "layers.json"),
+        callbacks.LiveLog(folder / "live.jsonl"),
+        callbacks.TerminateOnNaN(),
+        timer.last,
+    ]
+    with suppress(ImportError):
+        found.append(callbacks.TensorBoard(folder / "board", batches=True))
+    for watcher in found:
+        for pace in (value for value in vars(watcher).values() if isinstance(value, Pace)):
+            pace.due = lambda: True
+    return found
+
+
+@pytest.fixture(autouse=True)
+def hints_are_no_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RunWarning)
+        yield
+
+
+class Generators(Callback):
+    """The state of every random generator after each batch."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_batch_end(self, state):
+        generators = state.model.generators().values()
+        self.states.append([rng.bit_generator.state["state"]["state"] for rng in generators])
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_they_change_no_bit_of_the_weights(tmp_path, backend, fused):
+    runs = []
+    for watchers in (observers(tmp_path / "a"), []):
+        generators, model = Generators(), new_model()
+        model.fused = fused
+        train([*watchers, generators], model=model)
+        runs.append((model, generators.states))
+    (watched, states), (alone, others) = runs
+    same_weights(watched, alone)
+    assert states == others
+    for name, slots in alone.optimizer.slots.items():
+        for slot, array in slots.items():
+            np.testing.assert_array_equal(array, watched.optimizer.slots[name][slot])
+    written = {path.name for path in (tmp_path / "a").iterdir()}
+    assert written >= {"log.jsonl", "log.csv", "curves.png", "confusion.png", "worst.png",
+                       "layers.json"}  # fmt: skip
+
+
+def test_without_validation_samples_too(tmp_path):
+    seldom = (callbacks.ConfusionMatrix, callbacks.SampleGrid)
+    watchers = [w for w in observers(tmp_path) if not isinstance(w, seldom)]
+    same_weights(train(watchers, validation=None)[0], train([], validation=None)[0])
+
+
+@pytest.mark.parametrize("done", WHERE)
+def test_a_resumed_run_is_the_same_with_all_of_them(tmp_path, done):
+    def watchers(folder):
+        return [
+            *observers(folder),
+            callbacks.SwapEMA(0.9),
+            callbacks.ReduceLROnPlateau("loss", patience=1, factor=0.5, min_delta=1e9),
+        ]
+
+    whole, history = train([*watchers(tmp_path / "a"), Saver(tmp_path / "saved")])
+    rest, again = resumed(watchers(tmp_path / "a"), tmp_path / "saved", done)
+    assert again.history == history.history
+    alone, _ = train(watchers(tmp_path / "b"))
+    same_weights(rest, whole)
+    same_weights(whole, alone)
+    lines = (tmp_path / "a" / "log.jsonl").read_text()
+    assert lines == (tmp_path / "b" / "log.jsonl").read_text()
+
+
+def test_the_list_of_names_is_sorted_and_complete():
+    assert callbacks.__all__ == sorted(callbacks.__all__)
+    classes = {
+        name for name, value in vars(callbacks).items()
+        if isinstance(value, type) and issubclass(value, Callback)
+    }  # fmt: skip
+    assert classes <= set(callbacks.__all__)

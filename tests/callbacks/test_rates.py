@@ -1,0 +1,189 @@
+import math
+
+import pytest
+from small_runs import STEPS, WHERE, Saver, new_model, resumed, same_weights, train
+
+from minicnn import optimizers, schedules
+from minicnn.callbacks import Callback, LambdaCallback, LearningRateScheduler, ReduceLROnPlateau
+
+NAN = math.nan
+
+
+class FromTable(Callback):
+    """The logs of each epoch are given."""
+
+    def __init__(self, values, name="val_loss"):
+        self.values, self.name = values, name
+
+    def on_epoch_end(self, state):
+        state.logs[self.name] = self.values[state.epoch]
+
+
+def rates(history):
+    return history.history["learning_rate"]
+
+
+def plateau(values, name="val_loss", rate=1.0, **options):
+    """(the rate of each epoch, the callback) of a run whose metric has these values."""
+    model = new_model(optimizer=optimizers.SGD(rate))
+    options = {"monitor": name, "factor": 0.5, "patience": 2, "min_delta": 0.0, **options}
+    watcher = ReduceLROnPlateau(**options)
+    table = FromTable(values, name)
+    _, history = train([table, watcher], model=model, epochs=len(values), validation=None)
+    return rates(history), watcher
+
+
+# ---- LearningRateScheduler ----
+
+
+def test_the_schedule_gives_each_epochs_rate():
+    asked, used = [], []
+
+    def schedule(epoch, rate):
+        asked.append((epoch, rate))
+        return 0.5 / (epoch + 1)
+
+    watch = LambdaCallback(on_batch_end=lambda s: used.append(s.model.optimizer.learning_rate))
+    model = new_model(optimizer=optimizers.SGD(1.0))
+    _, history = train([LearningRateScheduler(schedule), watch], model=model)
+    assert asked == [(0, 1.0), (1, 0.5), (2, 0.25)]
+    assert used == [0.5] * STEPS + [0.25] * STEPS + [0.5 / 3] * STEPS
+    assert rates(history) == [0.5, 0.25, 0.5 / 3]
+
+
+def test_it_moves_as_an_optimizer_with_that_rate():
+    one = new_model(optimizer=optimizers.SGD(0.25))
+    two = new_model(optimizer=optimizers.SGD(9.0))
+    train([], model=one)
+    train([LearningRateScheduler(lambda epoch, rate: 0.25)], model=two)
+    same_weights(one, two)
+
+
+@pytest.mark.parametrize("rate", [-0.1, NAN, math.inf])
+def test_a_rate_out_of_range(rate):
+    with pytest.raises(ValueError, match=r"LearningRateScheduler: .* rate >= 0, received"):
+        train([LearningRateScheduler(lambda epoch, old: rate)])
+
+
+@pytest.mark.parametrize(
+    "watcher", [LearningRateScheduler(lambda epoch, rate: rate), ReduceLROnPlateau()]
+)
+def test_an_optimizer_with_a_schedule_is_refused(watcher):
+    model = new_model(optimizer=optimizers.SGD(schedules.CosineDecay(0.1, 100)))
+    name = type(watcher).__name__
+    with pytest.raises(ValueError, match=rf"{name}: .* constant .* received CosineDecay\(.*number"):
+        train([watcher], model=model)
+
+
+@pytest.mark.parametrize("done", WHERE)
+def test_a_resumed_epoch_is_asked_for_once(tmp_path, done):
+    def watch(asked):
+        return LearningRateScheduler(lambda epoch, rate: asked.append(epoch) or rate / 2)
+
+    first, second = [], []
+    whole, history = train([watch(first), Saver(tmp_path)])
+    rest, again = resumed([watch(second)], tmp_path, done)
+    assert first == [0, 1, 2]
+    assert second == [epoch for epoch in first if epoch >= done[0] + bool(done[1])]
+    assert rates(again) == rates(history)
+    same_weights(rest, whole)
+
+
+# ---- ReduceLROnPlateau ----
+
+
+def test_it_reduces_after_patience_epochs():
+    found, watcher = plateau([5.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0])
+    assert found == [1, 1, 1, 1, 0.5, 0.5, 0.25]
+    assert (watcher.best, watcher.wait) == (4.0, 1)
+
+
+def test_an_improvement_restarts_the_wait():
+    assert plateau([5.0, 5.0, 4.0, 4.0, 3.0, 3.0])[0] == [1] * 6
+
+
+def test_more_is_better_for_an_accuracy():
+    assert plateau([0.5, 0.6, 0.7, 0.8, 0.9], "score", mode="max")[0] == [1] * 5
+    found, _ = plateau([0.5, 0.4, 0.4, 0.4], "val_accuracy")
+    assert found == [1, 1, 1, 0.5]
+
+
+def test_min_delta_is_in_units_of_the_metric():
+    assert plateau([5.0, 4.6, 4.5, 4.0], min_delta=0.5)[0] == [1, 1, 1, 0.5]
+
+
+def test_during_the_cooldown_nothing_is_counted():
+    # as Keras: after a reduction one epoch is not counted, and the second, in which the rest ends,
+    # counts already
+    found, watcher = plateau([5.0] + [6.0] * 8, cooldown=2)
+    assert found == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+    assert (watcher.resting, watcher.wait) == (2, 0)  # reduced once more at the end
+
+
+def test_an_improvement_during_the_cooldown_is_remembered():
+    _, watcher = plateau([5.0, 6.0, 6.0, 4.0, 4.5], cooldown=5)
+    assert (watcher.best, watcher.wait) == (4.0, 0)
+
+
+def test_not_below_min_lr():
+    assert plateau([1.0] * 8, min_lr=0.4, patience=1)[0] == [1, 1, 0.5, 0.4, 0.4, 0.4, 0.4, 0.4]
+    assert plateau([1.0] * 4, min_lr=2.0, patience=1)[0] == [1] * 4  # it never raises the rate
+
+
+def test_patience_0_is_patience_1():
+    values = [3.0, 3.0, 2.0, 2.0, 2.0]
+    assert (
+        plateau(values, patience=0)[0] == plateau(values, patience=1)[0] == [1, 1, 0.5, 0.5, 0.25]
+    )
+
+
+def test_nan_is_no_improvement():
+    found, watcher = plateau([NAN, 3.0, NAN, NAN, NAN])
+    assert found == [1, 1, 1, 1, 0.5]
+    assert watcher.best == 3.0
+
+
+def test_a_second_run_starts_anew():
+    watcher, model = ReduceLROnPlateau("loss", patience=1, min_delta=1e9), new_model()
+    train([watcher], model=model, epochs=2)
+    assert model.optimizer.learning_rate == pytest.approx(0.001)
+    train([watcher], model=model, epochs=1)
+    assert watcher.wait == 0
+
+
+def test_a_missing_metric_is_named():
+    with pytest.raises(ValueError, match=r"ReduceLROnPlateau: no metric 'val_loss' .*validation"):
+        train([ReduceLROnPlateau()], validation=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"factor": 1.0}, "factor < 1, received 1"),
+        ({"factor": -0.1}, "0 <= factor"),
+        ({"factor": NAN}, "received nan"),
+        ({"patience": -1}, "patience >= 0, received -1"),
+        ({"cooldown": -1}, "cooldown >= 0"),
+        ({"min_lr": NAN}, "min_lr >= 0, received nan"),
+        ({"min_delta": -1}, "ReduceLROnPlateau: expected min_delta >= 0"),
+        ({"monitor": "score"}, "ReduceLROnPlateau: 'score' doesn't tell"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ReduceLROnPlateau(**arguments)
+
+
+@pytest.mark.parametrize("done", WHERE)
+@pytest.mark.parametrize("cooldown", [0, 2])
+def test_a_resumed_run_reduces_when_the_other_did(tmp_path, done, cooldown):
+    def watch():
+        return ReduceLROnPlateau(patience=1, min_delta=1e9, factor=0.5, cooldown=cooldown)
+
+    first, second = watch(), watch()
+    whole, history = train([first, Saver(tmp_path)], epochs=6)
+    rest, again = resumed([second], tmp_path, done, epochs=6)
+    assert len(set(rates(history))) > 2
+    assert rates(again) == rates(history)
+    assert second.get_state() == first.get_state()
+    same_weights(rest, whole)

@@ -1,0 +1,29 @@
+"""What is on a figure."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_rgba
+
+
+def texts(figure):
+    """Every word on the figure, by drawing it: so it also checks that it can be drawn."""
+    figure.savefig(io.BytesIO(), format="png", dpi=40)
+    return [t.get_text() for t in figure.findobj(mpl.text.Text) if t.get_text()]
+
+
+def same_colour(a, b):
+    return np.allclose(to_rgba(a), to_rgba(b))
+
+
+def line_at(axes, **wanted):
+    """The lines of axes with these properties, e.g. color."""
+    return [
+        line
+        for line in axes.lines
+        if all(getattr(line, f"get_{name}")() == value for name, value in wanted.items())
+    ]
+
+
+NAMES = ["a rather long name of a class, indeed", "$b_1$ & <c>", "naïve: §"]
