@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import Sequential, kernels, networks, recipes
-from minicnn.batches import index_batches
+from minicnn.batches import Batches
 from minicnn.data import MnistData
 from minicnn.typing import Array
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     model = Sequential(layers, data.image_shape, seed=int(seed))
     steps = recipe.epochs * -(-data.num_train // recipe.batch_size)
     looks = max(1, steps // recipe.epochs // LOOKS)
-    batches = index_batches(data.num_train, recipe.batch_size, np.random.default_rng(int(seed)))
+    batches = Batches(data.num_train, recipe.batch_size, np.random.default_rng(int(seed)))
     train = _torch if who.startswith("torch") else _minicnn
     if quick == "quick":
         steps, looks = QUICK_STEPS, QUICK_STEPS

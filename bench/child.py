@@ -35,15 +35,13 @@ def run(
         ChildFailed: it ended with another exit code than 0.
     """
     begun = time.perf_counter()
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})}
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=settings,
+        env=settings(environment),
         cwd=folder,
     ) as process:
         assert process.stdout is not None
@@ -57,6 +55,13 @@ def run(
             raise
     if process.returncode:
         raise ChildFailed(f"{' '.join(command[1:])}: {errors.strip()[-600:] or 'no message'}")
+
+
+def settings(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of a program that is started: it can import `bench` and `minicnn`, from
+    wherever it runs."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})}
 
 
 def tell(**message: Any) -> None:

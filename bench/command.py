@@ -36,6 +36,8 @@ NAMES = (
     "memory",
     "accuracy",
     "data",
+    "observers",
+    "visor",
     "profile",
     "threads",
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn import Sequential, kernels, networks, optimizers
-from minicnn.batches import index_batches, samples
+from minicnn.batches import Batches, samples
 from minicnn.data import ScaledImages
 from minicnn.fit import train_step
 from minicnn.typing import Array
@@ -119,7 +119,7 @@ def _watched_step(
     model.compile(optimizers.Adam(1e-3), metrics=["accuracy"])
     model.fused = fused
     data = samples(ScaledImages(pixels, SHAPE), labels, SHAPE, model.dtype)
-    batches = index_batches(count, batch, np.random.default_rng(1))
+    batches = Batches(count, batch, np.random.default_rng(1))
     watch.watch(data, "take", "take the batch")
     names = _stage_names(model)
     for stage, label in zip(model.stages, names, strict=True):

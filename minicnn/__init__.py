@@ -6,16 +6,20 @@ Train from the shell with `python -m minicnn.train`, or from Python:
 """
 
 from . import callbacks, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from .augmentation import Augmentation
 from .data import MnistData
-from .errors import DataError, ModelError
+from .errors import CallbackError, DataError, ModelError, RunWarning
 from .kernels import current_backend, get_threads, set_threads, use_backend
 from .model import Sequential
 from .version import __version__
 
 __all__ = [
+    "Augmentation",
+    "CallbackError",
     "DataError",
     "MnistData",
     "ModelError",
+    "RunWarning",
     "Sequential",
     "__version__",
     "callbacks",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from . import stored
 from .typing import Array, Shape
 
 
@@ -118,17 +119,49 @@ def samples(
     return Samples(x, y, weight, dtype)
 
 
-def index_batches(
-    n: int, batch_size: int, rng: np.random.Generator | None
-) -> Iterator[Array | slice]:
-    """Rows of batch after batch, for ever: each pass visits every sample once, in an order
-    drawn anew from `rng` (None: in the order given). The last batch of a pass may be smaller.
+class Batches:
+    """Rows of batch after batch, for ever: each pass visits every sample once, in an order drawn
+    anew from `rng` (None: in the order given). The last batch of a pass may be smaller.
     """
-    while True:
-        order = None if rng is None else rng.permutation(n)
-        for start in range(0, n, batch_size):
-            rows = slice(start, min(start + batch_size, n))
-            yield rows if order is None else order[rows]
+
+    def __init__(self, n: int, batch_size: int, rng: np.random.Generator | None) -> None:
+        self.n, self.batch_size, self.rng = n, batch_size, rng
+        self._start = n  # the next batch's first place in the order: at first, that of a new pass
+        self._order: Array | None = None
+        self._before: Mapping[str, Any] | None = None
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> Array | slice:
+        if self._start >= self.n:
+            self._new_pass()
+        rows = slice(self._start, min(self._start + self.batch_size, self.n))
+        self._start = rows.stop
+        return rows if self._order is None else self._order[rows]
+
+    def _new_pass(self) -> None:
+        self._start = 0
+        if self.rng is not None:
+            self._before = self.rng.bit_generator.state
+            self._order = self.rng.permutation(self.n)
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the pass is, and what its order was drawn from: a few numbers, however large n."""
+        return {"start": self._start, "before": self._before}
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        """Go on where get_state() was read. Leaves `rng` as it was when the order was drawn.
+
+        Raises:
+            ValueError: it was read from something else; nothing has changed.
+        """
+        drawn = self.rng is None or saved.get("before") is not None
+        start = stored.whole(saved, "start", 0 if drawn else self.n, self.n)
+        if self.rng is not None and drawn:
+            self.rng.bit_generator.state = stored.generator(saved, "before", self.rng)
+            self._new_pass()
+        self._start = start
 
 
 def _inputs(x: Any, input_shape: Shape) -> ArrayLike:

@@ -1,4 +1,4 @@
-"""The two errors that minicnn adds to Python's own."""
+"""The errors and the warning that minicnn adds to Python's own."""
 
 
 class DataError(ValueError):
@@ -10,3 +10,12 @@ class DataError(ValueError):
 
 class ModelError(ValueError):
     """A saved model or checkpoint cannot be read, or belongs to something else."""
+
+
+class CallbackError(RuntimeError):
+    """A callback raised while training; the message names it, its hook and what it raised."""
+
+
+class RunWarning(RuntimeWarning):
+    """Training goes on, but something that it should have left behind could not be written, or
+    its numbers look ill."""

@@ -121,6 +121,38 @@ def confusion_matrix(true: Array, predicted: Array, num_classes: int) -> Array:
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
+Z95 = 1.959964  # of the normal distribution: 95 % lie within so many standard deviations
+
+
+def wilson(right: Any, total: Any, z: float = Z95) -> tuple[Any, Any]:
+    """The interval that holds the true accuracy in 95 of 100 such tests.
+
+        (p + z²/2n ± z·√(p(1 - p)/n + z²/4n²)) / (1 + z²/n),   p = right/n, n = total
+
+    Unlike p ± z·√(p(1 - p)/n) it holds for few samples, and is no point where all are right.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+
+    Args:
+        right, total: whole numbers, or arrays of them.
+
+    Returns:
+        The lower and the upper limit, in [0, 1], floats or arrays.
+
+    Raises:
+        ValueError: not 0 <= right <= total, total >= 1.
+    """
+    right, n = np.asarray(right), np.asarray(total)
+    if np.any(right < 0) or np.any(right > n) or np.any(n < 1):
+        raise ValueError(f"expected 0 <= right <= total, total >= 1, received {right} of {n}")
+    p = right / n
+    middle, scale = p + z**2 / (2 * n), 1 + z**2 / n
+    reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low = np.where(right == 0, 0.0, np.maximum((middle - reach) / scale, 0.0))
+    high = np.where(right == n, 1.0, np.minimum((middle + reach) / scale, 1.0))
+    return (low[()], high[()]) if low.ndim else (float(low), float(high))
+
+
 ALIASES = {"acc": "accuracy", "mse": "mean_squared_error"}
 
 TABLE: dict[str, type[Metric]] = {

@@ -19,7 +19,9 @@ from .optimizers import Optimizer
 from .typing import Array
 
 if TYPE_CHECKING:
+    from .augmentation import Augmentation
     from .callbacks import Callback, History
+    from .checkpoints import Checkpoint
 
 DEFAULT_BATCH = 256  # of evaluate and predict: bounds their memory
 
@@ -89,8 +91,10 @@ class Sequential(Network):
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
+        augmentation: Augmentation | None = None,
+        resume: str | os.PathLike[str] | Checkpoint | None = None,
     ) -> History:
-        """Train; the arguments are those of Keras.
+        """Train; the arguments are those of Keras, and two more.
 
         Args:
             x: (N, *input_shape): an array, or anything that gathers rows by an index array
@@ -107,14 +111,21 @@ class Sequential(Network):
             sample_weight: (N,) weights; the loss is Σ weight·loss / N.
             steps_per_epoch: batches an epoch, if not a whole pass; the next epoch goes on where
                 this one stopped.
+            augmentation: changes the images of every batch, each time anew (see
+                augmentation.py); validation samples stay as they are.
+            resume: a checkpoint (see callbacks.ModelCheckpoint), or a folder, whose newest one is
+                taken: train on from there as if there had been no interruption, with the same
+                weights to the bit. A folder without any: begin at the beginning.
 
         Returns:
             History: `.history["loss"]` and so on, a value an epoch.
 
         Raises:
             ValueError, TypeError: data that does not fit the model; says how.
+            ModelError: a checkpoint that is damaged, or of another model or run.
             RuntimeError: compile() was not called.
         """
+        from . import checkpoints
         from . import fit as loop
         from .callbacks import History, ProgressBar
 
@@ -134,6 +145,8 @@ class Sequential(Network):
         if class_weight is not None:
             data = data.weighted(class_weight)
         self._compiled(self._loss)
+        if isinstance(resume, (str, os.PathLike)):
+            resume = checkpoints.load(resume)
         history = History()
         bar = [ProgressBar(plain=verbose == 2)] if verbose else []
         loop.fit(
@@ -146,6 +159,8 @@ class Sequential(Network):
             callbacks=[history, *(callbacks or ()), *bar],
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
+            augmentation=augmentation,
+            checkpoint=resume,
         )
         return history
 

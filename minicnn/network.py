@@ -42,10 +42,12 @@ class Network:
         """What the outputs stand for; saved with the model, used by those who show results."""
         self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
-        weights, shuffling = np.random.SeedSequence(seed).spawn(2)
+        weights, shuffling, augmenting = np.random.SeedSequence(seed).spawn(3)
         self._weights_rng = np.random.default_rng(weights)
         self.rng = np.random.default_rng(shuffling)
         """Draws the order of the samples in fit()."""
+        self.augment_rng = np.random.default_rng(augmenting)
+        """Draws how fit() changes the images, where it is told to."""
         self._softmax_in_loss, self._fused = False, True
         self._body: list[Layer] = self.layers
         self._head: Softmax | None = None
@@ -120,6 +122,14 @@ class Network:
             for index, layer in enumerate(self.layers)
             for key, w in layer.params.items()
         ]
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """Whatever draws random numbers while training, by name."""
+        found = {"order": self.rng, "augmentation": self.augment_rng}
+        for index, layer in enumerate(self.layers):
+            if (rng := getattr(layer, "rng", None)) is not None:
+                found[f"{index}.{type(layer).__name__}"] = rng
+        return found
 
     def get_weights(self) -> list[Array]:
         """Copies of all parameters and state arrays, in the order of the layers."""

@@ -6,15 +6,15 @@ g its gradient, lr the learning rate of the step, t = 1, 2, … the number of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from . import kernels, schedules
-from .registry import lookup
+from . import kernels, schedules, stored
+from .registry import config_of, lookup
 from .schedules import Schedule
 from .typing import Array
 
@@ -56,9 +56,43 @@ class Optimizer:
                 raise ValueError(f"expected {name} > 0 or None, received {norm!r}")
 
     @property
+    def schedule(self) -> Schedule:
+        """The learning rate as a schedule of the step."""
+        return schedules.get(self.learning_rate)
+
+    @property
     def current_learning_rate(self) -> float:
         """The rate that the next step will use."""
-        return schedules.get(self.learning_rate)(self.iterations)
+        return self.schedule(self.iterations)
+
+    def get_state(self) -> dict[str, Any]:
+        """What the next step depends on: the count of steps, the rate, and what is remembered of
+        each parameter (not copied)."""
+        return {
+            "iterations": self.iterations,
+            "learning_rate": config_of(self.schedule),
+            "slots": self.slots,
+        }
+
+    def set_state(self, saved: Mapping[str, Any], weights: Mapping[str, Array]) -> None:
+        """Take back what get_state() returned, for these weights by name.
+
+        Raises:
+            ValueError: it does not fit them; the optimizer stays as it was.
+        """
+        tables = stored.table(saved, "slots")
+        if not tables.keys() <= weights.keys():
+            raise ValueError(f"expected slots of {sorted(weights)}, received {sorted(tables)}")
+        slots = {
+            name: {
+                slot: stored.like(array, weights[name], f"slot {slot} of {name}").copy()
+                for slot, array in stored.table(tables, name).items()
+            }
+            for name in tables
+        }
+        rate = schedules.get(stored.table(saved, "learning_rate"))
+        self.iterations = stored.whole(saved, "iterations")
+        self.learning_rate, self.slots = rate, slots
 
     def step(self, parameters: Iterable[Parameter]) -> None:
         """Move every w one step, in place. Gradients may be overwritten."""
@@ -176,6 +210,10 @@ class Adam(Optimizer):
             lr, self.beta_1, self.beta_2, self.epsilon, self.iterations, **self.decay(lr)
         )
         self._prepared(step)
+
+    def set_state(self, saved: Mapping[str, Any], weights: Mapping[str, Array]) -> None:
+        super().set_state(saved, weights)
+        self._prepared = kernels.PreparedAdam([])  # the moments are other arrays now
 
     def decay(self, lr: float) -> dict[str, float]:
         """How weight decay enters the step: through the gradient."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from . import optimizers
+from .augmentation import Augmentation
 from .losses import CategoricalCrossentropy
 from .optimizers import Optimizer
 from .schedules import Constant, CosineDecay, Schedule
@@ -13,9 +15,10 @@ from .schedules import Constant, CosineDecay, Schedule
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything about a training run but the data and the network.
+    """Everything about a training run but the data.
 
-    warmup is a share of all steps; None for a constant learning rate.
+    warmup is a share of all steps; None for a constant learning rate. model is the network that it
+    was found for, a name in networks.TABLE.
     """
 
     epochs: int
@@ -25,6 +28,8 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     warmup: float | None = None
+    augmentation: Augmentation | None = None
+    model: str = "course"
 
     def changed(self, **options: Any) -> Recipe:
         """The recipe with those options that are not None in place of its own.
@@ -42,11 +47,12 @@ class Recipe:
     def __str__(self) -> str:
         """In one line, for those who watch."""
         rate = "constant" if self.warmup is None else "cosine with warm-up"
-        return (
+        line = (
             f"{self.epochs} epochs, batch {self.batch_size}, {self.optimizer} at "
             f"{self.learning_rate:g} ({rate}), weight decay {self.weight_decay:g}, "
             f"label smoothing {self.label_smoothing:g}"
         )
+        return line if self.augmentation is None else f"{line}; images: {self.augmentation}"
 
     def schedule(self, samples: int) -> Schedule:
         """The learning rate for `samples` training samples."""
@@ -93,3 +99,36 @@ TUTORIAL = Recipe(epochs=20, batch_size=512, optimizer="adam", learning_rate=1e-
 def default(samples: int) -> Recipe:
     """The recipe for `samples` training samples."""
     return SMALL if samples < FEW else LARGE if samples >= MANY else DEFAULT
+
+
+BEST = replace(
+    DEFAULT,
+    epochs=20,
+    augmentation=Augmentation(shift=2, rotate=10, scale=0.1, shear=10, elastic=1),
+    model="wide",
+)
+"""For handwritten digits of 28×28 pixels. Chosen on the last 10,000 training images of MNIST,
+trained on the others: of those it misread 37, and with a network half as wide 49; that one without
+elastic distortion 56, without any augmentation 62. Images that are new each time leave little to
+do for dropout, and a rate that ends at zero nothing for an average of the weights."""
+
+FULL = 55_000
+"""Training images of MNIST."""
+
+
+def best(samples: int) -> Recipe:
+    """The most accurate recipe for `samples` training samples: up to five times the epochs where
+    there are fewer than in MNIST, since augmentation goes on to show new ones."""
+    return replace(BEST, epochs=BEST.epochs * max(1, min(5, FULL // max(1, samples))))
+
+
+def _tutorial(samples: int) -> Recipe:
+    return TUTORIAL
+
+
+TABLE: dict[str, Callable[[int], Recipe]] = {
+    "default": default,
+    "tutorial": _tutorial,
+    "best": best,
+}
+"""By name: the recipe for so many training samples."""

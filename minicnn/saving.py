@@ -1,29 +1,23 @@
-"""Models on disk: one .safetensors file, weights as tensors, the rest as JSON in its metadata.
+"""Models on disk: one sealed .safetensors file, weights as tensors, the configuration beside them.
 
-safetensors holds plain numbers and text; nothing in the file is ever executed or unpickled.
-The metadata has one entry, "minicnn": JSON of {"version": 1, "written_by": the package's version,
-"model": the configuration}. (One, because safetensors writes several in random order, and the same
-model shall give the same bytes.)
+Checkpoints are such files too, with more in them (see checkpoints.py): load() reads their model.
 """
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from . import layers
+from . import layers, sealed
 from .errors import ModelError
 from .files import atomic_path
 from .model import Sequential
 from .registry import config_of
 from .typing import Array
-from .version import __version__
 
-ENTRY, VERSION = "minicnn", 1
+CONTENTS = "model", "training"  # the second in checkpoints alone
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
@@ -35,24 +29,12 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
         RuntimeError: the model is not built.
         OSError: the file cannot be written; what stood there before is untouched.
     """
-    from safetensors.numpy import save as to_bytes
-
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a path that ends in .safetensors, received {path}")
-    if not model.built:
-        raise RuntimeError("an unbuilt model has no weights to save: give it an input_shape")
-    config = _config(model)
-    try:
-        _model(config)  # what could not be read back is not written
-    except Exception as error:
-        raise ValueError(f"this model could not be loaded again: {error}") from error
-    tensors = {
-        name: np.ascontiguousarray(held[key]) for name, (held, key) in model.tensors().items()
-    }
-    about = {"version": VERSION, "written_by": __version__, "model": config}
+    content = sealed.to_bytes({"model": loadable_config(model)}, tensors_of(model))
     with atomic_path(path) as temporary:
-        temporary.write_bytes(to_bytes(tensors, {ENTRY: json.dumps(about)}))
+        temporary.write_bytes(content)
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -64,31 +46,20 @@ def load(path: str | os.PathLike[str]) -> Sequential:
             expected and what came.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model file at {path}")
-    metadata, tensors = _read(path)
-    if ENTRY not in metadata:
-        raise ModelError(
-            f"{path}: expected a model that minicnn saved, received a safetensors file with "
-            f"metadata {sorted(metadata)}"
-        )
+    contents, tensors = sealed.read(path, CONTENTS)
     try:
-        about = json.loads(metadata[ENTRY])
-        if about["version"] != VERSION:
-            raise ModelError(
-                f"{path}: expected format version {VERSION}, received {about['version']!r}; "
-                "use the minicnn release that wrote it"
-            )
-        model = _model(about["model"])
-    except ModelError:
-        raise
+        model = model_from(contents["model"])
     except Exception as error:  # nonsense in a configuration raises nearly anything
         raise ModelError(f"{path}: the model's configuration cannot be used: {error!r}") from error
-    _fill(model, tensors, path)
+    own = {name: array for name, array in tensors.items() if not name.startswith("training/")}
+    check_tensors(model, own, path)
+    for name, (held, key) in model.tensors().items():
+        held[key] = own[name]
     return model
 
 
-def _config(model: Sequential) -> dict[str, Any]:
+def config(model: Sequential) -> dict[str, Any]:
+    """All of the model but its numbers, as JSON can hold it."""
     compiled = None
     if model._loss is not None:
         compiled = {
@@ -96,19 +67,37 @@ def _config(model: Sequential) -> dict[str, Any]:
             "loss": model.loss,
             "metrics": [metric.name for metric in model.metrics],
         }
-    config = {
-        "name": model.name,
-        "input_shape": model.input_shape,
-        "dtype": model.dtype.name,
-        "seed": model.seed,
-        "class_names": model.class_names,
-        "layers": model.layers,
-        "compile": compiled,
-    }
-    return config_of(config)
+    return config_of(
+        {
+            "name": model.name,
+            "input_shape": model.input_shape,
+            "dtype": model.dtype.name,
+            "seed": model.seed,
+            "class_names": model.class_names,
+            "layers": model.layers,
+            "compile": compiled,
+        }
+    )
 
 
-def _model(config: dict[str, Any]) -> Sequential:
+def loadable_config(model: Sequential) -> dict[str, Any]:
+    """config(), after a look whether load() could make a model of it again.
+
+    Raises:
+        ValueError, RuntimeError: it could not; as of save().
+    """
+    if not model.built:
+        raise RuntimeError("an unbuilt model has no weights to save: give it an input_shape")
+    found = config(model)
+    try:
+        model_from(found)  # what could not be read back is not written
+    except Exception as error:
+        raise ValueError(f"this model could not be loaded again: {error}") from error
+    return found
+
+
+def model_from(config: Mapping[str, Any]) -> Sequential:
+    """The model that config() described, with placeholders for weights."""
     model = Sequential(
         [layers.get(item) for item in config["layers"]],
         seed=config["seed"],
@@ -123,33 +112,28 @@ def _model(config: dict[str, Any]) -> Sequential:
     return model
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = list(file.keys())
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(
-            f"{path}: expected a .safetensors file, received one that is damaged or of another "
-            f"kind ({error}); restore it or train again"
-        ) from error
+def tensors_of(model: Sequential) -> dict[str, Array]:
+    """Its weights and state arrays by name; not copied."""
+    return {name: held[key] for name, (held, key) in model.tensors().items()}
 
 
-def _fill(model: Sequential, tensors: dict[str, Array], path: Path) -> None:
-    expected = model.tensors()
+def check_tensors(model: Sequential, tensors: Mapping[str, Array], path: Path) -> None:
+    """See whether `tensors` are those of `model`.
+
+    Raises:
+        ModelError: they are not.
+    """
+    expected = tensors_of(model)
     if tensors.keys() != expected.keys():
         missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
         raise ModelError(
             f"{path}: the tensors do not fit the configuration: "
             f"missing {sorted(missing)}, unexpected {sorted(extra)}"
         )
-    for name, (held, key) in expected.items():
+    for name, array in expected.items():
         found = tensors[name]
-        if found.shape != held[key].shape or found.dtype != model.dtype:
+        if found.shape != array.shape or found.dtype != model.dtype:
             raise ModelError(
-                f"{path}: tensor {name}: expected {model.dtype} {held[key].shape}, "
+                f"{path}: tensor {name}: expected {model.dtype} {array.shape}, "
                 f"received {found.dtype} {found.shape}"
             )
-        held[key] = found

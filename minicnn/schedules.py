@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class StepDecay(Schedule):
         _check_steps("every", self.every, 1)
 
     def __call__(self, step: int) -> float:
-        return float(self.learning_rate * self.factor ** (step // self.every))
+        return self.learning_rate * _power(self.factor, step // self.every)
 
 
 @dataclass
@@ -62,7 +63,7 @@ class ExponentialDecay(Schedule):
         _check_steps("decay_steps", self.decay_steps, 1)
 
     def __call__(self, step: int) -> float:
-        return float(self.learning_rate * self.decay_rate ** (step / self.decay_steps))
+        return self.learning_rate * _power(self.decay_rate, step / self.decay_steps)
 
 
 @dataclass
@@ -96,7 +97,7 @@ class CosineDecay(Schedule):
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
+            return float(self.learning_rate) * (step + 1) / self.warmup_steps
         t = min(1.0, (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps))
         return self.learning_rate * (self.final + (1 - self.final) * (1 + cos(pi * t)) / 2)
 
@@ -120,8 +121,16 @@ def get(rate: Any) -> Schedule:
     return lookup("schedule", rate, TABLE, Schedule)
 
 
+def _power(base: float, exponent: float) -> float:
+    """base^exponent; infinity where it is beyond a float's range."""
+    try:
+        return float(base) ** exponent
+    except OverflowError:
+        return inf
+
+
 def _check_rate(rate: float, name: str = "a learning rate") -> None:
-    if not 0 <= rate < float("inf"):
+    if not 0 <= rate <= float_info.max:
         raise ValueError(f"expected {name} >= 0, received {rate!r}")
 
 

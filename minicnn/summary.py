@@ -1,11 +1,12 @@
-"""The table that model.summary() prints."""
+"""The table that model.summary() prints, and the rows of a diagram."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import kernels
+from .typing import Shape
 
 if TYPE_CHECKING:
     from .layers import Layer
@@ -83,6 +84,47 @@ def print_stages(model: Network, batch_size: int = 1) -> None:
     if model.softmax_in_loss:
         table.add_row("Softmax", str(model.output_shape), "in the loss", "0", "", "")
     Console().print(table)
+
+
+def diagram_rows(model: Network) -> list[tuple[str, str, Shape, int, str]]:
+    """(label, kind, output shape, parameters, note) of the input and of every layer, as
+    `plots.model_diagram` takes them.
+
+    Raises:
+        RuntimeError: the model is not built.
+    """
+    if model.input_shape is None:
+        raise RuntimeError("the model has no shapes yet: give Sequential an input_shape, or fit it")
+    rows = [("input", "input", model.input_shape, 0, "")]
+    for layer in model.layers:
+        kind = type(layer).__name__
+        rows.append((layer.label, kind, layer.output_shape, layer.num_params, note(layer)))
+    return rows
+
+
+def note(layer: Layer) -> str:
+    """What is not usual of a layer, in a few words: "3×3, stride 2, same padding, ReLU"."""
+    window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    strides = getattr(layer, "strides", None)
+    usual = getattr(layer, "pool_size", (1, 1))  # a pooling's window moves on by its own size
+    padding = getattr(layer, "padding", "valid")
+    dilation = getattr(layer, "dilation_rate", (1, 1))
+    parts = [
+        _by(window) if window else "",
+        f"stride {_by(strides)}" if strides not in (None, usual) else "",
+        f"dilation {_by(dilation)}" if dilation != (1, 1) else "",
+        f"{padding} padding" if isinstance(padding, str) else f"padding {padding}",
+        f"rate {rate:g}" if (rate := getattr(layer, "rate", None)) is not None else "",
+        _activation(layer).strip(),
+        "no bias" if not getattr(layer, "use_bias", True) else "",
+        f"L2 {l2:g}" if (l2 := getattr(layer, "l2", 0.0)) else "",
+    ]
+    return ", ".join(part for part in parts if part and part != "valid padding")
+
+
+def _by(size: Any) -> str:
+    """(3, 3) → "3×3"."""
+    return "×".join(map(str, size)) if isinstance(size, tuple) else str(size)
 
 
 def _activation(layer: Layer) -> str:

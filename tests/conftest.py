@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
-from minicnn import kernels
+from minicnn import MnistData, Sequential, kernels, layers, optimizers
 
+settings.register_profile("minicnn", deadline=None)  # machines are shared: no test is timed
+settings.load_profile("minicnn")
 if not find_spec("numba"):  # chosen here, so that minicnn need not warn: warnings are errors
     os.environ.setdefault("MINICNN_BACKEND", "numpy")
 
@@ -26,3 +32,44 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
 def rng() -> np.random.Generator:
     """A generator that begins alike in every test."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium, driven by Playwright; without either of them the test is skipped."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    if path is None:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> MnistData:
+    """The sample, in a cache of its own."""
+    return MnistData("sample", cache_dir=tmp_path_factory.mktemp("cache")).load()
+
+
+@pytest.fixture(scope="session")
+def digit_run(digits: MnistData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with model.safetensors: a small network that reads 96 % of the sample's digits."""
+    folder = tmp_path_factory.mktemp("digit_run")
+    model = Sequential(
+        [
+            layers.Conv2D(12, 5, strides=2, activation="relu"),
+            layers.Conv2D(24, 3, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ],
+        input_shape=(28, 28, 1),
+        seed=0,
+    )
+    model.class_names = list(digits.class_names)
+    model.compile(optimizers.Adam(3e-3), "categorical_crossentropy", ["accuracy"])
+    with kernels.use_backend("numpy"):  # nothing to compile
+        model.fit(digits.train_x, digits.train_labels, batch_size=64, epochs=3, verbose=0)
+    model.save(folder / "model.safetensors")
+    return folder

@@ -11,10 +11,10 @@ ROOT = Path(minicnn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 ORDER = ["kernels", "layers", "network", "model", "fit", "train"]  # a later one may import earlier
-LEAVES = {"initializers", "losses", "metrics", "optimizers", "schedules", "data"}
+LEAVES = {"initializers", "losses", "metrics", "optimizers", "schedules", "data", "augmentation"}
 # Leaves whose arithmetic is worth a kernel: they may call the doorway, as the layers do.
-WITH_KERNELS = {"losses", "optimizers", "data"}
-FOR_ALL = {"errors", "files", "registry", "typing", "version"}
+WITH_KERNELS = {"losses", "optimizers", "data", "augmentation"}
+FOR_ALL = {"errors", "files", "registry", "stored", "typing", "version"}
 # A learning rate is a number or a schedule: the one arrow between two leaves.
 BETWEEN_LEAVES = {("optimizers", "schedules")}
 
@@ -127,7 +127,7 @@ def test_only_the_model_reaches_forward_and_only_inside_functions(name):
 
 def test_nothing_in_the_package_imports_the_command_line():
     for path in FILES:
-        if relative(path) != "train.py":
+        if room(module_name(path)) not in ("train", "report"):  # which reads what it left
             assert "train" not in rooms_imported(path, lazy=True), relative(path)
 
 
@@ -145,9 +145,11 @@ def test_kernels_stand_on_nothing_of_the_package():
 
 
 def test_callbacks_know_the_model_by_its_public_face_only():
-    hidden = {"network", "model", "layers", "kernels", "fit", "train", "saving", "batches"}
+    hidden = {"network", "model", "layers", "fit", "train", "saving", "batches"}
     for path in of("callbacks"):
         assert not rooms_imported(path, lazy=True) & hidden, relative(path)
+        names = {name for _, name in imports(path, lazy=True) if room(name) == "kernels"}
+        assert names <= {"minicnn.kernels.use_backend"}, relative(path)
 
 
 def test_fit_knows_no_callback_by_name():
@@ -177,6 +179,17 @@ def test_matplotlib_is_imported_in_the_plots_only():
     found = {relative(path) for path in FILES if "matplotlib" in libraries(path)}
     assert found
     assert {name for name in found if not name.startswith(("plots/", "plots.py"))} == set()
+
+
+def test_a_web_server_is_in_the_visor_only():
+    web = {"starlette", "uvicorn", "plotly"}
+    found = {relative(path).split("/")[0] for path in FILES if libraries(path) & web}
+    assert found == {"visor"}
+    assert [
+        relative(p)
+        for p in FILES
+        if "visor" in rooms_imported(p, lazy=True) and not relative(p).startswith("visor/")
+    ] == []
 
 
 def imported_with(name):

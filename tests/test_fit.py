@@ -25,6 +25,7 @@ from minicnn import (
 )
 from minicnn.callbacks import Callback, LambdaCallback
 from minicnn.data import ScaledImages
+from minicnn.errors import CallbackError
 
 SHAPE = (6, 6, 1)
 BACKENDS = [name for name in kernels.backend.available_backends() if name != "reference"]
@@ -350,6 +351,8 @@ def test_the_arguments_come_in_kerass_order():
         "sample_weight",
         "initial_epoch",
         "steps_per_epoch",
+        "augmentation",  # these two are ours
+        "resume",
     ]
     assert names(Sequential.evaluate) == ["x", "y", "batch_size", "verbose", "sample_weight"]
     assert names(Sequential.predict) == ["x", "batch_size", "verbose"]
@@ -1128,10 +1131,11 @@ def test_on_train_end_is_called_when_a_callback_raises(where):
     def fail(state):
         raise Broken
 
-    with pytest.raises(Broken):
+    with pytest.raises(CallbackError, match=f"LambdaCallback.{where}: Broken") as caught:
         new_model().fit(
             images(), one_hot(), verbose=0, callbacks=[hooks(log), LambdaCallback(**{where: fail})]
         )
+    assert isinstance(caught.value.__cause__, Broken)
     assert log[-1] == "on_train_end"
     assert log.count("on_train_end") == 1
 
@@ -1161,7 +1165,7 @@ def test_every_callback_hears_of_the_end_even_if_one_of_them_fails_there():
         LambdaCallback(on_train_end=fail),
         LambdaCallback(on_train_end=lambda s: log.append("second")),
     ]
-    with pytest.raises(Broken):
+    with pytest.raises(CallbackError, match=r"LambdaCallback\.on_train_end: Broken"):
         new_model().fit(images(), one_hot(), verbose=0, callbacks=each)
     assert log == ["first", "second"]
 

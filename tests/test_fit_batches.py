@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from minicnn.batches import Samples, index_batches, samples
+from minicnn.batches import Batches, Samples, samples
 
 FLOAT = np.dtype("float32")
 
@@ -16,7 +16,7 @@ def make(n=10, **options):
 
 
 def first(n, batch_size, count, rng=None):
-    batches = islice(index_batches(n, batch_size, rng), count)
+    batches = islice(Batches(n, batch_size, rng), count)
     return [np.arange(n)[rows].tolist() for rows in batches]
 
 

@@ -131,7 +131,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("loss", ALL, ids=repr)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(N=st.integers(1, 4), K=st.integers(1, 6), seed=st.integers(0, 999))
 def test_the_gradient_is_that_of_central_differences(loss: Loss, N: int, K: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

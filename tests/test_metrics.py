@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minicnn import metrics
 from minicnn.metrics import Accuracy, MeanSquaredError, Metric, TopK, confusion_matrix
@@ -158,3 +160,50 @@ def test_classes_that_do_not_fit_are_a_value_error(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         confusion_matrix(np.array(true), np.array(predicted), 3)
+
+
+# ---- Wilson's interval ----
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "low", "high"),
+    [
+        # p = 1/2, n = 100: (0.5 + 0.0192 ± 1.96·√(0.0025 + 0.0000960)) / 1.0384
+        (50, 100, 0.4038, 0.5962),
+        # p = 1: n/(n + z²) to 1
+        (10, 10, 10 / (10 + 1.959964**2), 1.0),
+        (0, 10, 0.0, 1.959964**2 / (10 + 1.959964**2)),
+        (1, 1, 1 / (1 + 1.959964**2), 1.0),
+        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, table I, method 3
+        (15, 148, 0.0624, 0.1605),
+    ],
+)
+def test_wilson_by_hand(right, total, low, high):
+    assert metrics.wilson(right, total) == pytest.approx((low, high), abs=1e-4)
+
+
+@given(st.integers(1, 10**6), st.data())
+def test_wilson_holds_what_was_measured_and_is_symmetric(total, data):
+    right = data.draw(st.integers(0, total))
+    low, high = metrics.wilson(right, total)
+    assert 0 <= low <= right / total <= high <= 1
+    assert low < high
+    mirrored = metrics.wilson(total - right, total)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-9)
+    # the limits are where (p̂ − p)² = z²·p(1−p)/n
+    for p in (low, high):
+        if 0 < p < 1:
+            left = (right / total - p) ** 2
+            assert left == pytest.approx(metrics.Z95**2 * p * (1 - p) / total, rel=1e-5)
+
+
+@pytest.mark.parametrize(("right", "total"), [(0, 0), (-1, 5), (6, 5)])
+def test_wilson_of_nothing(right, total):
+    with pytest.raises(ValueError, match="expected 0 <= right <= total"):
+        metrics.wilson(right, total)
+
+
+def test_wilson_of_arrays():
+    low, high = metrics.wilson(np.array([8, 10, 0]), np.array([10, 10, 10]))
+    np.testing.assert_allclose(low, [0.4902, 0.7225, 0.0], atol=1e-4)
+    np.testing.assert_allclose(high, [0.9433, 1.0, 0.2775], atol=1e-4)

@@ -6,7 +6,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,9 @@ MODULES = ["minicnn"] + [
     for module in pkgutil.walk_packages(minicnn.__path__, "minicnn.")
     if not module.name.endswith("__main__")
 ]
+OPTIONAL = dict.fromkeys(("numba", "llvmlite"), "minicnn.kernels.") | dict.fromkeys(
+    ("h11", "plotly", "starlette", "uvicorn"), "minicnn.visor."
+)  # a package that an extra brings: where it may be needed
 
 
 @pytest.fixture(autouse=True)
@@ -109,9 +111,9 @@ def test_every_module_imports_and_has_every_name_that_it_promises(name):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        numba = error.name in ("numba", "llvmlite") and not find_spec("numba")
-        if numba and name.startswith("minicnn.kernels."):
-            pytest.skip("needs Numba")
+        needed_by = OPTIONAL.get(str(error.name))
+        if needed_by and name.startswith(needed_by):
+            pytest.skip(f"needs {error.name}")
         raise
     assert module.__doc__, "a module says what it is for"
     promised = getattr(module, "__all__", [])

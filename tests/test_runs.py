@@ -5,10 +5,12 @@ import math
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from PIL import Image
 
+import minicnn
 from minicnn import Sequential, layers, runs
 from minicnn.callbacks import LambdaCallback
 
@@ -89,14 +91,48 @@ def test_a_file_in_the_folders_place_is_an_os_error(tmp_path):
     assert file.read_text() == "kept"
 
 
-def test_only_an_empty_folder_is_removed(tmp_path):
-    empty, full = tmp_path / "empty", tmp_path / "full"
+def test_the_folder_of_a_run_that_came_to_nothing_is_removed(tmp_path):
+    empty, begun = tmp_path / "empty", tmp_path / "begun"
     empty.mkdir()
-    full.mkdir()
-    (full / "x").write_text("kept")
-    for folder in (empty, full, tmp_path / "missing"):
-        runs.remove_if_empty(folder)
-    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+    (begun / runs.CHECKPOINTS).mkdir(parents=True)
+    (begun / runs.RUN).write_text("{}")
+    (begun / runs.HISTORY_CSV).write_text("")
+    for folder in (empty, begun, tmp_path / "missing"):
+        runs.remove_if_barren(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x", "model.safetensors", "history.csv", "checkpoints/a", "a/b"])
+def test_a_folder_with_anything_worth_keeping_stays_as_it_is(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("kept")
+    (tmp_path / runs.RUN).write_text("{}")
+    runs.remove_if_barren(tmp_path)
+    assert (tmp_path / name).read_text() == "kept"
+    assert (tmp_path / runs.RUN).exists()
+
+
+def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
+    with (
+        runs.hold(tmp_path),
+        pytest.raises(FileExistsError, match="another run is writing into"),
+        runs.hold(tmp_path),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with runs.hold(tmp_path):
+        pass
+
+
+def test_without_locks_nobody_is_kept_out_and_it_is_said(tmp_path, monkeypatch):
+    def acquire(self, *args, **options):
+        raise NotImplementedError("no flock here")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    (tmp_path / ".tmp-half").write_text("another run may be writing this")
+    with pytest.warns(minicnn.RunWarning, match="without locks"), runs.hold(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".tmp-half"]
 
 
 # ---- run.json ----
@@ -190,7 +226,8 @@ def test_a_network_without_convolutions_has_no_filters_to_draw(tmp_path):
 
 def test_every_file_of_a_run_folder_is_explained():
     names = "model.safetensors history.csv history.png confusion.png mistakes.png filters.png"
-    assert set(runs.CONTENTS) == {*names.split(), "run.json"}
+    more = "layers.json live.jsonl checkpoints tensorboard run.json"
+    assert set(runs.CONTENTS) == {*names.split(), *more.split()}
     assert all(runs.CONTENTS.values())
 
 
@@ -241,3 +278,38 @@ def test_an_epoch_cut_short_counts_its_images_but_is_no_epoch():
 
     watch = run(runs.Stopwatch(), epochs=5, callbacks=[LambdaCallback(on_batch_end=stop)])
     assert (watch.images, watch.epochs) == (14, 1)
+
+
+# ---- classes ----
+
+
+def test_the_classes_by_hand():
+    matrix = np.array([[3, 1, 0], [0, 0, 0], [2, 2, 4]])
+    found = runs.by_class(matrix, ["a", "b", "c"])
+    assert [row.name for row in found] == ["a", "b", "c"]
+    assert [row.images for row in found] == [4, 0, 8]
+    assert [row.right for row in found] == [3, 0, 4]
+    assert [row.accuracy for row in found] == [0.75, None, 0.5]
+    assert [row.precision for row in found] == [3 / 5, 0.0, 1.0]
+    assert [row.taken_for for row in found] == ["b", None, "a"]
+    assert [row.times for row in found] == [1, 0, 2]
+    assert matrix.tolist() == [[3, 1, 0], [0, 0, 0], [2, 2, 4]]
+
+
+# ---- the model of a folder ----
+
+
+def test_the_model_of_a_folder_is_that_of_its_end_or_of_its_newest_checkpoint(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run left one here"):
+        runs.find_model(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("epoch-0002.safetensors", "epoch-0010.safetensors"):
+        (tmp_path / "checkpoints" / name).write_text("")
+    assert runs.find_model(tmp_path).name == "epoch-0010.safetensors"
+    (tmp_path / "model.safetensors").write_text("")
+    assert runs.find_model(tmp_path).name == "model.safetensors"
+    record = {"options": {}, "recipe": {}, "data": {}, "status": "running"}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert runs.find_model(tmp_path).name == "epoch-0010.safetensors"
+    (tmp_path / "run.json").write_text(json.dumps(record | {"status": "finished"}))
+    assert runs.find_model(tmp_path).name == "model.safetensors"

@@ -481,8 +481,11 @@ def join_file(header, body):
 
 
 def about(content):
-    """What the file says of itself: {"version", "written_by", "model"}."""
-    return json.loads(split_file(content)[0]["__metadata__"]["minicnn"])
+    """What the file says of itself: {"version", "written_by", "model"}; the checksum is left out,
+    as files of the first releases have none: what is written again shall get further than it."""
+    said = json.loads(split_file(content)[0]["__metadata__"]["minicnn"])
+    del said["sha256"]
+    return said
 
 
 def with_about(content, text):
@@ -525,29 +528,42 @@ def test_a_file_with_something_behind_it_is_refused(tmp_path, intact):
             load_bytes(tmp_path, intact[1] + extra)
 
 
-def test_a_flipped_bit_is_an_error_or_at_most_one_other_weight(tmp_path, intact):
+def test_a_flipped_bit_is_an_error_or_changes_nothing(tmp_path, intact):
     model, content = intact
     header = 8 + struct.unpack("<Q", content[:8])[0]
     rng = np.random.default_rng(0)
     positions = [*rng.integers(0, header, 240), *rng.integers(header, len(content), 60)]
-    refused = loaded = 0
+    refused = 0
     for position in positions:
         damaged = bytearray(content)
         damaged[position] ^= 1 << int(rng.integers(8))
         try:
             again = load_bytes(tmp_path, bytes(damaged))
         except ModelError:
-            assert position < header
             refused += 1
             continue
-        loaded += 1
-        different = sum(
-            int((a.view(np.uint32) != b.view(np.uint32)).sum())
-            for a, b in zip(again.get_weights(), model.get_weights(), strict=True)
-        )
-        assert different == (position >= header)
-    assert refused > 100
-    assert loaded >= 60
+        assert position < header  # a space of the header may become another white space
+        same(model, again)
+    assert refused > 280
+
+
+def test_another_number_in_a_weight_is_found_by_the_checksum(tmp_path, intact):
+    damaged = bytearray(intact[1])
+    damaged[-1] ^= 1
+    with pytest.raises(ModelError, match=r"checksum: expected \w{16}…, received \w{16}…"):
+        load_bytes(tmp_path, bytes(damaged))
+
+
+def test_a_file_without_a_checksum_is_one_of_an_earlier_release_and_is_read(tmp_path, intact):
+    model, content = intact
+    same(model, load_bytes(tmp_path, with_about(content, about(content))))
+
+
+def test_an_unknown_entry_is_refused(tmp_path, intact):
+    """Or a flipped bit in the name of the checksum would do away with it."""
+    said = about(intact[1]) | {"sha255": "0"}
+    with pytest.raises(ModelError, match=r"expected metadata entries .* received \['sha255'\]"):
+        load_bytes(tmp_path, with_about(intact[1], said))
 
 
 def test_other_damage_to_the_header_is_a_model_error(tmp_path, intact):
@@ -749,13 +765,12 @@ def test_a_configuration_that_asks_for_a_giant_is_refused_without_making_it(tmp_
 
 def rewritten(tmp_path, content, change):
     """Load the file with other tensors: change(tensors) works in place."""
-    header, _ = split_file(content)
     source = tmp_path / "source.safetensors"
     source.write_bytes(content)
     tensors = load_file(source)
     change(tensors)
     path = tmp_path / "rewritten.safetensors"
-    save_file(tensors, path, header["__metadata__"])
+    save_file(tensors, path, {"minicnn": json.dumps(about(content))})
     return Sequential.load(path)
 
 

@@ -17,6 +17,8 @@ from PIL import Image
 
 import minicnn
 from minicnn import MnistData, Sequential, kernels, runs, train
+from minicnn.train import watching
+from minicnn.train.options import parser
 
 FILES = {
     "model.safetensors",
@@ -25,6 +27,9 @@ FILES = {
     "confusion.png",
     "mistakes.png",
     "filters.png",
+    "layers.json",
+    "live.jsonl",
+    "checkpoints",
     "run.json",
 }
 TRAIN, TEST = 500, 100  # of the small sheet
@@ -371,7 +376,7 @@ def test_help_explains_every_option(capsys):
         assert f"--{option}" in text
     for word in ("sample", "mnist", "fashion", "course", "codelab", "examples", "node", "adamw"):
         assert word in text
-    assert all(action.help for action in train.parser()._actions)
+    assert all(action.help for action in parser()._actions)
 
 
 def test_version_is_told(capsys):
@@ -538,6 +543,17 @@ def test_a_run_that_diverges_ends_with_1_and_a_hint(diverged):
     assert "diverged" in out + err
 
 
+def test_a_run_that_diverges_does_not_advise_to_diverge_again(diverged):
+    _, _, out, _ = diverged
+    assert "--resume" not in out
+    assert "checkpoints" not in out  # there are none
+
+
+def test_the_tutorial_and_another_recipe_exclude_each_other(sheet, capsys):
+    assert quick(sheet, "--tutorial", "--recipe", "best") == 2
+    assert "expected --tutorial or --recipe best, received both" in capsys.readouterr().err
+
+
 def test_a_run_that_diverges_is_not_trained_to_its_end(diverged):
     _, folder, out, _ = diverged
     assert run_json(folder)["results"]["epochs"] < 5
@@ -629,14 +645,14 @@ def test_ctrl_c_in_the_first_epoch_saves_what_there_is(sheet, tmp_path, monkeypa
     """Before there is a row or a point to draw."""
     done = []
 
-    class Interrupting(train.StopOnInterrupt):
+    class Interrupting(watching.StopOnInterrupt):
         def on_batch_end(self, state):
             if not done:
                 done.append(state.step)
                 signal.raise_signal(signal.SIGINT)
             super().on_batch_end(state)
 
-    monkeypatch.setattr(train, "StopOnInterrupt", Interrupting)
+    monkeypatch.setattr(watching, "StopOnInterrupt", Interrupting)
     folder = tmp_path / "run"
     handler = signal.getsignal(signal.SIGINT)
     code = train.main(["--data", str(sheet), "--epochs", "2", "--out", str(folder)])
@@ -663,7 +679,7 @@ def test_ctrl_c_while_drawing_does_not_deny_the_saved_model(sheet, tmp_path, mon
 
 @pytest.mark.parametrize("where", ["load", "fit"])
 def test_ctrl_c_before_there_is_anything_leaves_no_folder(sheet, monkeypatch, capsys, where):
-    owner = {"load": train.MnistData, "fit": Sequential}[where]
+    owner = {"load": MnistData, "fit": Sequential}[where]
     monkeypatch.setattr(owner, where, interrupt)
     assert quick(sheet) == 130
     assert "no model was saved" in capsys.readouterr().err

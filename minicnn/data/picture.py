@@ -1,8 +1,11 @@
 """Any picture file -> one small grey image, as the sprite builder needs it."""
 
+import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -40,22 +43,47 @@ def read_picture(path: Path, size: tuple[int, int], fit: str = "pad") -> Picture
     Raises:
         Unreadable: not a picture, damaged, or more than 89 million pixels.
     """
+    with _or_unreadable():
+        return _resize(open_grey(path, 4 * max(size)), size, fit)
+
+
+def open_grey(source: Path | BinaryIO, enough: int, most: float = math.inf) -> Image.Image:
+    """Read a picture, turn it upright and make it grey, 8 bits a pixel; see read_picture.
+
+    Args:
+        source: a path, or a binary file that can be sought in.
+        enough: a JPEG with more pixels along a side than this may be read at 1/2, 1/4 or 1/8.
+        most: a picture with more pixels is refused before it is decoded.
+
+    Raises:
+        Unreadable: not a picture, damaged, or more than `most` or 89 million pixels.
+    """
+    with _or_unreadable(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(source, formats=FORMATS) as image:
+            if image.width * image.height > most:
+                raise Unreadable(
+                    f"expected at most {most:,.0f} pixels, received {image.width}×{image.height}"
+                )
+            if image.format == "JPEG":  # the decoder itself can halve the size, cheaply
+                image.draft(None, (enough, enough))
+            ImageOps.exif_transpose(image, in_place=True)
+            return to_grey(image)
+
+
+@contextmanager
+def _or_unreadable() -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                if image.format == "JPEG":  # the decoder itself can halve the size, cheaply
-                    image.draft(None, (4 * size[1], 4 * size[0]))
-                grey = _to_grey(ImageOps.exif_transpose(image))
-            return _resize(grey, size, fit)
+        yield
     except Unreadable:
         raise
     except Exception as error:  # Pillow raises nearly anything on a damaged file
         raise Unreadable(str(error) or type(error).__name__) from error
 
 
-def _to_grey(image: Image.Image) -> Image.Image:
+def to_grey(image: Image.Image) -> Image.Image:
+    """`image` in mode "L", on a ground where it is transparent; see read_picture."""
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
@@ -63,13 +91,19 @@ def _to_grey(image: Image.Image) -> Image.Image:
         return Image.fromarray((values >> 8).astype(np.uint8))
     if image.mode == "F":
         raise Unreadable("expected whole numbers as pixels, received floating point")
-    if "A" not in image.getbands() and "transparency" not in image.info:
+    if _is_opaque(image):
         return image.convert("L")
     light, alpha = (np.asarray(part, np.float32) for part in image.convert("LA").split())
     visible = float((light * alpha).sum() / max(float(alpha.sum()), 1.0))
     ground = 255.0 if visible < 128 else 0.0
     mixed = ground + (light - ground) * (alpha / 255)
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def _is_opaque(image: Image.Image) -> bool:
+    if "A" in image.getbands():
+        return image.getchannel("A").getextrema()[0] == 255
+    return "transparency" not in image.info
 
 
 def _resize(grey: Image.Image, size: tuple[int, int], fit: str) -> Picture:

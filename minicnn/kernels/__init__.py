@@ -31,6 +31,7 @@ from .numberwise import (
 )
 from .pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .threads import get_threads, set_threads
+from .warping import warp
 
 __all__ = [
     "AdamStep",
@@ -57,4 +58,5 @@ __all__ = [
     "softmax_crossentropy",
     "take_scaled",
     "use_backend",
+    "warp",
 ]

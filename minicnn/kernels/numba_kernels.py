@@ -2,13 +2,13 @@
 
 Same names, order and meaning as in reference.py. The innermost loop runs over the channels,
 which lie side by side in NHWC, so that it becomes vector instructions. Matrix products are
-left to BLAS, as in numpy_kernels.py.
+left to BLAS, as in numpy_kernels.py; warp is shared out in machine code (resampling.py).
 """
 
 from __future__ import annotations
 
 from ..typing import Array
-from . import gemm
+from . import gemm, resampling, team
 from .jit import jit
 from .window import Window
 
@@ -189,3 +189,10 @@ def dense_backward(
 ) -> None:
     """Two matrix products and a sum."""
     gemm.dense_backward(dy, x, w, dx, dw, db)
+
+
+def warp(
+    x: Array, matrices: Array, rows: Array, columns: Array, displacement: Array, y: Array
+) -> None:
+    """Image by image; the team shares them."""
+    team.call(resampling.warp, x, matrices, rows, columns, displacement, y)

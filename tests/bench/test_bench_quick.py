@@ -60,6 +60,15 @@ def test_train(run, options):
     assert files == {"train.json", "train.png"}
 
 
+def test_observers(run):
+    with kernels.use_backend("numpy"):  # nothing to compile
+        found, files = run("observers", "--batch", "512")
+    assert names(found) == {"minicnn alone", "minicnn + all"}
+    watched = found.find("sample, course network", "an epoch", "minicnn + all")
+    assert 0 < watched.figures["of it in hooks, ms"] < 1e3 * watched.median
+    assert files == {"observers.json", "observers.png"}
+
+
 @pytest.mark.usefixtures("without_numba")
 def test_stages(run):
     found, files = run("stages")

@@ -16,7 +16,7 @@ def cursor(size: int, seed: int = 0) -> Cursor:
 
 
 @given(sizes, takes, st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_image_comes_once_before_any_comes_again(size, ns, seed):
     walk = cursor(size, seed)
     order = np.concatenate([walk.take(n) for n in ns])
@@ -29,7 +29,7 @@ def test_every_image_comes_once_before_any_comes_again(size, ns, seed):
 
 
 @given(sizes, takes, takes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_batch_sizes_do_not_change_the_order(size, ns, ms):
     a, b = cursor(size), cursor(size)
     left = np.concatenate([a.take(n) for n in ns])
@@ -39,7 +39,7 @@ def test_batch_sizes_do_not_change_the_order(size, ns, ms):
 
 
 @given(sizes, takes, takes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_restored_cursor_goes_on_where_it_was(size, before, after):
     walk = cursor(size)
     for n in before:

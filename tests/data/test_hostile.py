@@ -47,7 +47,7 @@ def test_one_bit_flipped_in_any_byte(good, spot):
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_flipped_bits_never_pass_unseen(good, spot, data):
     body = bytearray(good)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -59,7 +59,7 @@ def test_flipped_bits_never_pass_unseen(good, spot, data):
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_fuzzed_with_checksums_made_right(good, spot, data):
     """What a hostile writer can do: chunks changed, doubled, dropped, swapped, with valid sums."""
     parts, offset = [], 8

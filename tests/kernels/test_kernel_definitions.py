@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from minicnn import kernels
 
-defined = settings(max_examples=15, deadline=None)
+defined = settings(max_examples=15)
 in_every_backend = pytest.mark.parametrize("backend", kernels.available_backends())
 
 

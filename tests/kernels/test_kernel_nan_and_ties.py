@@ -73,7 +73,7 @@ def test_padding_never_wins_even_where_all_pixels_are_minus_infinity(
 
 
 @pytest.mark.parametrize("fast", FAST)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     x=hnp.arrays(
         st.sampled_from([np.float32, np.float64]),

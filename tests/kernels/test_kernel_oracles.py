@@ -9,7 +9,7 @@ from kernel_cases import FAST, Case, close, convolutions, outcome, poolings, sam
 
 from minicnn import kernels
 
-chain = settings(max_examples=30, deadline=None)
+chain = settings(max_examples=30)
 against_reference = pytest.mark.parametrize("fast", FAST)
 
 

@@ -34,7 +34,7 @@ def test_the_backends_have_the_same_public_functions_in_the_same_order(fast: str
 @pytest.mark.parametrize("fast", FAST)
 def test_functions_of_one_name_have_the_same_parameters(fast: str) -> None:
     shared = public("reference").keys() & public(fast).keys()
-    assert len(shared) == 10
+    assert len(shared) == 11
     for name in shared:
         assert inspect.signature(public(fast)[name]) == inspect.signature(public("reference")[name])
 
@@ -90,6 +90,7 @@ def test_every_kernel_of_every_backend_says_what_it_does(backend: str) -> None:
             "col2im",
             "(cols, x_shape, kernel, *, stride=1, padding='valid', dilation=1, backend=None)",
         ),
+        ("warp", "(x, matrices, displacement=None, *, backend=None)"),
     ],
 )
 def test_the_doorway_has_the_documented_signatures(name: str, signature: str) -> None:

@@ -208,7 +208,7 @@ def image_layers(draw: st.DrawFn) -> Built:
     return draw(st.sampled_from(made)), shape
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(case=image_layers(), N=st.integers(0, 3))
 def test_output_shape_is_the_shape_that_comes_out(case: Built, N: int) -> None:
     layer, shape = case

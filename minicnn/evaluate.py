@@ -1,0 +1,206 @@
+"""python -m minicnn.evaluate: how good a saved model is, on any sheet of labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import kernels, runs
+from .classifier import check_finite, load_classifier
+from .data import MnistData, ScaledImages
+from .errors import DataError
+from .metrics import wilson
+from .model import Sequential
+from .options import add_data, add_kernels, add_model, bear_any_text, chosen_kernels
+from .typing import Array
+from .version import __version__
+
+EPILOG = """\
+examples:
+  python -m minicnn.evaluate runs/2026-01-31_120000-course --data sample
+  python -m minicnn.evaluate digits.safetensors --data mnist --out measured
+  python -m minicnn.evaluate digits.safetensors --data my_sheet --part all --json
+
+Exit code: 0, 2 for bad input, 130 after Ctrl-C.
+"""
+METRICS = "metrics.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure a model.
+
+    Returns:
+        The exit code: 0; 2 for bad input; 130 after Ctrl-C.
+    """
+    options = parser().parse_args(argv)
+    bear_any_text()
+    try:
+        with chosen_kernels(options, default="numpy"):
+            _evaluate(options)
+    except (ValueError, ImportError, OSError) as error:
+        print(f"minicnn.evaluate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    model = load_classifier(options.model)
+    folder = runs.given_folder(options.out) if options.out else None
+    try:
+        data = _data(options).load()
+        _check_fit(model, data, options)
+        x, labels = _part(data, options.part)
+        begun = time.perf_counter()
+        result = runs.measure(model, x, labels)
+        seconds = time.perf_counter() - begun
+        check_finite(result.probabilities)
+        metrics = _metrics(options, result, data.class_names) | {
+            "seconds": seconds,
+            "backend": kernels.current_backend(),
+        }
+        if not options.json:
+            _print(metrics)
+        if folder:
+            runs.write_json(folder / METRICS, metrics)
+            runs.draw(folder, model, x, result, data.class_names)
+        if options.json:
+            print(json.dumps(metrics, allow_nan=False))
+        elif folder:
+            print(f"\nIn {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
+    finally:
+        if folder:
+            runs.remove_if_barren(folder)
+
+
+def _metrics(
+    options: argparse.Namespace, result: runs.Evaluation, names: Sequence[str]
+) -> dict[str, Any]:
+    total, wrong = len(result.true), len(result.wrong)
+    return {
+        "model": str(options.model),
+        "data": options.data,
+        "part": options.part,
+        "images": total,
+        "misread": wrong,
+        "loss": result.loss,
+        "accuracy": result.accuracy,
+        "accuracy_95": wilson(total - wrong, total),
+        "classes": [asdict(row) for row in runs.by_class(result.matrix, names)],
+    }
+
+
+def _data(options: argparse.Namespace) -> MnistData:
+    return MnistData(
+        options.data,
+        split=options.split or "standard",
+        cache_dir=options.data_dir,
+        base_url=options.mirror,
+        progress=False if options.json else None,
+    )
+
+
+def _part(data: MnistData, part: str) -> tuple[ScaledImages, Array]:
+    if part == "train":
+        return data.train_x, data.train_labels
+    if part == "test":
+        return data.test_x, data.test_labels
+    images = np.concatenate([data.train_images, data.test_images])
+    labels = np.concatenate([data.train_labels, data.test_labels])
+    return ScaledImages(images, data.image_shape), labels
+
+
+def _check_fit(model: Sequential, data: MnistData, options: argparse.Namespace) -> None:
+    """
+    Raises:
+        DataError: the sheet's images or classes are not those of the model.
+    """
+    assert model.input_shape is not None
+    if data.image_shape != model.input_shape:
+        (h, w, _), (height, width, _) = data.image_shape, model.input_shape
+        raise DataError(
+            f"{options.data}: expected images of {height}×{width}, as {options.model} takes, "
+            f"received {h}×{w}; build the sheet with --size {height}x{width}"
+        )
+    names, own = list(data.class_names), model.class_names or []
+    if len(names) != len(own):
+        raise DataError(
+            f"{options.data}: expected {len(own)} classes, as {options.model} tells, "
+            f"received {len(names)}"
+        )
+    if names != own and _named(names) and _named(own):
+        raise DataError(
+            f"{options.data}: expected the classes {', '.join(own)}, as {options.model} was "
+            f"trained on, received {', '.join(names)}"
+        )
+
+
+def _named(names: Sequence[str]) -> bool:
+    """Whether they are more than the numbers that a sheet without a manifest gives."""
+    return list(names) != [str(number) for number in range(len(names))]
+
+
+def _print(metrics: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    low, high = metrics["accuracy_95"]
+    print(
+        f"{metrics['model']} on {metrics['data']}, {metrics['part']}: accuracy "
+        f"{metrics['accuracy']:.2%} ({metrics['misread']:,} of {metrics['images']:,} misread; "
+        f"95 % interval {low:.2%} to {high:.2%}), cross-entropy {metrics['loss']:.4f}; "
+        f"{metrics['seconds']:.1f} s"
+    )
+    table = Table()
+    for name in ("class", "images", "accuracy", "most often taken for"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for row in metrics["classes"]:
+        share = "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
+        other = f"{row['taken_for']} ({row['times']:,})" if row["times"] else ""
+        table.add_row(Text(row["name"]), f"{row['images']:,}", share, Text(other))
+    Console().print(table)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m minicnn.evaluate",
+        description="Measure a saved model on a sheet of labelled images.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_model(p)
+    add_data(p, default=None)
+    p.add_argument(
+        "--part",
+        choices=("train", "test", "all"),
+        default="test",
+        help="default: %(default)s; what a model was trained on flatters it",
+    )
+    out = p.add_argument_group("what is told")
+    out.add_argument("--json", action="store_true", help="the numbers as a line of JSON")
+    out.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"a new folder for {METRICS} and the pictures of a training run",
+    )
+    run = p.add_argument_group("running")
+    add_kernels(run, backend="numpy, which starts at once")
+    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    return p
+
+
+if __name__ == "__main__":
+    sys.exit(main())

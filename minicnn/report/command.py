@@ -1,0 +1,80 @@
+"""The command: run folders → one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..runs import REPORT
+from ..version import __version__
+
+EPILOG = """\
+examples:
+  python -m minicnn.report runs/FOLDER                 writes runs/FOLDER/report.html
+  python -m minicnn.report runs/A runs/B --out ab.html   compares them
+
+One run's page shows curves, the confusion matrix (a click on a cell shows the images behind it),
+every class, the worst mistakes, filters, layers, options and the command to repeat it. The file
+needs no network, and no other file.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the report that the options ask for.
+
+    Returns:
+        The exit code: 0; 2 for bad input; 130 after Ctrl-C.
+    """
+    options = parser().parse_args(argv)
+    try:
+        path = _write(options)
+    except (ValueError, OSError) as error:
+        print(f"minicnn.report: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted; no report was written.", file=sys.stderr)
+        return 130
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if options.open:
+        webbrowser.open(path.resolve().as_uri())
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m minicnn.report",
+        description="Write one HTML page about a training run, or a comparison of several.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder")
+    p.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: report.html in the run folder; comparison.html here for several",
+    )
+    p.add_argument(
+        "--data",
+        metavar="NAME|FOLDER",
+        help="where the run's data is now; default: where it was",
+    )
+    p.add_argument("--open", action="store_true", help="show it in the browser")
+    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    return p
+
+
+def _write(options: argparse.Namespace) -> Path:
+    from .comparison import comparison
+    from .contents import read
+    from .page import report
+    from .render import write
+
+    runs = [read(folder, options.data) for folder in options.runs]
+    if len(runs) == 1:
+        return write(options.out or runs[0].folder / REPORT, report(runs[0]))
+    return write(options.out or Path("comparison.html"), comparison(runs))

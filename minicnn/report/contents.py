@@ -1,0 +1,160 @@
+"""What a run folder tells: its record, its curves, its model, and what that says of the data."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import runs
+from ..batches import ArrayLike
+from ..callbacks import read_layer_stats
+from ..errors import DataError, ModelError
+from ..model import Sequential
+from ..runs import Evaluation, Record
+from ..train import options as train_options
+from ..train import plan
+from ..typing import Array
+
+History = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a run tests on."""
+
+    x: ArrayLike  # (N, H, W, C), [0, 1]
+    labels: Array  # (N, classes) one-hot
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the model says of the run's test images."""
+
+    images: ArrayLike  # (N, H, W, C), [0, 1]
+    evaluation: Evaluation
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """A run folder, read. What is missing is None, and `notes` say why."""
+
+    folder: Path
+    record: Record
+    history: History
+    layers: dict[str, Any] | None  # what LayerStats measured
+    model: Sequential | None
+    tested: Tested | None
+    notes: list[str]
+
+    @property
+    def name(self) -> str:
+        """What to call it: the folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def commands(self) -> str:
+        """The command that began it, and those that went on with it, a line each."""
+        record = self.record.content
+        later = [entry for entry in record.get("resumed", []) if isinstance(entry, dict)]
+        return "\n".join(str(entry.get("command", "")) for entry in [record, *later])
+
+
+def read(folder: Path, data: str | None = None) -> RunContents:
+    """Read a run folder, and run its test images through its model.
+
+    Args:
+        data: where its data is now, if not where it was.
+
+    Raises:
+        FileNotFoundError: it is no run folder.
+        ModelError: its record or its model is damaged.
+    """
+    record, notes = runs.read_record(folder), list[str]()
+    model = _model(folder, notes)
+    tested = _tested(record, model, data, notes) if model is not None else None
+    return RunContents(
+        folder=folder,
+        record=record,
+        history=read_history(folder / runs.HISTORY_CSV),
+        layers=_layers(folder / runs.LAYERS, notes),
+        model=model,
+        tested=tested,
+        notes=notes,
+    )
+
+
+def read_history(path: Path) -> History:
+    """The columns of a history.csv; NaN where a cell is empty. No file: no columns.
+
+    Raises:
+        ModelError: a cell that is no number.
+    """
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        names = list(rows[0]) if rows else []
+        return {name: [float(row[name] or math.nan) for row in rows] for name in names}
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: expected a table of numbers, received {error}") from error
+
+
+def _layers(path: Path, notes: list[str]) -> dict[str, Any] | None:
+    try:
+        return read_layer_stats(path)
+    except FileNotFoundError:
+        return None
+    except DataError as error:
+        notes.append(f"What was measured of the layers is left out: {error}")
+        return None
+
+
+def _model(folder: Path, notes: list[str]) -> Sequential | None:
+    """The run's model; while it trains, that of its newest checkpoint."""
+    try:
+        path = runs.find_model(folder)
+    except FileNotFoundError:
+        notes.append("The run has not come to its end, and has no checkpoint: it has no model yet.")
+        return None
+    if path.name != runs.MODEL:
+        notes.append(f"The run has not come to its end: the model is that of {path.name}.")
+    return Sequential.load(path)
+
+
+def tested_on(record: Record, data: str | None) -> Images:
+    """The images that a run tests on, from where its options say, or from `data`.
+
+    Raises:
+        DataError, ValueError, OSError: they can't be had, or they are others than the run's.
+    """
+    options = train_options.restored(record.options)
+    options.quiet = True  # no progress bar
+    options.data = data or options.data
+    source, _, (x, labels) = plan.load_data(options)
+    if record.content["data"].get("sha256") != plan.fingerprint(source):
+        raise DataError(
+            f"{options.data} does not hold the data of this run any more (its SHA-256 differs)"
+        )
+    return Images(x, labels, source.class_names)
+
+
+def _tested(record: Record, model: Sequential, data: str | None, notes: list[str]) -> Tested | None:
+    try:
+        part = tested_on(record, data)
+    except (ValueError, OSError) as error:
+        notes.append(f"Without the test images, what depends on them is left out: {error}")
+        return None
+    return Tested(part.x, runs.measure(model, part.x, part.labels), part.class_names)
+
+
+def pixels(images: ArrayLike, rows: Array) -> Array:
+    """(n, H, W, C) uint8 of these rows of images in [0, 1]."""
+    return np.rint(np.asarray(images[rows]) * 255).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,189 @@
+"""The page about one run: what is read and counted elsewhere, put into a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..layers import Conv2D
+from ..metrics import wilson
+from ..runs import by_class
+from . import layers, pictures, tables
+from .contents import RunContents, Tested, pixels
+from .render import known, render, script_json, words
+
+MISTAKES = 48  # shown under their own heading
+NO_IMAGES: dict[str, Any] = {"sprite": None, "matrix": None, "classes": []}
+MOST_CLASSES = 60  # of a confusion matrix that is still a table to read
+
+
+def report(run: RunContents) -> str:
+    """The page about one run."""
+    record = run.record.content
+    name = record.get("model", {}).get("name", "network")
+    return render(
+        "run.html",
+        title=f"{name} on {record['options'].get('data', 'images')}: {run.name}",
+        lead=_lead(run),
+        notes=[*run.notes, *_too_many(run)],
+        tiles=_tiles(run),
+        curves=_curves(run),
+        filters=_filters(run),
+        layer_rows=layers.table(run.layers) if run.layers else [],
+        distributions=layers.distributions(run.layers) if run.layers else [],
+        network=_network(run),
+        command=run.commands,
+        recipe=_facts(record["recipe"]),
+        options=_facts(record["options"]),
+        machine=_machine(record),
+        **(_about_images(run.tested) if run.tested else NO_IMAGES),
+    )
+
+
+def _lead(run: RunContents) -> str:
+    record, data = run.record.content, run.record.content["data"]
+    height, width, *_ = data.get("image_shape", [0, 0])
+    began = str(record.get("started", ""))[:16].replace("T", " ")
+    return (
+        f"{data.get('train', 0):,} training and {data.get('test', 0):,} test images of "
+        f"{height}×{width}, {len(data.get('class_names', []))} classes; "
+        f"{record.get('model', {}).get('parameters', 0):,} parameters; begun {began}, "
+        f"{_STATUS.get(run.record.status, run.record.status)}."
+    )
+
+
+_STATUS = {
+    "running": "still running, or killed",
+    "finished": "finished",
+    "stopped": "stopped before its last epoch",
+    "diverged": "diverged",
+}
+
+
+def _too_many(run: RunContents) -> list[str]:
+    count = len(run.tested.class_names) if run.tested else 0
+    if count <= MOST_CLASSES:
+        return []
+    return [f"A confusion matrix of {count} classes is left out: see confusion.png of the run."]
+
+
+def _tiles(run: RunContents) -> list[tuple[str, str]]:
+    """(number, what it is) of what one wants to know first."""
+    results, tiles = run.record.results, []
+    if run.tested:
+        result = run.tested.evaluation
+        count, wrong = len(result.true), len(result.wrong)
+        low, high = wilson(count - wrong, count)
+        tiles.append(
+            (f"{result.accuracy:.2%}", f"test accuracy; 95 % interval {100 * low:.2f}–{high:.2%}")
+        )
+        tiles.append((f"{wrong:,}", f"of {count:,} misread"))
+        tiles.append((f"{result.loss:.4f}", "cross-entropy"))
+    elif known(results.get("test_accuracy")):
+        tiles.append((f"{results['test_accuracy']:.2%}", "test accuracy"))
+    epochs = results.get("epochs", len(run.history.get("epoch", [])))
+    tiles.append((f"{epochs}", f"of {run.record.content['recipe'].get('epochs')} epochs"))
+    if known(results.get("seconds")):
+        tiles.append((f"{results['seconds']:.1f} s", "of training"))
+        tiles.append((f"{results['images_per_second']:,.0f}", "images a second"))
+    return tiles
+
+
+def _curves(run: RunContents) -> list[pictures.Picture]:
+    """A chart for each metric: side by side on a wide screen, below each other on a narrow one."""
+    from .. import plots
+
+    history = run.history
+    if not history.get("epoch"):
+        return []
+    names = dict.fromkeys(name.removeprefix("val_") for name in history if name != "epoch")
+    charts = {
+        name: {key: history[key] for key in ("epoch", name, f"val_{name}") if key in history}
+        for name in names
+    }
+    return [
+        pictures.vector(plots.history(columns), f"{name.replace('_', ' ')} over the epochs")
+        for name, columns in charts.items()
+    ]
+
+
+def _filters(run: RunContents) -> pictures.Picture | None:
+    from .. import plots
+
+    convolutions = [] if run.model is None else run.model.layers
+    for layer in convolutions:
+        if isinstance(layer, Conv2D):
+            w = layer.params["w"]
+            return pictures.bitmap(plots.filters(w), f"{w.shape[-1]} filters of the first layer")
+    return None
+
+
+def _network(run: RunContents) -> list[tuple[str, str, int, int]]:
+    if run.model is None:
+        return []
+    return [
+        (
+            f"{index} {layer.label}",
+            "×".join(map(str, layer.output_shape)),
+            layer.num_params,
+            layer.flops(),
+        )
+        for index, layer in enumerate(run.model.layers, 1)
+    ]
+
+
+def _about_images(tested: Tested) -> dict[str, Any]:
+    """Confusion matrix, classes, mistakes, and the images behind them."""
+    result, names = tested.evaluation, tested.class_names
+    worst = tables.worst_mistakes(result, MISTAKES)
+    size = int(np.prod(tested.images.shape[1:]))
+    behind = tables.behind_cells(result, size)
+    shown = list({image.row: image for image in [*worst, *behind]}.values())
+    sprite = pictures.sprite(pixels(tested.images, np.array([image.row for image in shown])))
+    numbers = {image.row: number for number, image in enumerate(shown)}
+    cells = [[i.row, i.true, i.predicted, _rounded(i.probability)] for i in shown]
+    wrong = len(result.wrong)
+    few = len(worst) < wrong
+    return {
+        "names": names,
+        "sprite": sprite,
+        "matrix": _matrix(result.matrix) if len(names) <= MOST_CLASSES else None,
+        "classes": by_class(result.matrix, names),
+        "mistakes": [vars(image) | {"number": numbers[image.row]} for image in worst],
+        "mistakes_line": f"{wrong:,} of {len(result.true):,} were misread"
+        + (f"; the {len(worst)} of which the network was most sure:" if few else ":"),
+        "cells": script_json({"names": names, "columns": sprite.columns, "images": cells}),
+    }
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 4)
+
+
+def _matrix(counts: Any) -> list[list[dict[str, Any]]]:
+    """Each cell's count and how strong its colour is, 0 to 1: the root of its share of the true
+    class's images, of mistakes relative to the greatest."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    wrong = shares * (1 - np.eye(len(shares)))
+    colour = np.sqrt(wrong / max(wrong.max(), 0.02)) + shares * np.eye(len(shares))
+    return [
+        [{"count": int(n), "share": float(s)} for n, s in zip(*row, strict=True)]
+        for row in zip(counts, colour, strict=True)
+    ]
+
+
+def _facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) of what is set, in words."""
+    return [
+        (name.replace("_", " "), words(value))
+        for name, value in values.items()
+        if value is not None and value is not False
+    ]
+
+
+def _machine(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    keys = ("processor", "cpus", "threads", "backend", "platform", "python")
+    found = {key: record.get(key) for key in keys}
+    return _facts(found | record.get("versions", {}))

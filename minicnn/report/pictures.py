@@ -1,0 +1,77 @@
+"""Pictures as text: a page that holds them needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What an <img> needs."""
+
+    source: str  # a data: address
+    text: str  # for those who don't see it
+    width: int  # CSS pixels
+    height: int
+
+
+def vector(figure: Figure, text: str) -> Picture:
+    """A figure as SVG."""
+    return _picture(figure, text, "svg", "image/svg+xml", metadata={"Date": None})
+
+
+def bitmap(figure: Figure, text: str) -> Picture:
+    """A figure as PNG, sharp on fine screens: for those with thousands of little parts."""
+    return _picture(figure, text, "png", "image/png", dpi=160)
+
+
+def _picture(figure: Figure, text: str, format: str, kind: str, **options: Any) -> Picture:
+    file = io.BytesIO()
+    figure.savefig(file, format=format, **options)
+    width, height = figure.get_size_inches() * 96
+    return Picture(_address(kind, file.getvalue()), text, round(width), round(height))
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """Many images of one size as one PNG, side by side in rows."""
+
+    source: str
+    columns: int
+    rows: int
+    width: int  # of one image, pixels
+    height: int
+
+    def place(self, number: int) -> tuple[int, int]:
+        """(column, row) of an image."""
+        return number % self.columns, number // self.columns
+
+
+def sprite(images: Array, columns: int = 32) -> Sprite:
+    """A sprite of images (n >= 1, H, W, 1 or 3) uint8."""
+    from PIL import Image
+
+    count, height, width, channels = images.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
+    sheet[:count] = images
+    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    file = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(file, "PNG", optimize=True)
+    return Sprite(_address("image/png", file.getvalue()), columns, rows, width, height)
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

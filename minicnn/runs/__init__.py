@@ -1,0 +1,58 @@
+"""The run folder: what a training run leaves behind, and how it is found again."""
+
+from .classes import ClassRow, by_class
+from .evaluation import Evaluation, measure
+from .folder import (
+    CHECKPOINTS,
+    CONFUSION,
+    CONTENTS,
+    FILTERS,
+    HISTORY_CSV,
+    HISTORY_PNG,
+    LAYERS,
+    LIVE,
+    MISTAKES,
+    MODEL,
+    REPORT,
+    RUN,
+    TENSORBOARD,
+    given_folder,
+    hold,
+    new_folder,
+    remove_if_barren,
+)
+from .models import find_model
+from .pictures import draw
+from .record import Record, fingerprint, read_record, write_json
+from .stopwatch import Stopwatch
+
+__all__ = [
+    "CHECKPOINTS",
+    "CONFUSION",
+    "CONTENTS",
+    "FILTERS",
+    "HISTORY_CSV",
+    "HISTORY_PNG",
+    "LAYERS",
+    "LIVE",
+    "MISTAKES",
+    "MODEL",
+    "REPORT",
+    "RUN",
+    "TENSORBOARD",
+    "ClassRow",
+    "Evaluation",
+    "Record",
+    "Stopwatch",
+    "by_class",
+    "draw",
+    "find_model",
+    "fingerprint",
+    "given_folder",
+    "hold",
+    "measure",
+    "new_folder",
+    "read_record",
+    "remove_if_barren",
+    "write_json",
+]

@@ -1,0 +1,34 @@
+"""The model of a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import checkpoints
+from ..errors import ModelError
+from .folder import CHECKPOINTS, MODEL
+from .record import RUNNING, read_record
+
+
+def find_model(folder: Path) -> Path:
+    """The file with a run's model: that of its end; while it trains (or after a kill), that of its
+    newest checkpoint.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    model, found = folder / MODEL, checkpoints.in_folder(folder / CHECKPOINTS)
+    if found and (not model.is_file() or _is_running(folder)):
+        return found[-1]
+    if not model.is_file():
+        others = sorted(file.name for file in folder.glob("*.safetensors"))
+        hint = f"it holds {', '.join(others[-3:])}: name one" if others else "no run left one here"
+        raise FileNotFoundError(f"{folder}: expected a folder with {MODEL}; {hint}")
+    return model
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        return read_record(folder).status == RUNNING
+    except (FileNotFoundError, ModelError):  # a model by itself is as good
+        return False

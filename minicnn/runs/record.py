@@ -1,0 +1,100 @@
+"""run.json: what was run, on what, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..files import atomic_path
+from ..typing import Array
+from .folder import RUN
+
+RUNNING, FINISHED, STOPPED, DIVERGED = "running", "finished", "stopped", "diverged"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What run.json of a run folder says.
+
+    `status` is "running" from the first moment on (and after a run that was killed), then
+    "finished", "stopped" (by Ctrl-C or --stop-after) or "diverged".
+    """
+
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The command line's options, by their names in the code."""
+        return self.content["options"]
+
+    @property
+    def status(self) -> str:
+        """See above."""
+        return self.content["status"]
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Accuracy and the like; empty while it runs."""
+        return self.content.get("results", {})
+
+
+def read_record(folder: Path) -> Record:
+    """Read the run.json of a run folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no run.json in it.
+        ModelError: it is damaged, or was written by a release that did not note all of this.
+    """
+    path = folder / RUN
+    if not path.is_file():
+        what = "it holds no run.json" if folder.is_dir() else "there is no such folder"
+        raise FileNotFoundError(f"expected a run folder at {folder}, but {what}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: expected JSON, received {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: expected an object, received {content!r:.40}")
+    kinds = {"options": dict, "recipe": dict, "data": dict, "status": str}
+    for key, kind in (kinds | ({"resumed": list} if "resumed" in content else {})).items():
+        if not isinstance(content.get(key), kind):
+            raise ModelError(
+                f"{path}: {key}: expected {kind.__name__}, received {content.get(key)!r:.40}; the "
+                "file is damaged, or of an earlier release of minicnn"
+            )
+    return Record(folder, content)
+
+
+def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write `content` as readable JSON, by rename; NaN and infinity become null."""
+    text = json.dumps(_finite(content), indent=2, ensure_ascii=False, default=str)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def fingerprint(*arrays: Array) -> str:
+    """The SHA-256 of arrays: of their bytes, shapes and types."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

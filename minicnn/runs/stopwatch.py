@@ -1,0 +1,64 @@
+"""How long the steps of training took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .. import stored
+from ..callbacks import Callback, State
+
+
+class Stopwatch(Callback):
+    """Seconds spent on batches (without validation and drawing at epoch ends), images trained; of
+    a resumed run from its very beginning, less what was lost. Pauses don't count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.images = 0
+        self.epochs = 0
+        self._begun, self._seen = 0.0, 0
+        self._waited = 0.0
+        self._start, self._earlier = time.perf_counter(), 0.0
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "seconds": self.seconds,
+            "images": self.images,
+            "epochs": self.epochs,
+            "total_seconds": self.total_seconds,
+        }
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        self.seconds, self.images = stored.number(saved, "seconds"), stored.whole(saved, "images")
+        self.epochs = stored.whole(saved, "epochs")
+        self._earlier = stored.number(saved, "total_seconds")
+
+    def on_train_begin(self, state: State) -> None:
+        self._start = time.perf_counter()
+        self._waited = 0.0
+
+    def on_epoch_begin(self, state: State) -> None:
+        self._begun, self._seen = time.perf_counter(), state.seen
+        self._waited = state.waited
+
+    def on_batch_end(self, state: State) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._begun - (state.waited - self._waited)
+        self._begun, self._waited = now, state.waited
+        self.images += state.seen - self._seen
+        self._seen = state.seen
+
+    def on_epoch_end(self, state: State) -> None:
+        self.epochs, self._waited = state.epoch + 1, state.waited
+
+    @property
+    def total_seconds(self) -> float:
+        """Since training began, without pauses; of a resumed run, with what came before."""
+        return self._earlier + time.perf_counter() - self._start - self._waited
+
+    @property
+    def images_per_second(self) -> float:
+        """Over all batches so far; 0 before the first."""
+        return self.images / self.seconds if self.seconds else 0.0

@@ -1,0 +1,108 @@
+"""Entries of a state that was read from a file, each of the kind that it must be.
+
+What set_state() is given may come from a file that somebody changed. So it takes each entry by a
+function of these: what does not fit is said at once, and is no surprise a hundred steps later.
+All raise ValueError: what was expected under which name, and what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .typing import Array
+
+LARGEST = 2**63 - 1
+
+
+def whole(saved: Any, name: str, minimum: int = 0, maximum: int = LARGEST) -> int:
+    """A whole number from `minimum` to `maximum`."""
+    value = _entry(saved, name)
+    if not hasattr(value, "__index__") or isinstance(value, (bool, np.ndarray)):
+        raise _unexpected(name, "a whole number", value)
+    if not minimum <= value <= maximum:
+        above = "" if maximum == LARGEST else f" and <= {maximum}"
+        raise _unexpected(name, f"a whole number >= {minimum}{above}", value)
+    return int(value)
+
+
+def number(saved: Any, name: str) -> float:
+    """A number; it may be NaN or infinite."""
+    value = _entry(saved, name)
+    if not _is_number(value):
+        raise _unexpected(name, "a number", value)
+    return float(value)
+
+
+def numbers(saved: Any, name: str, length: int | None = None) -> list[Any]:
+    """A list of numbers, as they are; of this length, if one is given."""
+    values = _entry(saved, name)
+    if not isinstance(values, (list, tuple)) or not all(_is_number(value) for value in values):
+        raise _unexpected(name, "a list of numbers", values)
+    if length is not None and len(values) != length:
+        raise _unexpected(name, f"{length} numbers", values)
+    return list(values)
+
+
+def table(saved: Any, name: str) -> dict[str, Any]:
+    """A dict, copied."""
+    value = _entry(saved, name)
+    if not isinstance(value, Mapping):
+        raise _unexpected(name, "entries by name", value)
+    return dict(value)
+
+
+def rows(saved: Any, name: str) -> list[Any]:
+    """A list, copied."""
+    value = _entry(saved, name)
+    if not isinstance(value, (list, tuple)):
+        raise _unexpected(name, "a list", value)
+    return list(value)
+
+
+def like(array: Any, expected: Array, name: str) -> Array:
+    """`array`, if it has the shape and the dtype of `expected`."""
+    if not isinstance(array, np.ndarray):
+        raise _unexpected(name, f"an array {expected.shape}", array)
+    if (array.shape, array.dtype) != (expected.shape, expected.dtype):
+        raise ValueError(
+            f"{name}: expected {expected.dtype} {expected.shape}, "
+            f"received {array.dtype} {array.shape}"
+        )
+    return array
+
+
+def generator(saved: Any, name: str, rng: np.random.Generator) -> dict[str, Any]:
+    """A state that `rng` can take: it is tried on another of its kind."""
+    state = table(saved, name)
+    try:
+        type(rng.bit_generator)(0).state = state
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"expected {name} as a generator's state: {error}") from error
+    return state
+
+
+def shown(value: Any) -> str:
+    """`value` for a message: on one line, and not too long."""
+    return " ".join(repr(value).split())[:100]
+
+
+def _entry(saved: Any, name: str) -> Any:
+    if not isinstance(saved, Mapping):
+        raise ValueError(f"expected an entry {name!r}, received {shown(saved)}")
+    if name not in saved:
+        raise ValueError(f"expected an entry {name!r}, received {shown(sorted(saved))}")
+    return saved[name]
+
+
+def _is_number(value: Any) -> bool:
+    """Out of JSON, where whole numbers may have thousands of digits, or of NumPy."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= LARGEST
+    return isinstance(value, (float, np.floating, np.integer))
+
+
+def _unexpected(name: str, expected: str, value: Any) -> ValueError:
+    return ValueError(f"expected {name} as {expected}, received {shown(value)}")

@@ -1,0 +1,171 @@
+"""The options of python -m minicnn.train."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import networks, optimizers, recipes
+from ..options import add_data, add_kernels, positive, whole
+from ..version import __version__
+
+EPILOG = """\
+examples:
+  python -m minicnn.train                        the sample digits, in some seconds
+  python -m minicnn.train --data mnist           all of MNIST, downloaded once (11 MB)
+  python -m minicnn.train --data my_sheet        images of your own: see python -m minicnn.sprite
+  python -m minicnn.train --data mnist --recipe best   as accurate as it gets, in some minutes
+  python -m minicnn.train --tutorial             exactly as the TensorFlow.js tutorial trains
+  python -m minicnn.train --resume runs/FOLDER   go on with a run that was stopped or killed
+
+environment:
+  MINICNN_BACKEND, MINICNN_THREADS, MINICNN_DATA   defaults of --backend, --threads, --data-dir
+  MINICNN_SIMD                                     avx512, avx2, neon or 128: vectors to use
+
+slow? python -m minicnn.doctor tells what this machine has, and what would help.
+"""
+
+
+def parser(
+    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    """The options of the command line."""
+    p = kind(
+        prog="python -m minicnn.train",
+        description="Train a convolutional network on a sprite sheet of images, and leave\n"
+        "the model, its curves and its mistakes in a run folder.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = recipes.DEFAULT
+    add_data(p, default="sample")
+    model = p.add_argument_group("network and training")
+    model.add_argument(
+        "--recipe",
+        choices=recipes.TABLE,
+        help="default, tutorial (its network and training, on all images), or best: another "
+        "network, and images that are moved and bent anew each time; the options below change it",
+    )
+    model.add_argument(
+        "--model", choices=networks.TABLE, help=f"default: the recipe's own, {default.model}"
+    )
+    model.add_argument(
+        "--epochs",
+        type=positive,
+        help=f"default: {recipes.SMALL.epochs} below {recipes.FEW:,} training images, "
+        f"{recipes.LARGE.epochs} from {recipes.MANY:,} on, else {default.epochs}",
+    )
+    model.add_argument(
+        "--batch-size",
+        type=positive,
+        help=f"default: {default.batch_size}; {recipes.SMALL.batch_size} below {recipes.FEW:,}",
+    )
+    model.add_argument(
+        "--lr",
+        type=_rate,
+        dest="learning_rate",
+        help=f"peak learning rate; default: {default.learning_rate:g}; "
+        f"{recipes.SMALL.learning_rate:g} below {recipes.FEW:,}",
+    )
+    model.add_argument(
+        "--optimizer", choices=optimizers.TABLE, help=f"default: {default.optimizer}"
+    )
+    model.add_argument(
+        "--tutorial",
+        action="store_true",
+        help="5,500 training and 1,000 test images, batch 512, 20 epochs, Adam at 0.001",
+    )
+    model.add_argument(
+        "--seed", type=_seed, default=0, help="of weights, order, dropout; default: 0"
+    )
+    run = p.add_argument_group("running")
+    add_kernels(run)
+    run.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with a run folder (or from one of its checkpoints) as if it had never been "
+        "interrupted; with --epochs N: until epoch N",
+    )
+    run.add_argument(
+        "--checkpoint-every",
+        type=positive,
+        metavar="STEPS",
+        help="save a checkpoint every so many steps too; default: at the ends of epochs, where "
+        "that takes no more than 2 %% of the time",
+    )
+    run.add_argument(
+        "--stop-after",
+        type=positive,
+        metavar="EPOCHS",
+        help="stop after so many epochs of --epochs; --resume goes on",
+    )
+    run.add_argument(
+        "--tensorboard", action="store_true", help="write event files for TensorBoard, too"
+    )
+    run.add_argument(
+        "--visor",
+        action="store_true",
+        help="show a page while it trains: live curves, draw a digit, look inside (extra: visor)",
+    )
+    run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time>-<model>")
+    run.add_argument("--quiet", action="store_true", help="print the result in one line, no more")
+    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    return p
+
+
+def given(arguments: Sequence[str]) -> set[str]:
+    """The names of those options that are written out in `arguments`."""
+    p, unset = parser(), object()
+    found = argparse.Namespace(**dict.fromkeys(vars(p.parse_args([])), unset))
+    return {k for k, v in vars(p.parse_args(arguments, found)).items() if v is not unset}
+
+
+def recorded(options: Mapping[str, Any]) -> list[str]:
+    """The arguments that mean these options, as run.json has them; those of an option that there
+    is no more are left out.
+
+    Raises:
+        ValueError: the command line would refuse one; says which.
+    """
+    p, arguments = parser(_Raising), []
+    for name in vars(p.parse_args([])).keys() & options.keys():
+        value = options[name]
+        if value is not None and value is not False:
+            arguments.append(flag(name) if value is True else f"{flag(name)}={value}")
+    p.parse_args(arguments)
+    return arguments
+
+
+def restored(options: Mapping[str, Any]) -> argparse.Namespace:
+    """The options of a run, as run.json has them; raises ValueError as recorded()."""
+    return parser(_Raising).parse_args(recorded(options))
+
+
+def flag(name: str) -> str:
+    """How the option is written that the code calls `name`."""
+    return {"learning_rate": "--lr"}.get(name, f"--{name.replace('_', '-')}")
+
+
+class _Raising(argparse.ArgumentParser):
+    """Leaves the process alone."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _seed(text: str) -> int:
+    return whole(text, 0)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number > 0, received {text!r}")
+    return rate

@@ -1,0 +1,400 @@
+"""Images read at other places: reference → NumPy → Numba to the bit, and what geometry demands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import BATCHES, DTYPES, FAST, close, same
+from numpy.typing import NDArray
+
+from minicnn import kernels
+from minicnn.kernels.warping import splines
+
+Array = NDArray[Any]
+NAN, INF = np.nan, np.inf
+IDENTITY = np.eye(2, 3)
+
+
+def copies(matrix: Any, n: int, dtype: Any = np.float64) -> Array:
+    """The same matrix for each of n images."""
+    return np.broadcast_to(np.asarray(matrix, dtype), (n, 2, 3))
+
+
+def shifted(down: float, right: float) -> Array:
+    """Reads each pixel from further down and to the right."""
+    return np.array([[1, 0, down], [0, 1, right]])
+
+
+# ---- the oracle chain ----
+
+
+@st.composite
+def warps(draw: st.DrawFn) -> tuple[Array, Array, Array | None]:
+    """Images of odd shapes, near and far places, with and without a displacement."""
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    dtype, side = draw(st.sampled_from(DTYPES)), st.integers(1, 7)
+    N, H, W, C = draw(st.sampled_from(BATCHES)), draw(side), draw(side), draw(st.integers(1, 3))
+    x = rng.standard_normal((N, H, W, C)).astype(dtype)
+    spread = draw(st.sampled_from([0.0, 0.1, 1.0, 10.0]))
+    matrices = (IDENTITY + spread * rng.standard_normal((N, 2, 3))).astype(dtype)
+    if draw(st.booleans()):
+        matrices = np.round(matrices)  # whole places: weights of 0
+    if draw(st.booleans()):
+        return x, matrices, None
+    grid = draw(st.integers(4, 6)), draw(st.integers(4, 6))
+    return x, matrices, (spread * rng.standard_normal((N, *grid, 2))).astype(dtype)
+
+
+@pytest.mark.parametrize("fast", FAST)
+@settings(max_examples=60)
+@given(case=warps())
+def test_every_backend_equals_the_reference_to_the_bit(
+    fast: str, case: tuple[Array, Array, Array | None]
+) -> None:
+    expected = kernels.warp(*case, backend="reference")
+    same(kernels.warp(*case, backend=fast), expected)
+
+
+@pytest.mark.parametrize("fast", FAST)
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 999),
+    special=st.sampled_from([NAN, INF, -INF]),
+    step=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+)
+def test_special_pixels_are_treated_as_the_reference_does(
+    fast: str, seed: int, special: float, step: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((3, 4, 5, 2))
+    x[rng.random(x.shape) < 0.2] = special
+    matrices = copies(IDENTITY, 3) + step * rng.integers(-2, 3, (3, 2, 3))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        expected = kernels.warp(x, matrices, backend="reference")
+        same(kernels.warp(x, matrices, backend=fast), expected)
+
+
+@settings(max_examples=60)
+@given(case=warps())
+def test_no_value_lies_beyond_those_of_the_image_and_zero(
+    case: tuple[Array, Array, Array | None],
+) -> None:
+    for image, y in zip(case[0], kernels.warp(*case), strict=True):
+        rounding = 4 * np.finfo(y.dtype).eps * np.abs(image).max()
+        assert y.max() <= max(0, image.max()) + rounding
+        assert y.min() >= min(0, image.min()) - rounding
+
+
+# ---- places by hand ----
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 1, 1, 1), (40, 28, 28, 1), (2, 1, 6, 2)])
+def test_the_identity_gives_the_images_to_the_bit_whatever_is_in_them(
+    backend: str, dtype: type, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal(shape).astype(dtype)
+    x.reshape(-1)[::3] = np.resize([NAN, INF, -INF, 1e30, 1e-42], x.reshape(-1)[::3].shape)
+    before = x.copy()
+    y = kernels.warp(x, copies(IDENTITY, len(x), dtype))
+    same(y, x)
+    assert not np.may_share_memory(y, x)
+    y = kernels.warp(x, copies(IDENTITY, len(x), dtype), np.zeros((len(x), 4, 5, 2), dtype))
+    same(y, x)
+    same(x, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("down", "right"), [(1, 0), (0, -2), (-3, 4), (2, 2), (5, 0), (0, 1000)])
+def test_whole_pixels_of_shift_are_exact_and_zeros_come_in(
+    backend: str, dtype: type, down: int, right: int, rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal((3, 5, 6, 2)).astype(dtype)
+    x[0, 0, 0, 0] = INF
+    wide = np.pad(x, ((0, 0), (5, 5), (1000, 1000), (0, 0)))
+    expected = wide[:, 5 + down : 10 + down, 1000 + right : 1006 + right]
+    same(kernels.warp(x, copies(shifted(down, right), 3, dtype)), expected)
+
+
+def test_half_a_pixel_is_the_mean_of_two_and_at_the_edge_half_of_one(backend: str) -> None:
+    x = np.array([[1.0, 2.0, 6.0]]).reshape(1, 1, 3, 1)
+    y = kernels.warp(x, shifted(0, 0.5)[None])
+    assert y.ravel().tolist() == [1.5, 4.0, 3.0]
+    y = kernels.warp(x, shifted(0, -0.5)[None])
+    assert y.ravel().tolist() == [0.5, 1.5, 4.0]
+    y = kernels.warp(x, shifted(0.25, 0)[None])
+    assert y.ravel().tolist() == [0.75, 1.5, 4.5]
+
+
+def test_the_four_pixels_around_a_place_are_weighed_by_how_near_they_are(backend: str) -> None:
+    x = np.array([[8.0, 16.0], [32.0, 64.0]]).reshape(1, 2, 2, 1)
+    y = kernels.warp(x, shifted(0.25, 0.75)[None])
+    upper, lower = 8 * 0.25 + 16 * 0.75, 32 * 0.25 + 64 * 0.75
+    assert y[0, 0, 0, 0] == 0.75 * upper + 0.25 * lower
+    assert y[0, 1, 1, 0] == 64 * 0.75 * 0.25
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_quarter_turns_and_mirrors_are_exact(
+    backend: str, size: int, rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal((1, size, size, 2))
+    turns = {
+        "left": ([[0, 1, 0], [-1, 0, 0]], np.rot90(x, 1, (1, 2))),
+        "half": ([[-1, 0, 0], [0, -1, 0]], np.rot90(x, 2, (1, 2))),
+        "upside down": ([[-1, 0, 0], [0, 1, 0]], x[:, ::-1]),
+        "mirrored": ([[1, 0, 0], [0, -1, 0]], x[:, :, ::-1]),
+        "transposed": ([[0, 1, 0], [1, 0, 0]], x.swapaxes(1, 2)),
+    }
+    for name, (matrix, expected) in turns.items():
+        np.testing.assert_array_equal(kernels.warp(x, copies(matrix, 1)), expected, name)
+
+
+def test_an_image_twice_as_large_is_read_at_half_the_distance_from_its_centre(backend: str) -> None:
+    x = np.array([0.0, 1.0, 5.0, 3.0, 4.0]).reshape(1, 1, 5, 1)
+    y = kernels.warp(x, copies([[1, 0, 0], [0, 0.5, 0]], 1))
+    assert y.ravel().tolist() == [1.0, 3.0, 5.0, 4.0, 3.0]
+
+
+def test_a_plane_is_read_as_a_plane_inside_the_image(
+    backend: str, rng: np.random.Generator
+) -> None:
+    """Bilinear interpolation of a linear function is that function."""
+    i, j = np.mgrid[0:20, 0:24].astype(float)
+    x = (3 * i - 2 * j + 5)[None, :, :, None]
+    matrix = IDENTITY + 0.1 * rng.standard_normal((2, 3))
+    y = kernels.warp(x, matrix[None])[0, :, :, 0]
+    centre = np.array([9.5, 11.5])
+    u, v = np.einsum("ab,bij->aij", matrix[:, :2], np.stack([i, j]) - centre[:, None, None])
+    u, v = u + matrix[0, 2] + centre[0], v + matrix[1, 2] + centre[1]
+    inside = (u > 0) & (u < 19) & (v > 0) & (v < 23)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(y[inside], (3 * u - 2 * v + 5)[inside], rtol=1e-12)
+    outside = (u <= -1) | (u >= 20) | (v <= -1) | (v >= 24)
+    assert not y[outside].any()
+
+
+def test_each_image_goes_its_own_way(backend: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((40, 6, 5, 2))
+    matrices = IDENTITY + 0.2 * rng.standard_normal((40, 2, 3))
+    field = rng.standard_normal((40, 4, 5, 2))
+    together = kernels.warp(x, matrices, field)
+    for n in (0, 1, 17, 39):
+        one = slice(n, n + 1)
+        same(together[one], kernels.warp(x[one], matrices[one], field[one]))
+
+
+def test_channels_are_read_alike(backend: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((2, 6, 5, 3))
+    matrices = IDENTITY + 0.2 * rng.standard_normal((2, 2, 3))
+    y = kernels.warp(x, matrices)
+    for c in range(3):
+        same(y[..., c : c + 1], kernels.warp(x[..., c : c + 1], matrices))
+
+
+# ---- the displacement ----
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (5, 7)])
+def test_the_same_displacement_at_all_knots_is_a_shift(
+    backend: str, grid: tuple[int, int], rng: np.random.Generator
+) -> None:
+    x, matrices = rng.standard_normal((2, 9, 8, 2)), copies(IDENTITY, 2)
+    field = np.broadcast_to([0.75, -1.5], (2, *grid, 2))
+    close(kernels.warp(x, matrices, field), kernels.warp(x, copies(shifted(0.75, -1.5), 2)))
+
+
+def test_displacements_that_grow_evenly_from_knot_to_knot_stretch_the_image(backend: str) -> None:
+    """Splines reproduce linear functions: pixel j of 0…8 is read at j + (j - 4) / 4."""
+    x = np.arange(9.0).reshape(1, 1, 9, 1)
+    field = np.zeros((1, 4, 6, 2))
+    field[..., 1] = (np.arange(6) - 2.5) * 2 / 3  # knots 1…4 lie at the pixels 0, 8/3, 16/3, 8
+    y = kernels.warp(x, copies(IDENTITY, 1), field).ravel()
+    places = np.arange(9) + (np.arange(9) - 4) / 4
+    expected = np.interp(places, np.arange(-1, 10), [0, *range(9), 0])
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+
+
+def test_a_knot_moves_what_is_near_it_only(backend: str) -> None:
+    x = np.tile(np.arange(21.0), (21, 1))[None, :, :, None]
+    field = np.zeros((1, 8, 8, 2))
+    field[0, 2, 5, 1] = 1  # at pixel (4, 16): the distance of two knots is 4 pixels
+    moved = (kernels.warp(x, copies(IDENTITY, 1), field) - x)[0, :, :20, 0]
+    assert moved[4, 16] == pytest.approx((4 / 6) ** 2)
+    assert moved[0, 16] == moved[8, 16] == moved[4, 12] == pytest.approx(4 / 36)
+    rows, columns = np.nonzero(moved)
+    assert rows.max() < 4 + 8
+    assert columns.min() > 16 - 8
+
+
+@pytest.mark.parametrize("knots", [4, 5, 9])
+@pytest.mark.parametrize("size", [1, 2, 7, 28])
+def test_the_splines_weights_are_positive_add_up_to_one_and_blend_four_knots(
+    size: int, knots: int
+) -> None:
+    weights = splines(size, knots, np.dtype(np.float64))
+    assert weights.shape == (size, knots)
+    assert weights.min() >= 0
+    assert np.count_nonzero(weights, axis=1).max() <= 4
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-15)
+    np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-15)
+
+
+def test_the_splines_weights_at_and_between_knots_by_hand() -> None:
+    weights = splines(5, 5, np.dtype(np.float64)) * 48
+    np.testing.assert_allclose(weights[0], [8, 32, 8, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(weights[1], [1, 23, 23, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(weights[4], [0, 0, 8, 32, 8], atol=1e-12)
+    middle = splines(1, 4, np.dtype(np.float64)) * 48
+    np.testing.assert_allclose(middle, [[1, 23, 23, 1]], atol=1e-12)
+
+
+# ---- numbers that are none, and far too large ones ----
+
+
+def test_a_nan_pixel_makes_nan_what_reads_it_and_nothing_else(backend: str) -> None:
+    x = np.ones((2, 5, 5, 2))
+    x[0, 2, 2, 1] = NAN
+    lost = np.isnan(kernels.warp(x, copies(shifted(0.5, 0), 2)))
+    expected = np.zeros(x.shape, bool)
+    expected[0, 1:3, 2, 1] = True  # with weight 0.5; no weight, no NaN to the right
+    np.testing.assert_array_equal(lost, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_places_beyond_all_numbers_are_outside(backend: str, dtype: type) -> None:
+    x, huge = np.ones((4, 3, 3, 1), dtype), np.finfo(dtype).max
+    matrices = copies(IDENTITY, 4, dtype).copy()
+    matrices[0, :, 2] = huge
+    matrices[1, :, 2] = -huge
+    matrices[2, 0] = huge, -huge, 0  # infinity - infinity
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = kernels.warp(x, matrices)
+    assert not y[:2].any()
+    assert set(np.unique(y[2])) <= {0, 1}
+    same(y[3], x[3])
+
+
+@pytest.mark.parametrize("wrong", [NAN, INF, -INF])
+@pytest.mark.parametrize("name", ["matrices", "displacement"])
+def test_numbers_that_are_not_finite_are_a_value_error(
+    backend: str, name: str, wrong: float
+) -> None:
+    given_ = {"matrices": copies(IDENTITY, 2).copy(), "displacement": np.zeros((2, 4, 4, 2))}
+    given_[name][1, 1, 1] = wrong
+    with pytest.raises(ValueError, match=f"expected finite numbers in {name}, received"):
+        kernels.warp(np.ones((2, 3, 3, 1)), **given_)
+
+
+# ---- the doorway ----
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float16"])
+@pytest.mark.parametrize("name", ["x", "matrices", "displacement"])
+def test_other_dtypes_are_a_type_error(name: str, dtype: str) -> None:
+    given_ = {
+        "x": np.ones((2, 3, 3, 1)),
+        "matrices": copies(IDENTITY, 2),
+        "displacement": np.zeros((2, 4, 4, 2)),
+    }
+    given_[name] = given_[name].astype(dtype)
+    with pytest.raises(TypeError, match=rf"expected {name} as float32 .*received {dtype}"):
+        kernels.warp(**given_)
+
+
+@pytest.mark.parametrize("name", ["x", "matrices", "displacement"])
+def test_two_dtypes_are_a_type_error_that_lists_them(name: str) -> None:
+    given_ = {
+        "x": np.ones((2, 3, 3, 1)),
+        "matrices": copies(IDENTITY, 2),
+        "displacement": np.zeros((2, 4, 4, 2)),
+    }
+    given_[name] = given_[name].astype(np.float32)
+    with pytest.raises(TypeError, match=f"expected arrays of one dtype.*{name} float32"):
+        kernels.warp(**given_)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("x", (3, 3, 1), "x with 4 axes, received 3"),
+        ("x", (2, 3, 0, 1), " empty axis in x"),
+        ("matrices", (2, 3), "matrices with 3 axes, received 2"),
+        ("matrices", (1, 2, 3), r"matrices of shape \(2, 2, 3\), received \(1, 2, 3\)"),
+        ("matrices", (2, 3, 3), r"matrices of shape \(2, 2, 3\), received \(2, 3, 3\)"),
+        ("displacement", (4, 4, 2), "displacement with 4 axes, received 3"),
+        ("displacement", (1, 4, 4, 2), r"\(2, any, any, 2\), received \(1, 4, 4, 2\)"),
+        ("displacement", (2, 4, 4, 1), r"\(2, any, any, 2\), received \(2, 4, 4, 1\)"),
+        ("displacement", (2, 3, 4, 2), r"at least 4×4 knots, received \(2, 3, 4, 2\)"),
+        ("displacement", (2, 4, 3, 2), r"at least 4×4 knots, received \(2, 4, 3, 2\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_a_value_error(
+    name: str, shape: tuple[int, ...], words: str
+) -> None:
+    given_ = {"x": np.ones((2, 3, 3, 1)), "matrices": copies(IDENTITY, 2)} | {name: np.ones(shape)}
+    with pytest.raises(ValueError, match=f"expected .*{words}"):
+        kernels.warp(**given_)
+
+
+def test_an_unknown_backend_is_a_value_error_that_lists_those_there_are() -> None:
+    with pytest.raises(ValueError, match="expected a backend out of reference, numpy, numba, rec"):
+        kernels.warp(np.ones((1, 2, 2, 1)), copies(IDENTITY, 1), backend="cuda")
+
+
+def _unaligned(a: Array) -> Array:
+    raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
+    raw[...] = a
+    return raw
+
+
+def _read_only(a: Array) -> Array:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+LAYOUTS = {
+    "fortran": np.asfortranarray,
+    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
+    "read only": _read_only,
+    "unaligned": _unaligned,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_arrays_of_any_layout_are_read_right_and_left_alone(
+    backend: str, layout: str, rng: np.random.Generator
+) -> None:
+    arrays = (
+        rng.standard_normal((3, 5, 4, 2)),
+        IDENTITY + 0.1 * rng.standard_normal((3, 2, 3)),
+        rng.standard_normal((3, 4, 5, 2)),
+    )
+    odd = [LAYOUTS[layout](array) for array in arrays]
+    y = kernels.warp(*odd)
+    same(y, kernels.warp(*arrays))
+    assert y.flags.c_contiguous
+    assert y.flags.writeable
+    for mine, theirs in zip(odd, arrays, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("N", [1, 31, 100])
+def test_the_same_bits_with_1_2_or_5_threads(
+    fast: str, N: int, threads: Callable[[int], None], rng: np.random.Generator
+) -> None:
+    x = rng.random((N, 12, 11, 2), np.float32)
+    matrices = (IDENTITY + 0.1 * rng.standard_normal((N, 2, 3))).astype(np.float32)
+    field = rng.standard_normal((N, 5, 5, 2), np.float32)
+    threads(1)
+    expected = kernels.warp(x, matrices, field, backend=fast)
+    for n in (2, 5):
+        threads(n)
+        assert kernels.warp(x, matrices, field, backend=fast).tobytes() == expected.tobytes()

@@ -1,0 +1,293 @@
+"""Activations, saliency and occlusion: right to the digit, and without a trace in the model."""
+
+import numpy as np
+import pytest
+
+from minicnn import Sequential, callbacks, explain, kernels, layers
+from minicnn.gradcheck import numerical_gradient, relative_error, spread
+
+
+def full_network(dtype="float64", last="softmax", **options):
+    """A layer of every kind; BatchNorm has averages of its own."""
+    model = Sequential(
+        [
+            layers.Conv2D(3, 3, activation="relu"),
+            layers.MaxPool2D(2),
+            layers.Dropout(0.5),
+            layers.Conv2D(4, 2, activation="leaky_relu", padding="same"),
+            layers.BatchNorm(),
+            layers.AvgPool2D(2, padding="same"),
+            layers.Flatten(),
+            layers.Dense(6, activation="tanh"),
+            layers.Dropout(0.3),
+            layers.Dense(5, activation=last),
+        ],
+        input_shape=(8, 9, 2),
+        seed=3,
+        dtype=dtype,
+        **options,
+    )
+    rng = np.random.default_rng(5)
+    for layer in model.layers:
+        for key, array in layer.state.items():
+            array[...] = rng.uniform(0.5, 2.0, array.shape) - (key == "moving_mean")
+        for array in layer.params.values():
+            array += (0.1 * rng.standard_normal(array.shape)).astype(array.dtype)
+    return model
+
+
+@pytest.fixture
+def x():
+    return spread((3, 8, 9, 2), np.random.default_rng(1))
+
+
+# ---- activations ---------------------------------------------------------------------------
+
+
+def test_activations_are_the_outputs_of_every_layer(x):
+    model = full_network()
+    outputs = explain.activations(model, x)
+    assert [label for label, _ in outputs] == [layer.label for layer in model.layers]
+    assert [y.shape[1:] for _, y in outputs] == [layer.output_shape for layer in model.layers]
+    np.testing.assert_allclose(outputs[-1][1], model.predict(x), rtol=1e-12)
+    y = x
+    for (_, output), layer in zip(outputs, model.layers, strict=True):
+        y = layer.forward(y)
+        np.testing.assert_array_equal(output, y)
+
+
+def test_activations_by_hand():
+    model = Sequential([layers.Flatten(name="flat"), layers.ReLU()], input_shape=(1, 2, 1))
+    (flat, all_of_it), (relu, positive) = explain.activations(model, [[[[-1.0], [2.0]]]])
+    assert (flat, relu) == ("flat", "ReLU")
+    np.testing.assert_array_equal(all_of_it, [[-1, 2]])
+    np.testing.assert_array_equal(positive, [[0, 2]])
+
+
+# ---- saliency ------------------------------------------------------------------------------
+
+
+def logits(model, x):
+    """Up to the softmax, as in inference, through the model's own layers."""
+    model.softmax_in_loss = True
+    scores = model.forward_body(x)
+    model.softmax_in_loss = False
+    return scores
+
+
+@pytest.mark.parametrize("classes", [None, 2, [0, 4, 1]])
+def test_saliency_is_what_central_differences_give(x, classes, backend):
+    model = full_network()
+    chosen = logits(model, x).argmax(axis=1) if classes is None else np.broadcast_to(classes, 3)
+    gradient = explain.saliency(model, x, classes)
+    assert gradient.shape == x.shape
+    moved = x.copy()
+    with kernels.use_backend("numpy"):  # hundreds of passes
+        numeric = numerical_gradient(lambda: logits(model, moved)[range(3), chosen].sum(), moved)
+    assert relative_error(gradient, numeric) < 1e-7
+    assert np.abs(gradient).max() > 1e-3
+
+
+@pytest.mark.parametrize("last", [None, "sigmoid"])
+def test_without_a_softmax_the_outputs_are_the_scores(x, last):
+    model = full_network(last=last)
+    moved = x.copy()
+    numeric = numerical_gradient(lambda: model.predict(moved)[:, 1].sum(), moved)
+    assert relative_error(explain.saliency(model, x, 1), numeric) < 1e-7
+
+
+def test_a_softmax_that_is_a_layer_of_its_own_is_left_out_too():
+    own = [layers.Flatten(), layers.Dense(3), layers.Softmax()]
+    model = Sequential(own, input_shape=(2, 2, 1), seed=0, dtype="float64")
+    w = model.layers[1].params["w"]
+    gradient = explain.saliency(model, np.zeros((2, 2, 2, 1)), [2, 0])
+    np.testing.assert_array_equal(gradient.reshape(2, 4), w[:, [2, 0]].T)
+
+
+def test_where_the_network_is_sure_the_logit_still_has_a_gradient():
+    """That of the probability would be zero."""
+    model = Sequential(
+        [layers.Flatten(), layers.Dense(2, activation="softmax")], input_shape=(1, 1, 1), seed=0
+    )
+    model.layers[1].params["w"][...] = [[-100.0, 100.0]]
+    image = np.full((1, 1, 1, 1), 5.0)
+    assert model.predict(image)[0, 1] == 1.0
+    assert explain.saliency(model, image).item() == 100.0
+
+
+def test_more_images_than_a_batch_are_as_those_alone():
+    model = full_network("float32")
+    x = np.random.default_rng(0).random((300, 8, 9, 2), dtype=np.float32)
+    everything = explain.saliency(model, x)
+    assert everything.dtype == np.float32
+    for i in (0, 255, 256, 299):
+        np.testing.assert_allclose(everything[i], explain.saliency(model, x[i : i + 1])[0], 1e-4,
+                                   1e-6)  # fmt: skip
+
+
+# ---- occlusion -----------------------------------------------------------------------------
+
+
+def test_occlusion_by_hand():
+    """Two classes; the score of the second is the pixel in the middle, of the first 0."""
+    model = Sequential(
+        [layers.Flatten(), layers.Dense(2, activation="softmax")], input_shape=(3, 3, 1)
+    )
+    model.layers[1].params["w"][...] = 0
+    model.layers[1].params["w"][4, 1] = 1
+    x = np.zeros((1, 3, 3, 1))
+    x[0, 1, 1] = np.log(3.0)  # p = 3 / (3 + 1)
+    alone = np.zeros((3, 3))
+    alone[1, 1] = 0.25  # 3/4 - 1/2
+    np.testing.assert_allclose(explain.occlusion(model, x, size=1)[0], alone, atol=1e-6)
+    np.testing.assert_allclose(explain.occlusion(model, x, size=3)[0], 0.25, atol=1e-6)
+    # an even square reaches one pixel further up and left
+    two = explain.occlusion(model, x, size=2)[0]
+    np.testing.assert_allclose(two, [[0, 0, 0], [0, 0.25, 0.25], [0, 0.25, 0.25]], atol=1e-6)
+    brighter = explain.occlusion(model, x, size=1, value=50.0)[0]
+    np.testing.assert_allclose(brighter[1, 1], 0.75 - 1.0, atol=1e-6)
+    np.testing.assert_allclose(explain.occlusion(model, x, size=1, classes=0)[0], -alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (4, 2), (3, 3), (2, 5), (20, 4)])
+def test_occlusion_is_what_covering_one_by_one_gives(x, size, stride):
+    model = full_network()
+    drops = explain.occlusion(model, x, size, stride, value=0.5, batch_size=7)
+    assert drops.shape == (3, -(-8 // stride), -(-9 // stride))
+    before = model.predict(x)
+    for n, i, j in np.ndindex(drops.shape):
+        covered = x[n : n + 1].copy()
+        top, left = (place * stride + (stride - size) // 2 for place in (i, j))
+        covered[:, max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)] = 0.5
+        k = before[n].argmax()
+        np.testing.assert_allclose(drops[n, i, j], before[n, k] - model.predict(covered)[0, k],
+                                   atol=1e-12)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["size", "stride", "batch_size"])
+def test_a_wrong_size_is_named(x, name):
+    with pytest.raises(ValueError, match=f"expected {name} >= 1, received 0"):
+        explain.occlusion(full_network(), x, **{name: 0})
+    with pytest.raises(TypeError, match=name):
+        explain.occlusion(full_network(), x, **{name: 1.5})
+
+
+def test_occlusion_is_for_images():
+    model = Sequential([layers.Dense(3, activation="softmax")], input_shape=(4,))
+    with pytest.raises(ValueError, match=r"images \(N, H, W, C\), received \(2, 4\)"):
+        explain.occlusion(model, np.zeros((2, 4)))
+    assert explain.saliency(model, np.zeros((2, 4))).shape == (2, 4)
+
+
+# ---- no trace ------------------------------------------------------------------------------
+
+EXPLANATIONS = [explain.activations, explain.saliency, lambda m, x: explain.occlusion(m, x, 3, 4)]
+
+
+def everything_in(model):
+    """Bytes of all arrays, where all generators stand, what is remembered for backward."""
+
+    def described(layer):
+        inner = getattr(layer, "nonlinearity", None)
+        return {
+            "params": {key: array.tobytes() for key, array in layer.params.items()},
+            "state": {key: array.tobytes() for key, array in layer.state.items()},
+            "grads": {key: array.tobytes() for key, array in layer.grads.items()},
+            "kept": {key: [id(value) for value in kept] for key, kept in layer._kept.items()},
+            "inner": inner and described(inner),
+        }  # fmt: skip
+
+    rngs = {name: repr(rng.bit_generator.state) for name, rng in model.generators().items()}
+    return [described(layer) for layer in model.layers], rngs
+
+
+@pytest.mark.parametrize("explanation", EXPLANATIONS)
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_model_stays_as_it_is(x, explanation, fused):
+    model = full_network()
+    model.fused = fused
+    model.compile(metrics=["accuracy"])
+    model.train_on_batch(x, np.eye(5)[:3])
+    before, image = everything_in(model), x.tobytes()
+    results = explanation(model, x)
+    assert everything_in(model) == before
+    assert x.tobytes() == image
+    again = explanation(model, x)
+    np.testing.assert_equal(results, again)
+
+
+@pytest.mark.parametrize("explanation", EXPLANATIONS[:2])
+@pytest.mark.parametrize("fused", [True, False])
+def test_even_between_forward_and_backward(x, explanation, fused):
+    def gradients(between):
+        model = full_network()
+        model.fused = fused
+        z = model.forward_body(x, training=True)
+        between(model)
+        dx = model.backward_body(np.cos(np.arange(z.size)).reshape(z.shape), need_dx=True)
+        return [dx, *(g for _, _, g in model.parameters())]
+
+    plain = gradients(lambda model: None)
+    for a, b in zip(plain, gradients(lambda model: explanation(model, x)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("explanation", EXPLANATIONS)
+def test_a_run_with_explanations_in_its_midst_ends_in_the_same_weights(explanation, rng):
+    x, y = rng.random((20, 8, 9, 2)), rng.integers(0, 5, 20)
+
+    def weights(*watchers):
+        model = full_network("float32")
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=6, epochs=2, verbose=0, callbacks=watchers)
+        return model.get_weights()
+
+    def watch(state):
+        explanation(state.model, x[:4])
+
+    watcher = callbacks.LambdaCallback(on_batch_end=watch, on_epoch_end=watch)
+    for a, b in zip(weights(), weights(watcher), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- what does not fit ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("explanation", EXPLANATIONS)
+def test_what_does_not_fit_is_an_error(explanation, x):
+    with pytest.raises(ValueError, match=r"expected x \(N, \*\(8, 9, 2\)\), received \(3, 8, 9\)"):
+        explanation(full_network(), x[..., 0])
+    with pytest.raises(ValueError, match="at least one sample"):
+        explanation(full_network(), x[:0])
+    with pytest.raises(RuntimeError, match="input_shape"):
+        explanation(Sequential([layers.Flatten()]), x)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (5, r"in 0…4, received 5…5"),
+        ([-1, 0, 0], r"in 0…4, received -1…0"),
+        ([0, 1], r"\(3,\) of them, one an image, received int64 \(2,\)"),
+        (1.0, "whole number"),
+        (True, "whole number"),
+    ],
+)
+def test_a_wrong_class_is_named(x, classes, message):
+    for explanation in (explain.saliency, explain.occlusion):
+        with pytest.raises(ValueError, match=message):
+            explanation(full_network(), x, classes=classes)
+
+
+def test_a_model_without_classes_is_an_error():
+    model = Sequential([layers.Conv2D(2, 1)], input_shape=(4, 4, 1))
+    with pytest.raises(ValueError, match=r"outputs \(classes,\), received \(4, 4, 2\)"):
+        explain.saliency(model, np.zeros((1, 4, 4, 1)))
+
+
+def test_nan_goes_through():
+    model = full_network()
+    x = np.full((1, 8, 9, 2), np.nan)
+    assert np.isnan(explain.activations(model, x)[-1][1]).all()
+    assert explain.saliency(model, x).shape == x.shape
+    assert np.isnan(explain.occlusion(model, x, 3, 4)).any()

@@ -1,0 +1,471 @@
+"""python -m minicnn.predict: pictures in, classes out; exit codes, and what is written."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minicnn
+from minicnn import ModelError, Sequential, kernels, layers, losses, plots, predict
+from minicnn.classifier import check_finite, load_classifier
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINICNN_BACKEND", raising=False)
+
+
+@pytest.fixture
+def scans(digits, tmp_path):
+    """A folder of ten pictures, 0.png … 9.png, dark on bright, each of its digit."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    labels = digits.test_labels.argmax(axis=1)
+    for digit in range(10):
+        image = digits.test_images[np.flatnonzero(labels == digit)[2]].reshape(28, 28)
+        large = Image.fromarray(255 - image).resize((140, 140), Image.Resampling.BICUBIC)
+        page = Image.new("L", (300, 200), 255)
+        page.paste(large, (100, 30))
+        page.save(folder / f"{digit}.png")
+    return folder
+
+
+def saved(path, classes=10, shape=(28, 28, 1), activation="softmax", **options):
+    model = Sequential(
+        [layers.Flatten(), layers.Dense(classes, activation=activation)],
+        input_shape=shape,
+        seed=0,
+    )
+    if options:
+        model.compile(**options)
+    model.save(path)
+    return model
+
+
+def run(capsys, *arguments):
+    code = predict.main([str(argument) for argument in arguments])
+    return (code, *capsys.readouterr())
+
+
+def rows(out):
+    return [line.split("\t") for line in out.splitlines()]
+
+
+def refuse(text):
+    raise AssertionError(f"{text} is no JSON")
+
+
+def objects(out):
+    return [json.loads(line, parse_constant=refuse) for line in out.splitlines()]
+
+
+# ---- what is read ----
+
+
+def test_a_folder_is_read_in_order(digit_run, scans, capsys):
+    code, out, err = run(capsys, digit_run, scans)
+    assert (code, err) == (0, "")
+    names = [row[0] for row in rows(out)]
+    assert names == [str(scans / f"{digit}.png") for digit in range(10)]
+    right = sum(row[1] == str(digit) for digit, row in enumerate(rows(out)))
+    assert right >= 8
+
+
+def test_a_line_has_the_classes_and_their_probabilities(digit_run, scans, capsys):
+    _, out, _ = run(capsys, digit_run / "model.safetensors", scans / "3.png", "--top", 4)
+    (row,) = rows(out)
+    assert len(row) == 1 + 2 * 4
+    chances = [float(number) for number in row[2::2]]
+    assert chances == sorted(chances, reverse=True)
+    assert 0 < sum(chances) <= 1.0001
+    assert len(set(row[1::2])) == 4
+    assert "\x1b" not in out
+
+
+def test_json_is_strict_and_says_what_predict_says(digit_run, scans, capsys):
+    code, out, err = run(capsys, digit_run, scans, "--json", "--top", 10)
+    assert (code, err) == (0, "")
+    found = objects(out)
+    assert len(found) == 10
+    model = Sequential.load(digit_run / "model.safetensors")
+    for line, path in zip(found, sorted(scans.iterdir()), strict=True):
+        image = minicnn.preprocess.mnist_like(minicnn.preprocess.read_grey(path))
+        with kernels.use_backend("numpy"):
+            expected = model.predict(image.image[None, ..., None])[0]
+        assert line["image"] == str(path)
+        assert line["class"] == expected.argmax()
+        assert line["name"] == str(line["class"])
+        assert line["probability"] == line["top"][0]["probability"]
+        assert line["inverted"] is True
+        assert line["box"] == list(image.box)
+        told = {item["class"]: item["probability"] for item in line["top"]}
+        np.testing.assert_allclose([told[k] for k in range(10)], expected, rtol=1e-4, atol=1e-7)
+
+
+def test_more_than_there_are_is_all(digit_run, scans, capsys):
+    _, out, _ = run(capsys, digit_run, scans / "1.png", "--json", "--top", 99)
+    assert len(objects(out)[0]["top"]) == 10
+
+
+def test_names_of_the_model_are_used(tmp_path, scans, capsys):
+    model = saved(tmp_path / "m.safetensors", classes=2)
+    model.class_names = ["[bold]cat", "dög"]
+    model.save(tmp_path / "m.safetensors")
+    _, out, _ = run(capsys, tmp_path / "m.safetensors", scans / "1.png")
+    assert {*rows(out)[0][1::2]} == {"[bold]cat", "dög"}
+
+
+def test_a_terminal_is_shown_a_table(digit_run, scans, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    (scans / "[red]4.png").write_bytes((scans / "4.png").read_bytes())
+    _, out, _ = run(capsys, digit_run, scans / "[red]4.png")
+    for words in ("picture", "probability", "then", "[red]4.png", "%"):
+        assert words in out
+
+
+def test_other_sizes_and_shapes_of_input(tmp_path, scans, capsys):
+    for number, shape in enumerate([(14, 40, 1), (56, 56, 1)]):
+        path = tmp_path / f"{number}.safetensors"
+        saved(path, shape=shape)
+        code, out, _ = run(capsys, path, scans)
+        assert (code, len(rows(out))) == (0, 10)
+
+
+def test_many_pictures_are_read_in_batches(digit_run, scans, capsys, monkeypatch):
+    monkeypatch.setattr(predict, "DEFAULT_BATCH", 3)
+    _, out, _ = run(capsys, digit_run, scans)
+    assert len(rows(out)) == 10
+
+
+def test_a_model_from_logits_gives_probabilities(tmp_path, scans, capsys):
+    loss = losses.CategoricalCrossentropy(from_logits=True)
+    path = tmp_path / "m.safetensors"
+    model = saved(path, activation=None, loss=loss)
+    _, out, _ = run(capsys, path, scans / "2.png", "--json", "--top", 10)
+    top = objects(out)[0]["top"]
+    assert sum(item["probability"] for item in top) == pytest.approx(1, abs=1e-5)
+    x = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    with kernels.use_backend("numpy"):
+        z = np.exp(model.predict(x))
+        found = load_classifier(path).predict(x)
+    np.testing.assert_allclose(found, z / z.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_pictures_that_are_not_shown_are_not_kept(digit_run, scans, monkeypatch, capsys):
+    kept = []
+
+    def spy(readings, *others):
+        kept.append([reading.picture.size > 0 for reading in readings])
+
+    monkeypatch.setattr(predict, "SHOWN", 4)
+    monkeypatch.setattr(predict, "DEFAULT_BATCH", 3)
+    monkeypatch.setattr(predict, "print_lines", spy)
+    run(capsys, digit_run, scans)
+    assert kept == [[False] * 3] * 3 + [[False]]
+    kept.clear()
+    run(capsys, digit_run, scans, "--show")
+    assert kept == [[True] * 3, [True, False, False], [False] * 3, [False]]
+
+
+# ---- ways to make an image of a picture ----
+
+
+def test_raw_takes_the_pixels_as_they_are(digit_run, digits, tmp_path, capsys):
+    Image.fromarray(digits.test_images[0].reshape(28, 28)).save(tmp_path / "raw.png")
+    _, out, _ = run(capsys, digit_run, tmp_path / "raw.png", "--raw", "--json", "--top", 10)
+    (line,) = objects(out)
+    with kernels.use_backend("numpy"):
+        expected = Sequential.load(digit_run / "model.safetensors").predict(digits.test_x[:1])[0]
+    assert line["probability"] == pytest.approx(float(expected.max()), rel=1e-5)
+    assert line["box"] is None
+
+
+def test_raw_refuses_another_size(digit_run, scans, capsys):
+    code, out, err = run(capsys, digit_run, scans / "5.png", "--raw")
+    assert (code, out) == (2, "")
+    assert "5.png: --raw: expected 28×28 pixels, as the network takes, received 200×300" in err
+
+
+def test_tutorial_takes_every_tenth_pixel(digit_run, tmp_path, capsys, monkeypatch):
+    page = np.random.default_rng(0).integers(0, 256, (280, 280)).astype(np.uint8)
+    Image.fromarray(page).save(tmp_path / "canvas.png")
+    options = predict.parser().parse_args(["m", "x", "--tutorial"])
+    seen = predict.read(tmp_path / "canvas.png", (28, 28, 1), options).image
+    np.testing.assert_array_equal(seen, page[::10, ::10] / np.float32(255))
+    assert run(capsys, digit_run, tmp_path / "canvas.png", "--tutorial")[0] == 0
+
+
+def test_polarity_and_box_are_handed_on(digit_run, scans, tmp_path):
+    options = predict.parser().parse_args(["m", "x", "--polarity", "bright-on-dark", "--box", "28"])
+    Image.fromarray(255 - np.asarray(Image.open(scans / "0.png"))).save(tmp_path / "n.png")
+    reading = predict.read(tmp_path / "n.png", (28, 28, 1), options)
+    assert not reading.inverted
+    assert reading.image.any(axis=1).sum() == 28
+
+
+# ---- what the network saw ----
+
+
+def test_show_draws_what_was_seen(digit_run, scans, tmp_path, capsys):
+    code, out, err = run(capsys, digit_run, scans / "0.png", scans / "1.png", "--show")
+    assert code == 0
+    assert len(rows(out)) == 2
+    assert "seen.png" in err
+    with Image.open("seen.png") as image:
+        image.load()
+        assert image.format == "PNG"
+        assert min(image.size) > 300
+    before = os.stat("seen.png").st_mtime_ns
+    assert run(capsys, digit_run, scans / "2.png", "--show")[0] == 0  # its own, again
+    assert os.stat("seen.png").st_mtime_ns > before
+
+
+def test_show_shows_the_first_of_many(digit_run, scans, tmp_path, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(predict, "SHOWN", 3)
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append((figure, path)))
+    assert run(capsys, digit_run, scans, "--show", tmp_path / "new" / "s.png")[0] == 0
+    ((figure, path),) = drawn
+    assert path == tmp_path / "new" / "s.png"
+    assert len(figure.axes) == 9
+    assert figure.get_suptitle() == "The first 3 of 10 pictures"
+
+
+@pytest.mark.parametrize("also", [True, False])
+def test_show_never_writes_over_a_picture(digit_run, scans, capsys, also):
+    """`--show 0.png 1.png`: the first is meant as a picture, but is taken for the place."""
+    before = (scans / "0.png").read_bytes()
+    images = [scans / "1.png", *([scans / "0.png"] if also else [])]
+    code, out, err = run(capsys, digit_run, *images, "--show", scans / "0.png")
+    assert (code, out) == (2, "")
+    assert "exists, and is no figure of this command" in err
+    assert (scans / "0.png").read_bytes() == before
+
+
+def test_show_wants_a_png(digit_run, scans, capsys):
+    code, _, err = run(capsys, digit_run, scans / "1.png", "--show", "seen.jpg")
+    assert code == 2
+    assert "ends in .png, received seen.jpg" in err
+
+
+def test_seen_checks_its_shapes():
+    image = np.zeros((1, 28, 28))
+    with pytest.raises(ValueError, match="expected as many pictures"):
+        plots.seen([], image, np.ones((1, 2)), ["a", "b"], ["x"])
+    with pytest.raises(ValueError, match=r"probabilities \(n, 3\), .*received \(1, 2\)"):
+        plots.seen([image[0]], image, np.ones((1, 2)), ["a", "b", "c"], ["x"])
+    assert plots.seen([], np.zeros((0, 2, 2)), np.zeros((0, 2)), ["a", "b"], []) is not None
+
+
+def test_seen_shows_the_likeliest_of_many_classes():
+    chances = np.linspace(0, 1, 30)[None] / 15
+    names = [f"class {k}" for k in range(30)]
+    figure = plots.seen([np.zeros((9, 5))], np.zeros((1, 4, 6, 1)), chances, names, ["$x$.png"])
+    labels = [tick.get_text() for tick in figure.axes[2].get_yticklabels()]
+    assert labels == [f"class {k}" for k in range(29, 19, -1)]
+
+
+# ---- bad input ----
+
+
+def test_one_bad_picture_among_several(digit_run, scans, tmp_path, capsys):
+    (tmp_path / "bad.png").write_text("no picture")
+    Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+    bad = ["bad.png", "blank.png", "nowhere.png"]
+    code, out, err = run(capsys, digit_run, scans / "1.png", *bad, scans / "2.png")
+    assert code == 2
+    assert [row[0] for row in rows(out)] == [str(scans / "1.png"), str(scans / "2.png")]
+    lines = err.splitlines()
+    assert len(lines) == 3
+    for line, name, words in zip(
+        lines, bad, ["can't be read", "nothing drawn", "no such file"], strict=True
+    ):
+        assert line.startswith(f"minicnn.predict: {name}: ")
+        assert words in line
+
+
+def test_json_names_the_bad_ones_too(digit_run, scans, capsys):
+    code, out, err = run(capsys, digit_run, "nowhere.png", scans / "1.png", "--json")
+    assert code == 2
+    bad, good = objects(out)
+    assert bad["image"] == "nowhere.png"
+    assert bad["error"] in err
+    assert good["image"] == str(scans / "1.png")
+
+
+def test_a_folder_without_pictures(digit_run, tmp_path, capsys):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("x")
+    (folder / ".hidden.png").write_text("x")
+    code, out, err = run(capsys, digit_run, folder)
+    assert (code, out) == (2, "")
+    assert f"{folder}: expected pictures (.bmp, " in err
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: None, "no model file at"),
+        (lambda p: p.write_bytes(b"x" * 99), "expected a .safetensors file"),
+        (lambda p: saved(p, shape=(28, 28, 3)), "expected a network for grey images"),
+        (lambda p: saved(p, activation="sigmoid"), "neither ends in softmax"),
+        (lambda p: p.mkdir(), "expected a folder with model.safetensors; no run left one"),
+    ],
+)
+def test_what_is_no_model(tmp_path, scans, capsys, make, words):
+    path = tmp_path / "m.safetensors"
+    make(path)
+    code, out, err = run(capsys, path, scans / "1.png")
+    assert (code, out) == (2, "")
+    assert err.startswith("minicnn.predict: ")
+    assert words in err
+    assert str(path) in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_tells_which_models_it_holds(tmp_path):
+    saved(tmp_path / "epoch-0004.safetensors")
+    with pytest.raises(FileNotFoundError, match=r"it holds epoch-0004.safetensors: name one"):
+        load_classifier(tmp_path)
+
+
+def test_one_output_is_no_class(tmp_path):
+    saved(tmp_path / "m.safetensors", classes=1)
+    with pytest.raises(ModelError, match=r"outputs \(classes >= 2\), received \(1,\)"):
+        load_classifier(tmp_path / "m.safetensors")
+
+
+def test_names_that_are_too_few(tmp_path):
+    model = saved(tmp_path / "m.safetensors")
+    model.class_names = ["a", "b"]
+    model.save(tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="expected 10 class names, received 2"):
+        load_classifier(tmp_path / "m.safetensors")
+
+
+def test_a_network_that_diverged_tells_no_class(tmp_path, scans, capsys):
+    model = saved(tmp_path / "m.safetensors")
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    model.save(tmp_path / "m.safetensors")
+    code, out, err = run(capsys, tmp_path / "m.safetensors", scans / "1.png")
+    assert (code, out) == (2, "")
+    assert "training diverged" in err
+    check_finite(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--top", "0"],
+        ["--box", "0"],
+        ["--raw", "--tutorial"],
+        ["--polarity", "grey"],
+        ["--backend", "cuda"],
+        ["--threads", "0"],
+    ],
+)
+def test_nonsense_in_the_options(digit_run, scans, capsys, options):
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, digit_run, scans / "1.png", *options)
+    assert caught.value.code == 2
+
+
+def test_a_box_that_is_too_large(digit_run, scans, capsys):
+    code, _, err = run(capsys, digit_run, scans / "1.png", "--box", "29")
+    assert code == 2
+    assert "--box: expected at most 28 pixels" in err
+
+
+def test_help_explains_every_option():
+    assert all(action.help for action in predict.parser()._actions)
+
+
+# ---- the process ----
+
+
+def test_backend_and_threads_last_as_long_as_the_command(digit_run, scans, capsys, monkeypatch):
+    seen = []
+    original = Sequential.predict
+
+    def spy(self, x):
+        seen.append((kernels.current_backend(), kernels.get_threads()))
+        return original(self, x)
+
+    monkeypatch.setattr(Sequential, "predict", spy)
+    before = kernels.current_backend(), kernels.get_threads()
+    run(capsys, digit_run, scans / "1.png", "--threads", "1")
+    run(capsys, digit_run, scans / "1.png", "--backend", "reference")
+    assert seen == [("numpy", 1), ("reference", before[1])]
+    assert (kernels.current_backend(), kernels.get_threads()) == before
+
+
+def test_ctrl_c_is_130(digit_run, scans, capsys, monkeypatch):
+    def interrupt(*arguments):
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(predict, "read", interrupt)
+        code, _, err = run(capsys, digit_run, scans / "1.png")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130
+    assert "Interrupted" in err
+
+
+def start(*arguments, code=None):
+    command = ["-c", code] if code else ["-m", "minicnn.predict"]
+    return subprocess.run(
+        [sys.executable, *command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def test_it_starts_without_matplotlib_numba_and_rich(digit_run, scans):
+    code = (
+        "import sys\nfrom minicnn import predict\n"
+        "code = predict.main(sys.argv[1:])\n"
+        "loaded = {'matplotlib', 'numba', 'rich'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {loaded}' if loaded else code)"
+    )
+    done = start(digit_run, scans, code=code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 10
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a name that is no text")
+def test_a_name_that_no_terminal_can_show(digit_run, scans):
+    odd = os.fsencode(scans) + b"/\xff\n.png"
+    shutil.copy(scans / "1.png", odd)
+    done = start(digit_run, os.fsdecode(odd))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
+def test_a_reader_that_has_seen_enough(digit_run, scans):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "minicnn.predict", str(digit_run), str(scans)],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,714 @@
+"""From a picture of any kind to what a network trained on MNIST expects."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageDraw, ImageFilter
+
+from minicnn import DataError, Sequential, imaging, ink, kernels, preprocess
+from minicnn.blobs import blobs
+from minicnn.data.picture import Unreadable, open_grey
+
+PAGE = (300, 400)
+COUNT = 150  # test digits
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    return digits.test_images[:COUNT].reshape(-1, 28, 28)
+
+
+@pytest.fixture(scope="module")
+def read(digit_run):
+    """Images (28, 28) → the classes that the network tells."""
+    model = Sequential.load(digit_run / "model.safetensors")
+
+    def classes(images):
+        with kernels.use_backend("numpy"):
+            return model.predict(np.stack(images)[..., None]).argmax(axis=1)
+
+    return classes
+
+
+@pytest.fixture(scope="module")
+def before(read, images):
+    return read(images / np.float32(255))
+
+
+def ring(shape=(100, 100), centre=(50, 50), outer=30, inner=20):
+    """1 on a ring, 0 elsewhere."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    return ((distance <= outer) & (distance >= inner)).astype(np.float32)
+
+
+# ---- digits of MNIST, in other pictures: read as before ----
+
+
+def pasted(image, rng, page=PAGE, zoom=7, smooth=True):
+    """A digit, enlarged, somewhere on a page: 0 … 1 (H, W), bright on dark."""
+    side = 28 * zoom
+    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    large = Image.fromarray(image).resize((side, side), how)
+    top, left = (int(rng.integers(0, whole - side + 1)) for whole in page)
+    found = np.zeros(page)
+    found[top : top + side, left : left + side] = np.asarray(large) / 255
+    return found
+
+
+def white_page(image, rng):
+    return 1 - pasted(image, rng)
+
+
+def square_pixels(image, rng):
+    return 1 - pasted(image, rng, smooth=False)
+
+
+def black_canvas(image, rng):
+    return pasted(image, rng, page=(280, 280), zoom=5)
+
+
+def small_on_a_large_page(image, rng):
+    return 1 - pasted(image, rng, page=(640, 500), zoom=3)
+
+
+def faint_pencil(image, rng):
+    return 0.9 - 0.12 * pasted(image, rng)
+
+
+def photograph(image, rng):
+    """Half as bright at one corner, grainy, and through JPEG."""
+    y, x = np.mgrid[: PAGE[0], : PAGE[1]]
+    page = 0.92 - 0.42 * x / PAGE[1] - 0.2 * y / PAGE[0]
+    photo = page * (1 - 0.8 * pasted(image, rng)) + rng.normal(0, 0.03, PAGE)
+    file = io.BytesIO()
+    Image.fromarray((photo.clip(0, 1) * 255).astype(np.uint8)).save(file, "JPEG", quality=60)
+    return np.asarray(Image.open(file)) / 255
+
+
+def shadow(image, rng):
+    """The edge of a shadow falls across the page."""
+    x = np.arange(PAGE[1]) - rng.integers(50, 350)
+    light = 0.95 - 0.45 / (1 + np.exp(-x / 6))
+    return light * (1 - 0.8 * pasted(image, rng)) + rng.normal(0, 0.02, PAGE)
+
+
+def dust_and_table(image, rng):
+    """Specks on the paper, and a strip of a dark table beside it."""
+    page = 1 - pasted(image, rng)
+    for _ in range(6):
+        y, x = rng.integers(0, 297), rng.integers(0, 380)
+        page[y : y + 3, x : x + 3] = 0.2
+    return np.pad(page, ((0, 0), (0, 25)), constant_values=0.1)
+
+
+@pytest.mark.parametrize(
+    ("picture", "least"),
+    [
+        (white_page, 0.97),
+        (square_pixels, 0.97),
+        (black_canvas, 0.97),
+        (small_on_a_large_page, 0.95),
+        (faint_pencil, 0.97),
+        (photograph, 0.95),
+        (shadow, 0.90),
+        (dust_and_table, 0.93),
+    ],
+)
+def test_digits_in_other_pictures_are_read_as_before(images, before, read, rng, picture, least):
+    pages = [np.clip(picture(image, rng), 0, 1) for image in images]
+    now = read([preprocess.mnist_like(page).image for page in pages])
+    assert (now == before).mean() >= least
+
+
+def test_without_it_hardly_any_would_be_read(images, before, read, rng):
+    """Or the tests above would prove nothing: the tutorial's way, on a dark canvas."""
+    seen = [preprocess.tutorial_like(pasted(image, rng, (280, 280), 5)) for image in images]
+    assert (read(seen) == before).mean() < 0.6
+
+
+def test_turned_round_is_the_same(images, rng):
+    for image in images[:40]:
+        page = white_page(image, rng)
+        dark, bright = preprocess.mnist_like(page), preprocess.mnist_like(1 - page)
+        assert (dark.inverted, bright.inverted) == (True, False)
+        assert dark.box == bright.box
+        np.testing.assert_allclose(dark.image, bright.image, atol=0.02)
+
+
+def test_what_is_mnist_already_stays_as_it_is(images):
+    """20 pixels at most, in the middle: fitted by a factor of 1, moved by 0."""
+    changes = []
+    for image in images:
+        made = preprocess.mnist_like(image / np.float32(255))
+        changes.append(np.abs(made.image - image / 255).mean())
+    assert np.median(changes) < 0.005
+    assert np.mean(np.array(changes) < 0.02) > 0.95
+
+
+def test_where_it_lies_on_the_page_does_not_matter(images):
+    first = None
+    for top, left in ((0, 3), (40, 100), (101, 199)):
+        page = np.ones((300, 400))
+        page[top : top + 196, left : left + 196] -= np.kron(images[0] / 255, np.ones((7, 7)))
+        made = preprocess.mnist_like(page)
+        first = made.image if first is None else first
+        np.testing.assert_allclose(made.image, first, atol=0.02)
+
+
+# ---- by hand ----
+
+
+def test_a_square_is_fitted_and_centred():
+    """40 pixels to 20 pixels; its centre of mass, 9.5 of 0 … 19, goes to pixel 14 (4 or 5 up)."""
+    page = np.zeros((100, 200))
+    page[10:50, 120:160] = 1
+    made = preprocess.mnist_like(page)
+    assert made.box == (10, 120, 50, 160)
+    assert made.scale == 0.5
+    assert not made.inverted
+    assert not made.flattened
+    assert made.widened == 0
+    assert 0 < made.threshold < 1
+    expected = np.zeros((28, 28), np.float32)
+    expected[4:24, 4:24] = 1
+    np.testing.assert_allclose(made.image, expected, atol=1e-6)
+    assert made.image.dtype == np.float32
+
+
+def test_the_centre_of_mass_decides_not_the_box():
+    """A heavy head and a thin foot: the head comes nearer to the middle."""
+    page = np.zeros((120, 120))
+    page[10:40, 40:80] = 1  # 40 × 30
+    page[40:60, 54:66] = 1
+    image = preprocess.mnist_like(page).image
+    rows = image.sum(axis=1) @ np.arange(28) / image.sum()
+    columns = image.sum(axis=0) @ np.arange(28) / image.sum()
+    assert abs(rows - 14) <= 0.5
+    assert abs(columns - 14) <= 0.5
+    used = np.flatnonzero(image.any(axis=1))
+    assert used[-1] - used[0] + 1 == 20
+    assert used[0] > 4  # by its box it would begin there
+
+
+def test_proportions_are_kept():
+    page = np.zeros((200, 200))
+    page[20:180, 90:130] = 1  # 160 × 40
+    image = preprocess.mnist_like(page).image
+    assert image.any(axis=1).sum() == 20
+    assert image.any(axis=0).sum() == 5
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "expected"),
+    [
+        (28, None, (20, 20)),
+        (56, None, (40, 40)),
+        ((14, 42), None, (10, 30)),
+        ((32, 20), None, (23, 14)),
+        (28, 28, (28, 28)),
+        (28, (10, 24), (10, 24)),
+        (1, None, (1, 1)),
+        ((1, 9), None, (1, 6)),
+    ],
+)
+def test_any_size_and_box(size, box, expected):
+    made = preprocess.mnist_like(ring(), size, box)
+    assert made.image.shape == ((size, size) if isinstance(size, int) else size)
+    used = [int(made.image.any(axis=axis).sum()) for axis in (1, 0)]
+    assert used == [min(expected)] * 2  # a ring is as wide as it is tall
+
+
+def test_a_fine_pens_strokes_are_widened():
+    """One pixel of 200 is a tenth of a pixel of 20: it would be a shade, not a stroke."""
+    page = np.zeros((300, 300))
+    page[50:250, 150] = page[50, 100:200] = 1
+    made = preprocess.mnist_like(page)
+    assert made.widened > 10
+    across = made.image[15]
+    assert across.max() > 0.7
+    assert 1 <= across.sum() <= 3
+    assert made.box == (50, 100, 250, 200)  # of what was drawn
+
+
+def test_broad_strokes_are_left_alone():
+    assert preprocess.mnist_like(ring()).widened == 0
+
+
+def test_the_brightest_is_one_and_nothing_is_negative(images, rng):
+    for image in images[:20]:
+        made = preprocess.mnist_like(np.clip(photograph(image, rng), 0, 1)).image
+        assert made.max() == 1
+        assert made.min() == 0
+
+
+# ---- polarity ----
+
+
+@pytest.mark.parametrize("low", [0.0, 0.3])
+@pytest.mark.parametrize("high", [0.6, 1.0])
+def test_polarity_is_that_of_the_border(low, high):
+    drawn = ring()
+    assert preprocess.polarity(low + (high - low) * drawn) == "bright-on-dark"
+    assert preprocess.polarity(high - (high - low) * drawn) == "dark-on-bright"
+
+
+@pytest.mark.parametrize("bright", [False, True])
+def test_a_digit_that_fills_its_picture(bright):
+    drawn = ring(outer=50, inner=38)
+    page = drawn if bright else 1 - drawn
+    assert preprocess.polarity(page) == ("bright-on-dark" if bright else "dark-on-bright")
+
+
+def test_a_page_half_in_the_shade_is_still_a_page():
+    shade = np.where(np.arange(100) < 50, 0.9, 0.4)
+    assert preprocess.polarity(shade * (1 - 0.8 * ring())) == "dark-on-bright"
+
+
+def test_polarity_can_be_given():
+    """Of a black ring on white, the white disc inside is the drawing, if one says so."""
+    page = 1 - ring()
+    assert preprocess.mnist_like(page, polarity="dark-on-bright").box == (20, 20, 81, 81)
+    assert preprocess.mnist_like(page, polarity="bright-on-dark").box == (31, 31, 70, 70)
+    with pytest.raises(ValueError, match=r"expected polarity dark-on-bright, .*received 'dark'"):
+        preprocess.mnist_like(page, polarity="dark")
+
+
+# ---- nothing drawn ----
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("shape", [(280, 280), (1, 1), (1, 500), (3, 3)])
+def test_a_blank_picture(shape, value):
+    with pytest.raises(DataError, match="nothing drawn"):
+        preprocess.mnist_like(np.full(shape, value))
+
+
+def test_a_blank_photograph(rng):
+    y, x = np.mgrid[:300, :400]
+    for noise in (0.0, 0.01, 0.04):
+        page = 0.9 - 0.3 * x / 400 - 0.2 * y / 300 + rng.normal(0, noise, (300, 400))
+        with pytest.raises(DataError, match="nothing drawn"):
+            preprocess.mnist_like(page.clip(0, 1))
+
+
+def test_noise_alone(rng):
+    with pytest.raises(DataError, match="nothing drawn"):
+        preprocess.mnist_like(rng.random((280, 280)))
+
+
+# ---- properties ----
+
+
+SHAPES = st.tuples(st.integers(1, 60), st.integers(1, 60))
+VALUES = st.floats(0, 1, width=32)
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_anything_is_an_image_or_nothing_drawn(data):
+    page = data.draw(arrays(np.float32, SHAPES, elements=VALUES))
+    size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    try:
+        made = preprocess.mnist_like(page, size)
+    except DataError:
+        return
+    assert made.image.shape == size
+    assert made.image.dtype == np.float32
+    assert 0 <= made.image.min() <= made.image.max() == pytest.approx(1)
+    top, left, bottom, right = made.box
+    assert 0 <= top < bottom <= page.shape[0]
+    assert 0 <= left < right <= page.shape[1]
+
+
+@given(
+    st.integers(0, 60), st.integers(0, 60), st.integers(40, 120), st.floats(0, 0.4),
+    st.floats(0.6, 1),
+)  # fmt: skip
+@settings(max_examples=60)
+def test_a_ring_is_a_ring_wherever_and_however_bright(top, left, outer, low, high):
+    page = np.zeros((320, 320))
+    size = 2 * outer + 1
+    drawn = ring((size, size), (outer, outer), outer, 0.6 * outer)
+    page[top : top + size, left : left + size] = drawn[: 320 - top, : 320 - left]
+    made = preprocess.mnist_like(high - (high - low) * page)
+    assert made.inverted
+    expected = preprocess.mnist_like(np.pad(drawn, 30))
+    np.testing.assert_allclose(made.image, expected.image, atol=0.1)
+
+
+# ---- the tutorial's way ----
+
+
+def test_every_tenth_pixel():
+    canvas = np.arange(280 * 280, dtype=np.float64).reshape(280, 280) / 280**2
+    seen = preprocess.tutorial_like(canvas)
+    np.testing.assert_array_equal(seen, canvas[::10, ::10].astype(np.float32))
+    assert seen.dtype == np.float32
+
+
+def test_other_sizes_are_sampled_too():
+    page = np.arange(12.0).reshape(3, 4) / 12
+    assert preprocess.tutorial_like(page, (1, 2)).tolist() == [[0, np.float32(2 / 12)]]
+    large = preprocess.tutorial_like(page, (6, 4))
+    np.testing.assert_array_equal(large, np.repeat(page, 2, axis=0).astype(np.float32))
+
+
+# ---- brightness ----
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.array([[0, 255]], np.uint8), [[0, 1]]),
+        (np.array([[0, 65535]], np.uint16), [[0, 1]]),
+        (np.array([[False, True]]), [[0, 1]]),
+        (np.array([[0.25, 1.0]]), [[0.25, 1]]),
+        (np.array([[[51], [255]]], np.uint8), [[0.2, 1]]),
+        (np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8), [[0.299, 0.587]]),
+        (np.array([[[0, 0, 255], [255, 255, 255]]], np.uint8), [[0.114, 1]]),
+        # white visible, so transparent is black; and the other way round
+        (np.array([[[255, 255, 255, 255], [9, 9, 9, 0]]], np.uint8), [[1, 0]]),
+        (np.array([[[0, 0, 0, 255], [9, 9, 9, 0]]], np.uint8), [[0, 1]]),
+        (np.array([[[0, 0, 0, 51], [0, 0, 0, 0]]], np.uint8), [[0.8, 1]]),
+    ],
+)
+def test_grey_of_arrays(image, expected):
+    found = preprocess.grey(image)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_grey_of_a_large_array_is_averaged():
+    large = np.zeros((4096, 3000), np.uint8)
+    large[::2] = 255
+    found = preprocess.grey(large)
+    assert found.shape == (2048, 1500)
+    np.testing.assert_allclose(found, 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "words"),
+    [
+        (np.zeros((3, 3), np.int64), TypeError, "uint8, uint16 or floats, received int64"),
+        (np.array([[1.5]]), ValueError, r"floats in \[0, 1\]"),
+        (np.array([[np.nan]]), ValueError, r"floats in \[0, 1\]"),
+        (np.array([[-0.1]]), ValueError, r"floats in \[0, 1\]"),
+        (np.zeros((0, 3), np.uint8), ValueError, r"received \(0, 3\)"),
+        (np.zeros((0, 3)), ValueError, r"floats in \[0, 1\]"),
+        (np.zeros(3, np.uint8), ValueError, r"received \(3,\)"),
+        (np.zeros((2, 2, 2), np.uint8), ValueError, "1, 3 or 4 channels"),
+        (np.zeros((2, 2, 2, 1), np.uint8), ValueError, "1, 3 or 4 channels"),
+    ],
+)
+def test_other_arrays_are_refused(image, error, words):
+    with pytest.raises(error, match=words):
+        preprocess.grey(image)
+
+
+@pytest.mark.parametrize("call", [preprocess.mnist_like, preprocess.polarity, ink.find])
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (np.zeros((2, 2), np.uint8), "received uint8"),
+        (np.zeros((2, 2, 1)), r"received float64 \(2, 2, 1\)"),
+        (np.zeros((0, 2)), "received"),
+        (np.full((2, 2), np.nan), "received NaN"),
+        (np.full((2, 2), np.inf), "infinity"),
+    ],
+)
+def test_what_is_not_grey_is_refused(call, page, words):
+    with pytest.raises(ValueError, match=words):
+        call(page)
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "words"),
+    [
+        (0, None, "expected size"),
+        ((28, 0), None, "expected size"),
+        ((28, 28, 1), None, "expected size"),
+        (28, 0, "expected box"),
+        (28, 29, "within 28×28, received 29×29"),
+        ((28, 10), (20, 20), "within 28×10"),
+    ],
+)
+def test_sizes_that_make_no_sense(size, box, words):
+    with pytest.raises(ValueError, match=words):
+        preprocess.mnist_like(ring(), size, box)
+
+
+# ---- files of every kind ----
+
+
+def drawing():
+    """A "7" in black on white, "L"."""
+    image = Image.new("L", (120, 100), 255)
+    ImageDraw.Draw(image).line([(30, 20), (80, 20), (50, 80)], fill=0, width=9)
+    return image.filter(ImageFilter.GaussianBlur(0.5))
+
+
+def transparent():
+    image = Image.new("RGBA", (120, 100), (0, 0, 0, 0))
+    image.putalpha(Image.eval(drawing(), lambda value: 255 - value))
+    return image
+
+
+MODES = {
+    "grey": (drawing, "PNG"),
+    "one bit": (lambda: drawing().convert("1"), "PNG"),
+    "palette": (lambda: drawing().convert("RGB").quantize(16), "PNG"),
+    "colour": (lambda: drawing().convert("RGB"), "PNG"),
+    "cmyk": (lambda: drawing().convert("RGB").convert("CMYK"), "JPEG"),
+    "transparent": (transparent, "PNG"),
+    "16 bits": (
+        lambda: Image.fromarray(np.asarray(drawing()).astype(np.uint16) * 257),
+        "PNG",
+    ),
+    "jpeg": (drawing, "JPEG"),
+    "bmp": (lambda: drawing().convert("RGB"), "BMP"),
+    "tiff": (drawing, "TIFF"),
+    "webp": (lambda: drawing().convert("RGB"), "WEBP"),
+    "ppm": (drawing, "PPM"),
+}
+
+
+@pytest.mark.parametrize("kind", MODES)
+def test_every_kind_of_file_is_the_same_digit(tmp_path, kind):
+    make, form = MODES[kind]
+    path = tmp_path / "seven"
+    make().save(path, form)
+    expected = preprocess.mnist_like(preprocess.grey(drawing()))
+    made = preprocess.mnist_like(preprocess.read_grey(path))
+    assert made.inverted
+    assert np.abs(made.image - expected.image).mean() < 0.03
+
+
+def test_a_picture_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90°
+    drawing().rotate(90, expand=True).save(tmp_path / "p.jpg", exif=exif, quality=95)
+    found = preprocess.read_grey(tmp_path / "p.jpg")
+    assert found.shape == (100, 120)
+    assert np.abs(found - preprocess.grey(drawing())).mean() < 0.02
+
+
+def test_the_first_frame_of_an_animation(tmp_path):
+    frames = [drawing(), Image.new("L", (120, 100), 0)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    found = preprocess.read_grey(tmp_path / "a.gif")
+    assert np.abs(found - preprocess.grey(drawing())).mean() < 0.02
+
+
+def test_a_file_object_can_be_read():
+    file = io.BytesIO()
+    drawing().save(file, "PNG")
+    found = preprocess.read_grey(file)
+    np.testing.assert_array_equal(found, preprocess.grey(drawing()))
+    with pytest.raises(DataError, match="picture: can't be read as a picture"):
+        preprocess.read_grey(io.BytesIO(b"no picture"))
+
+
+def test_a_large_photograph_is_made_smaller(tmp_path):
+    Image.new("L", (5000, 2000), 200).save(tmp_path / "l.png")
+    found = preprocess.read_grey(tmp_path / "l.png")
+    assert max(found.shape) <= 2048
+    assert found.shape == (667, 1667)
+
+
+def test_a_limit_of_ones_own(tmp_path):
+    drawing().save(tmp_path / "d.png")
+    assert preprocess.read_grey(tmp_path / "d.png", most=12_000).shape == (100, 120)
+    with pytest.raises(DataError, match=r"d\.png: .*at most 11,999 pixels, received 120×100"):
+        preprocess.read_grey(tmp_path / "d.png", most=11_999)
+
+
+# ---- hostile files ----
+
+
+def png(width, height, pixels=b""):
+    def chunk(name, body):
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(pixels))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def truncated():
+    file = io.BytesIO()
+    drawing().save(file, "PNG")
+    return file.getvalue()[:-60]
+
+
+HOSTILE = {
+    "empty": b"",
+    "text": b"this is not a picture\n",
+    "a web page": b"<!DOCTYPE html><html></html>",
+    "an EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    "truncated": truncated(),
+    "a bomb": png(10_000, 10_000, bytes(10_001 * 100)),
+    "absurd": png(2**31 - 1, 2**31 - 1),
+    "no pixels": png(50, 50),
+    "no width": png(0, 50),
+    "half a header": png(50, 50)[:20],
+    "numbers of 32 bits": None,
+    "floats": None,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_is_a_data_error_that_names_it(tmp_path, kind):
+    path = tmp_path / "bad.png"
+    if kind == "numbers of 32 bits":
+        Image.fromarray(np.array([[0, 1 << 20]], np.int32)).save(path, "TIFF")
+    elif kind == "floats":
+        Image.fromarray(np.zeros((9, 9), np.float32)).save(path, "TIFF")
+    else:
+        path.write_bytes(HOSTILE[kind])
+    with pytest.raises(DataError, match=r"bad\.png: can't be read as a picture: ."):
+        preprocess.read_grey(path)
+
+
+def test_a_folder_a_pipe_and_nothing_at_all(tmp_path):
+    import os
+
+    with pytest.raises(DataError, match="expected a picture file, received a folder"):
+        preprocess.read_grey(tmp_path)
+    with pytest.raises(DataError, match=r"nowhere\.png: .*no such file"):
+        preprocess.read_grey(str(tmp_path / "nowhere.png"))
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.png")
+        with pytest.raises(DataError, match=r"pipe\.png: expected a picture file"):
+            preprocess.read_grey(tmp_path / "pipe.png")
+
+
+@given(st.data())
+@settings(max_examples=100)
+def test_flipped_bits_are_a_picture_or_a_data_error(data):
+    file = io.BytesIO()
+    drawing().save(file, data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF"])))
+    body = bytearray(file.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        found = preprocess.read_grey(io.BytesIO(bytes(body)), most=1e6)
+        assert 0 <= found.min() <= found.max() <= 1
+        preprocess.mnist_like(found)
+    except DataError:
+        pass
+
+
+def test_open_grey_says_unreadable(tmp_path):
+    with pytest.raises(Unreadable):
+        open_grey(tmp_path / "none", 100)
+
+
+# ---- the parts ----
+
+
+def test_otsu_parts_two_values():
+    values = np.array([0.2] * 90 + [0.8] * 10)
+    assert 0.2 < imaging.otsu(values) < 0.8
+    assert imaging.otsu(values) == pytest.approx(
+        0.5, abs=0.01
+    )  # all thresholds between are as good
+    assert imaging.otsu(np.full(5, 0.3)) == 0.3
+    assert 0 < imaging.otsu(np.array([0, 1e-38], np.float32)) < 1e-38  # nothing overflows
+
+
+@given(arrays(np.float64, st.integers(2, 50), elements=st.floats(0, 1)))
+@settings(max_examples=100)
+def test_otsu_is_the_best_of_all_thresholds(values):
+    """Against the definition, tried out over the same 256 bins."""
+    low, high = values.min(), values.max()
+    if high - low < 1e-3:
+        return
+    bins = np.floor((values - low) * (255.999 / (high - low)))
+
+    def between(threshold):
+        below, above = bins[bins <= threshold], bins[bins > threshold]
+        return len(below) * len(above) * (below.mean() - above.mean()) ** 2
+
+    found = np.floor((imaging.otsu(values) - low) / (high - low) * 256 - 1 + 1e-9)
+    best = max(between(threshold) for threshold in range(255))
+    assert between(found) == pytest.approx(best, rel=1e-6)
+
+
+def test_reduce_is_the_mean_of_squares():
+    image = np.arange(20.0).reshape(4, 5)
+    assert imaging.reduce(image, 1) is image
+    means = [[image[:2, :2].mean(), image[:2, 2:4].mean(), image[:2, 4].mean()]]
+    means += [[image[2:, :2].mean(), image[2:, 2:4].mean(), image[2:, 4].mean()]]
+    np.testing.assert_allclose(imaging.reduce(image, 2), means)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 17])
+def test_closing_fills_what_is_narrower_and_keeps_what_is_broader(size):
+    image = np.ones((40, 60))
+    image[:, 10 : 10 + size] = 0
+    np.testing.assert_array_equal(imaging.closed(image, size), image)
+    assert imaging.closed(image, size + 2).min() == 1
+    np.testing.assert_array_equal(imaging.opened(1 - image, size), 1 - image)
+    assert imaging.opened(1 - image, size + 2).max() == 0
+
+
+def test_widened_by_hand():
+    line = np.zeros((40, 60), np.float32)
+    line[20:22, 5:55] = 1  # 2 × 50: 2·100/(104·π/4) = 2.45
+    same, by = ink.widened(line, 2.0)
+    assert by == 0
+    np.testing.assert_array_equal(same, line)
+    broad, by = ink.widened(line, 6.0)
+    assert by == 4
+    assert broad[:, 30].sum() == 6
+
+
+def test_blobs_hang_together_by_their_corners():
+    mask = np.array(
+        [
+            [1, 0, 0, 0, 1, 1],
+            [0, 1, 0, 0, 0, 1],
+            [0, 0, 0, 1, 0, 0],
+            [0, 0, 0, 0, 1, 0],
+        ],
+        bool,
+    )
+    values = np.arange(24.0).reshape(4, 6)
+    found = blobs(mask, values)
+    assert [blob.mass for blob in found] == [0 + 7, 4 + 5 + 11, 15 + 22]
+    assert [blob.peak for blob in found] == [7, 11, 22]
+    assert [blob.touches_edge for blob in found] == [True, True, True]
+    assert blobs(np.zeros((3, 3), bool), np.zeros((3, 3))) == []
+    inner = np.zeros((5, 5), bool)
+    inner[2, 2] = True
+    assert not blobs(inner, np.ones((5, 5)))[0].touches_edge
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+@settings(max_examples=150)
+def test_blobs_are_those_of_a_flood(mask):
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
+    expected = []
+    while left:
+        todo, part = [min(left)], set()
+        while todo:
+            y, x = todo.pop()
+            if (y, x) in left:
+                left.discard((y, x))
+                part.add((y, x))
+                todo += [(y + a, x + b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+        expected.append(part)
+    found = [
+        {(row, column) for row, start, stop in blob.runs for column in range(start, stop)}
+        for blob in blobs(mask, np.ones(mask.shape))
+    ]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
