@@ -34,6 +34,25 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test touches the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINICNN_DATA", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command chooses backend and threads for the whole process, and writes where it stands;
+    here neither must last."""
+    monkeypatch.chdir(tmp_path)
+    threads = kernels.get_threads()
+    with kernels.use_backend(kernels.current_backend()):
+        yield
+    kernels.set_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A headless Chromium, driven by Playwright; without either of them the test is skipped."""

@@ -23,17 +23,11 @@ from minicnn.callbacks import PlotMetrics
 from minicnn.train import command, plan
 
 TRAIN, TEST = 300, 60  # of the small sheet
+
+pytestmark = pytest.mark.usefixtures("own_cache", "own_settings")
 ROOT = os.fspath(Path(minicnn.__file__).parents[1])
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """No test touches the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINICNN_DATA", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,16 +38,6 @@ def quickly():
         patch.setattr(PlotMetrics, "_draw", lambda self, state: None)
         patch.setattr(os, "fsync", lambda handle: None)
         yield
-
-
-@pytest.fixture(autouse=True)
-def settings(tmp_path, monkeypatch):
-    """Backend and threads as they were."""
-    monkeypatch.chdir(tmp_path)
-    threads = kernels.get_threads()
-    with kernels.use_backend(kernels.current_backend()):
-        yield
-    kernels.set_threads(threads)
 
 
 def make_sheet(folder, first=0):

@@ -97,7 +97,7 @@ def test_an_error_is_one_line(arguments, capsys, monkeypatch, tmp_path):
     assert sprite.main(arguments) == 2
     written = capsys.readouterr()
     assert written.out == ""
-    assert written.err.startswith("error: nowhere")
+    assert written.err.startswith("minicnn.sprite: nowhere")
     assert written.err.count("\n") == 1
     assert not (tmp_path / "x").exists()
 
@@ -140,4 +140,4 @@ def test_as_a_module(letters, tmp_path):
     assert "15 / 3" in shown.stdout
     failed = subprocess.run([*command, "show", str(tmp_path / "none")], **options)
     assert failed.returncode == 2
-    assert failed.stderr.startswith("error: ")
+    assert failed.stderr.startswith("minicnn.sprite: ")

@@ -34,23 +34,7 @@ FILES = {
 }
 TRAIN, TEST = 500, 100  # of the small sheet
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """No test touches the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINICNN_DATA", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def settings(tmp_path, monkeypatch):
-    """The command chooses backend and threads for the whole process; here that must not last."""
-    monkeypatch.chdir(tmp_path)
-    threads = kernels.get_threads()
-    with kernels.use_backend(kernels.current_backend()):
-        yield
-    kernels.set_threads(threads)
+pytestmark = pytest.mark.usefixtures("own_cache", "own_settings")
 
 
 @pytest.fixture(scope="module")

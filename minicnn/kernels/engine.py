@@ -5,8 +5,9 @@ whose batch is cut into pieces, and which owns the memory that it writes into. P
 ten microseconds, calling it three: who computes the same shapes again and again (layers/stages.py)
 keeps it. What a call returned holds until the next call.
 
-The arithmetic is in correlation.py, planes.py, weight_gradient.py, fused.py, winners.py,
-product.py and pointwise.py. Nothing is checked here; shapes as in the doorway.
+What they are made of is in parts.py, the arithmetic in correlation.py, planes.py,
+weight_gradient.py, fused.py, winners.py, product.py and pointwise.py. Nothing is checked here;
+shapes as in the doorway.
 """
 
 from __future__ import annotations
@@ -18,19 +19,13 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array, Shape
-from . import correlation, fused, numpy_kernels, planes, pointwise, product, winners
+from . import fused, numpy_kernels, pointwise, product, winners
 from . import team as teams
-from . import weight_gradient as by_weights
-from .correlation import Correlation
 from .fused import ConvPool
 from .memory import aligned
-from .panels import SMALL, Panels, panels
+from .parts import LEAST_WORK, Correlate, Packed, PhaseGradient, WeightGradient, cut_batch
 from .phases import layer_shape, phases
-from .simd import vectors
-from .threads import MOST_PIECES
 from .window import Window
-
-LEAST_WORK = 1 << 18  # multiply-adds of a piece; less is not worth handing to another thread
 
 SMALL_ROWS = 1 << 9  # numbers of a softmax that one thread does alone
 
@@ -54,9 +49,9 @@ class Convolution:
         self.relu, F = relu, w_shape[3]
         self.shape = layer_shape(x_shape, F, window, relu)
         self.y = aligned((x_shape[0], window.OH, window.OW, F), dtype)
-        self._forward = _Correlate(self.shape, self.y, dtype)
-        self._by_data: list[_Phase] | None = None
-        self._by_weights: _WeightGradient | None = None
+        self._forward = Correlate(self.shape, self.y, dtype)
+        self._by_data: list[PhaseGradient] | None = None
+        self._by_weights: WeightGradient | None = None
 
     def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         """y."""
@@ -72,7 +67,7 @@ class Convolution:
     ) -> tuple[Array | None, Array, Array]:
         """(dx or None, dw, db); with relu, of the y that the last forward gave."""
         if self._by_weights is None:
-            self._by_weights = _WeightGradient(self.shape, len(x), self.dtype)
+            self._by_weights = WeightGradient(self.shape, len(x), self.dtype)
             self._dz = aligned(self.y.shape, self.dtype) if self.relu else None
         if self._dz is not None:
             dy = relu_backward(dy, self.y, self._dz)
@@ -87,7 +82,7 @@ class Convolution:
         if self._by_data is None:
             self.dx = aligned(self.x_shape, self.dtype)
             self._by_data = [
-                _Phase(phase, self.dx, self.window, self.dtype)
+                PhaseGradient(phase, self.dx, self.window, self.dtype)
                 for phase in phases(self.x_shape[1:], self.w_shape[3], self.window)
             ]
         if any(phase(dy, w) for phase in self._by_data):
@@ -110,10 +105,10 @@ class ConvReLUPool:
         self.shape = ConvPool(layer_shape(x_shape, F, window, relu=True), *size)
         self.y = aligned((N, *self.shape.pooled, F), dtype)
         self.winner = aligned(self.y.shape, np.dtype(np.uint8))
-        self._images, self._pieces = _cut(N, self.shape.conv.multiply_adds)
+        self._images, self._pieces = cut_batch(N, self.shape.conv.multiply_adds)
         self._call = teams.call if self._pieces > 1 else teams.call_alone
         cut = fused.cut(self.shape.conv, dtype)
-        self._packed = _Packed(self.shape.conv, cut, dtype)
+        self._packed = Packed(self.shape.conv, cut, dtype)
         self._kernel = fused.forward(self.shape, dtype)
         self._out = self.y.reshape(-1), self.winner.reshape(-1), self._images, self._pieces
         self._backward: dict[bool, Any] = {}
@@ -241,90 +236,3 @@ def take_scaled(pixels: Array, rows: Array, scaled: Array) -> None:
 def fits(size: tuple[int, int], F: int, dtype: DType) -> bool:
     """Whether a convolution with F filters and a pooling of this size can be fused."""
     return fused.fits(size[0] * size[1], F, dtype)
-
-
-# ---- the parts of an operation ----
-
-
-class _Packed:
-    """Room for the filters and the bias of a correlation, in panels."""
-
-    def __init__(self, shape: Correlation, cut: Panels, dtype: DType) -> None:
-        steps = shape.KH * cut.steps(shape.KW * shape.C)
-        matrix = aligned((cut.total, steps, cut.width), dtype)
-        bias = aligned((cut.total * cut.width,), dtype)
-        matrix[...], bias[...] = 0, 0  # and so they stay where there are no filters
-        large = matrix.size > SMALL
-        self.room = matrix, bias, shape.KH * cut.total if large else 1
-        self._zeros = np.zeros(shape.F, dtype)
-
-    def bias_of(self, b: Array | None) -> Array:
-        """b, or zeros where there is none."""
-        return self._zeros if b is None else b
-
-
-class _Correlate:
-    """y = correlate(x, w) + b for one geometry, into part or all of y."""
-
-    def __init__(self, shape: Correlation, y: Array, dtype: DType, biased: bool = True) -> None:
-        images, pieces = _cut(len(y), shape.multiply_adds)
-        self._call = teams.call if pieces > 1 else teams.call_alone
-        self._out = y.reshape(-1), images, pieces
-        self._in_planes = not biased and planes.worth_it(shape, dtype)
-        if self._in_planes:
-            self._kernel = planes.correlation(shape, dtype)
-        else:
-            self._kernel, self._packed = (
-                correlation.correlation(shape, dtype),
-                _Packed(shape, correlation.cut(shape, dtype), dtype),
-            )
-
-    def __call__(self, x: Array, w: Array, b: Array | None = None) -> bool:
-        """Compute it; return whether there is padding that meets infinite or NaN filters."""
-        if self._in_planes:
-            wild = self._call(self._kernel, x, planes.packed(w), *self._out)
-        else:
-            bias = self._packed.bias_of(b)
-            wild = self._call(self._kernel, x, w, bias, *self._packed.room, *self._out)
-        return bool(wild)
-
-
-class _Phase:
-    """The gradient by one in SH×SW pixels of x (phases.py)."""
-
-    def __init__(self, phase: Any, dx: Array, window: Window, dtype: DType) -> None:
-        self._phase, self._window = phase, window
-        self._pixels = dx[:, phase.first_h :: window.SH, phase.first_w :: window.SW]
-        self._correlate = phase.shape and _Correlate(phase.shape, dx, dtype, biased=False)
-
-    def __call__(self, dy: Array, w: Array) -> bool:
-        """Compute it; return what _Correlate does."""
-        if self._correlate is None:  # a stride larger than the kernel: nothing read these pixels
-            self._pixels[...] = 0
-            return False
-        return self._correlate(dy, self._phase.filters(w, self._window))
-
-
-class _WeightGradient:
-    """dw and db of a convolution."""
-
-    def __init__(self, shape: Correlation, N: int, dtype: DType) -> None:
-        cut = panels(shape.F, vectors(), dtype.itemsize)
-        self._images, parts = _cut(N, shape.multiply_adds, -(-MOST_PIECES // cut.total))
-        self._call = teams.call if parts * cut.total > 1 else teams.call_alone
-        self.dw = aligned((shape.KH, shape.KW, shape.C, shape.F), dtype)
-        self.db = aligned((shape.F,), dtype)
-        self._parts = aligned((parts, self.dw.size), dtype), aligned((parts, shape.F), dtype)
-        self._kernel = by_weights.weight_gradient(shape, dtype)
-
-    def __call__(self, x: Array, dy: Array) -> bool:
-        """Compute dw and db; return whether padding was left out that meets infinite or NaN dy."""
-        totals = self.dw.reshape(-1), self.db
-        return bool(self._call(self._kernel, x, dy, *self._parts, *totals, self._images))
-
-
-def _cut(n: int, work: int, most: int = MOST_PIECES) -> tuple[int, int]:
-    """(images of a piece, pieces): by shapes alone, so that sums are the same for any team."""
-    smallest = max(1, -(-LEAST_WORK // work))
-    images = max(1, -(-n // max(1, min(most, n // smallest))))
-    return images, max(1, -(-n // images))  # of no images too the gradients must be set to zero

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from minicnn.callbacks import Callback, State
+from minicnn.callbacks import Callback, State, lines
 
 Logs = Mapping[str, float]
 
@@ -23,6 +24,35 @@ class FakeModel:
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
         self.weights = [np.array(w) for w in weights]
+
+
+class FullDisk:
+    """A file that takes four bytes and no more."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def __enter__(self) -> FullDisk:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def write(self, data: bytes) -> int:
+        return self.file.write(data[:4])
+
+
+@pytest.fixture
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """fill_disk(): from now on there is no room for the lines of a LineFile."""
+
+    def full(*args: Any, **options: Any) -> FullDisk:
+        return FullDisk(open(*args, **options))
+
+    return lambda: monkeypatch.setattr(lines, "open", full, raising=False)
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
-import builtins
-
 import pytest
 
 from minicnn import RunWarning
-from minicnn.callbacks import lines as module
 from minicnn.callbacks.lines import Complaint, LineFile
 
 
@@ -56,30 +53,10 @@ def test_a_deleted_file_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("before", [b"", b"old\n"])
-def test_what_a_full_disk_took_of_a_line_is_taken_back(tmp_path, monkeypatch, before):
+def test_what_a_full_disk_took_of_a_line_is_taken_back(tmp_path, fill_disk, before):
     path = tmp_path / "a.txt"
     path.write_bytes(before)
-
-    class Full:
-        """A file that takes four bytes and no more."""
-
-        def __init__(self, file):
-            self.file = file
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            self.file.close()
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def write(self, data):
-            return self.file.write(data[:4])
-
-    full = lambda *args, **options: Full(builtins.open(*args, **options))  # noqa: E731, SIM115
-    monkeypatch.setattr(module, "open", full, raising=False)
+    fill_disk()
     with pytest.raises(OSError, match="the disk is full"):
         LineFile(path).append("a new line\n", header="head\n")
     assert path.read_bytes() == before

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from minicnn.callbacks import CSVLogger, LambdaCallback
-from minicnn.callbacks import lines as lines_module
 
 EPOCHS = [{"loss": 2.0, "val_loss": 2.5}, {"loss": 1.25, "val_loss": math.nan}]
 
@@ -153,31 +152,10 @@ def test_a_deleted_file_comes_back_with_its_header(drive, tmp_path):
     assert table(path) == [["epoch", "loss", "val_loss"], ["2", "1.25", "nan"]]
 
 
-def test_a_full_disk_leaves_whole_rows(drive, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_whole_rows(drive, tmp_path, fill_disk):
     path = tmp_path / "a.csv"
 
-    class Full:
-        """A file that takes four bytes and no more."""
-
-        def __init__(self, file):
-            self.file = file
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            self.file.close()
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def write(self, data):
-            return self.file.write(data[:4])
-
-    def fill(state):
-        full = lambda *args, **options: Full(open(*args, **options))  # noqa: E731, SIM115
-        monkeypatch.setattr(lines_module, "open", full, raising=False)
-
+    fill = LambdaCallback(on_epoch_end=lambda state: fill_disk())
     with pytest.warns(RuntimeWarning, match="the disk is full"):
-        drive([CSVLogger(path), LambdaCallback(on_epoch_end=fill)], EPOCHS)
+        drive([CSVLogger(path), fill], EPOCHS)
     assert path.read_text() == "epoch,loss,val_loss\n1,2,2.5\n"

@@ -1,0 +1,132 @@
+"""python -m minicnn.sprite, top to bottom: its four commands, and what they say."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from ..data import MnistData, locate
+from ..data.folder import build_from_folder
+from ..data.idx import build_from_idx
+from ..data.preview import preview_image, preview_text, write_preview
+from ..data.subset import subset
+from ..options import bear_any_text
+from . import options, tables
+
+T = TypeVar("T")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 2 for an error, 130 for Ctrl-C."""
+    args = options.parser().parse_args(argv)
+    bear_any_text()
+    try:
+        COMMANDS[args.command](args)
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        print("minicnn.sprite:", str(error).replace("\n", " "), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; no sheet was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _build(args: argparse.Namespace) -> None:
+    report = build_from_folder(
+        args.folder,
+        args.out,
+        name=args.name,
+        size=args.size,
+        fit=args.fit,
+        invert=args.invert,
+        test=args.test,
+        seed=args.seed,
+        on_error=args.on_error,
+        source=args.source,
+        force=args.force,
+        track=_progress("Reading pictures"),
+    )
+    for path, reason in report.skipped:
+        print(f"skipped {path}: {reason}", file=sys.stderr)
+    if report.skipped:
+        print(f"skipped {len(report.skipped):,} unreadable pictures", file=sys.stderr)
+    if report.inverted:
+        print(
+            f"inverted {report.inverted:,} of {report.num_images:,} pictures, to white on black "
+            f"(--invert {args.invert})"
+        )
+    _say_written(report.manifest)
+
+
+def _idx(args: argparse.Namespace) -> None:
+    names = args.classes.split(",") if args.classes else None
+    _say_written(
+        build_from_idx(
+            args.folder,
+            args.out,
+            name=args.name,
+            class_names=names,
+            source=args.source,
+            force=args.force,
+        )
+    )
+
+
+def _subset(args: argparse.Namespace) -> None:
+    _say_written(
+        subset(
+            args.folder,
+            args.out,
+            train=args.train,
+            test=args.test,
+            seed=args.seed,
+            name=args.name,
+            source=args.source,
+            force=args.force,
+            cache_dir=args.data_dir,
+        )
+    )
+
+
+def _show(args: argparse.Namespace) -> None:
+    path = Path(args.sheet)
+    shape = args.size
+    if args.labels:
+        files = locate.beside(path, Path(args.labels))
+        data = MnistData(
+            images=path, labels=args.labels, image_shape=shape, cache_dir=args.data_dir
+        )
+    else:
+        folder = locate.SAMPLE if args.sheet == "sample" else path
+        files = locate.in_folder(folder)
+        data = MnistData(folder, image_shape=shape, cache_dir=args.data_dir)
+    data.load()
+    console = Console()
+    console.print(tables.facts(files, data), tables.classes(data))
+    print(preview_text(data.train_images, data.image_shape, min(console.width, 120)))
+    if args.png:
+        picture = preview_image(
+            data.train_images, data.train_labels, data.image_shape, data.class_names
+        )
+        write_preview(picture, Path(args.png))
+        print(f"wrote {args.png}")
+
+
+def _say_written(manifest: Path) -> None:
+    folder = manifest.parent
+    print(f"wrote the sheet {manifest.stem!r} to {folder}")
+    print(f"look at it:  python -m minicnn.sprite show {folder}")
+    print(f"train on it: python -m minicnn.train --data {folder}")
+
+
+def _progress(text: str) -> Callable[[list[T]], Iterable[T]]:
+    """A function that wraps a list in a progress bar on stderr, on a terminal only."""
+    console = Console(stderr=True)
+    return lambda items: track(items, text, console=console) if console.is_terminal else items
+
+
+COMMANDS = {"build": _build, "idx": _idx, "subset": _subset, "show": _show}
