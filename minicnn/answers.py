@@ -43,10 +43,14 @@ def print_json(readings: list[Reading], probabilities: Array, names: list[str], 
 
 
 def print_lines(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
-    """Columns with tabs between; a path's own tabs and line ends are written as \\t and \\n."""
+    """Columns with tabs between; tabs and line ends in a path or a name are written as \\t, \\n."""
     for reading, row in zip(readings, probabilities, strict=True):
-        told = "\t".join(f"{names[k]}\t{p:.4f}" for k, p in best(row, top))
-        print(f"{str(reading.path)!r}"[1:-1] + f"\t{told}")
+        told = [f"{_escaped(names[k])}\t{p:.4f}" for k, p in best(row, top)]
+        print("\t".join([_escaped(str(reading.path)), *told]))
+
+
+def _escaped(text: str) -> str:
+    return repr(text)[1:-1]
 
 
 def print_table(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:

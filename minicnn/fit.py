@@ -70,6 +70,7 @@ def fit(
     state.capture = run.capture
     if checkpoint is not None:
         run.check(checkpoint)
+        state.remembers = run.remembered_by(checkpoint)
     begun: list[Callback] = []
     try:
         for callback in watchers:

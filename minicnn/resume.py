@@ -8,7 +8,7 @@ remember.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,7 +52,14 @@ class Run:
             },
             "means": self.means.get_state(),
             "callbacks": {name: callback.get_state() for name, callback in self.callbacks.items()},
+            "needed": [name for name, callback in self.callbacks.items() if callback.is_needed],
         }
+
+    def remembered_by(self, checkpoint: Checkpoint) -> Callable[[Callback], bool]:
+        """What State.remembers is in a run that goes on from `checkpoint`."""
+        saved = checkpoint.training["callbacks"]
+        known = [callback for name, callback in self.callbacks.items() if name in saved]
+        return lambda callback: any(callback is one for one in known)
 
     def check(self, checkpoint: Checkpoint) -> None:
         """See whether this run could go on from `checkpoint`; changes nothing.
@@ -71,6 +78,13 @@ class Run:
                 "checkpoint was made with, or take its weights alone: Sequential.load()"
             )
         saving.check_tensors(model, checkpoint.tensors, path)
+        with _named_in_errors(path, "needed"):
+            for name in stored.rows(checkpoint.training, "needed"):
+                if name not in self.callbacks:
+                    raise ValueError(
+                        f"expected the callback {stored.shown(name)}, with which the checkpoint "
+                        "was made, received a run without it"
+                    )
         with _named_in_errors(path, "done"):
             stored.whole({"steps": checkpoint.done[1]}, "steps", 0, self.state.steps)
         with _named_in_errors(path, "generators"):
@@ -149,9 +163,9 @@ def _differences(field: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any,
 
 
 def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
-    """Each with its class's name; the second of a class is called …#2."""
+    """Each with its name; the second of one name is called …#2."""
     count: dict[str, int] = {}
     for callback in callbacks:
-        name = type(callback).__name__
+        name = callback.state_name
         count[name] = count.get(name, 0) + 1
         yield (name if count[name] == 1 else f"{name}#{count[name]}"), callback

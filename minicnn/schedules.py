@@ -26,7 +26,7 @@ class Constant(Schedule):
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        _check_rate(self.learning_rate)
+        self.learning_rate = _rate(self.learning_rate)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate
@@ -41,8 +41,8 @@ class StepDecay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_rate(self.learning_rate)
-        _check_rate(self.factor, "factor")
+        self.learning_rate = _rate(self.learning_rate)
+        self.factor = _rate(self.factor, "factor")
         _check_steps("every", self.every, 1)
 
     def __call__(self, step: int) -> float:
@@ -58,8 +58,8 @@ class ExponentialDecay(Schedule):
     decay_rate: float
 
     def __post_init__(self) -> None:
-        _check_rate(self.learning_rate)
-        _check_rate(self.decay_rate, "decay_rate")
+        self.learning_rate = _rate(self.learning_rate)
+        self.decay_rate = _rate(self.decay_rate, "decay_rate")
         _check_steps("decay_steps", self.decay_steps, 1)
 
     def __call__(self, step: int) -> float:
@@ -90,14 +90,14 @@ class CosineDecay(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_rate(self.learning_rate)
-        _check_rate(self.final, "final")
+        self.learning_rate = _rate(self.learning_rate)
+        self.final = _rate(self.final, "final")
         _check_steps("warmup_steps", self.warmup_steps, 0)
         _check_steps("decay_steps", self.decay_steps, self.warmup_steps + 1)
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
-            return float(self.learning_rate) * (step + 1) / self.warmup_steps
+            return self.learning_rate * (step + 1) / self.warmup_steps
         t = min(1.0, (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps))
         return self.learning_rate * (self.final + (1 - self.final) * (1 + cos(pi * t)) / 2)
 
@@ -124,14 +124,16 @@ def get(rate: Any) -> Schedule:
 def _power(base: float, exponent: float) -> float:
     """base^exponent; infinity where it is beyond a float's range."""
     try:
-        return float(base) ** exponent
+        return base**exponent
     except OverflowError:
         return inf
 
 
-def _check_rate(rate: float, name: str = "a learning rate") -> None:
+def _rate(rate: float, name: str = "a learning rate") -> float:
+    """A number >= 0 as Python's own: a schedule that comes back from a file has no other."""
     if not 0 <= rate <= float_info.max:
         raise ValueError(f"expected {name} >= 0, received {rate!r}")
+    return float(rate)
 
 
 def _check_steps(name: str, steps: int, minimum: int) -> None:

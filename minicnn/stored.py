@@ -36,6 +36,14 @@ def number(saved: Any, name: str) -> float:
     return float(value)
 
 
+def text(saved: Any, name: str) -> str:
+    """Some text."""
+    value = _entry(saved, name)
+    if not isinstance(value, str):
+        raise _unexpected(name, "text", value)
+    return value
+
+
 def numbers(saved: Any, name: str, length: int | None = None) -> list[Any]:
     """A list of numbers, as they are; of this length, if one is given."""
     values = _entry(saved, name)

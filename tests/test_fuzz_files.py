@@ -17,7 +17,16 @@ import pytest
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from minicnn import ModelError, Sequential, checkpoints, layers, optimizers, schedules, sealed
+from minicnn import (
+    ModelError,
+    Sequential,
+    checkpoints,
+    kernels,
+    layers,
+    optimizers,
+    schedules,
+    sealed,
+)
 from minicnn.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, PlotMetrics
 from minicnn.runs import Stopwatch
 
@@ -62,8 +71,9 @@ def train(model, folder, resume=None, *more):
 
 @pytest.fixture(scope="module", autouse=True)
 def quickly():
-    """No flushing to disk, and no pictures: only what they would be drawn from."""
-    with pytest.MonkeyPatch.context() as patch:
+    """No flushing to disk, no pictures (only what they would be drawn from), and no kernels
+    compiled for the networks that damage makes of ours."""
+    with pytest.MonkeyPatch.context() as patch, kernels.use_backend("numpy"):
         patch.setattr(os, "fsync", lambda handle: None)
         patch.setattr(PlotMetrics, "_draw", lambda self, state: self._batches.values())
         yield
@@ -326,7 +336,7 @@ def test_a_damaged_checkpoint_is_read_or_is_a_model_error(tmp_path, intact, kind
         train(model, tmp_path, path, told)
 
     path.write_bytes(intact[NAME])
-    train_on()  # compiles what there is to compile
+    train_on()
     before = peak_memory()
     for seed in range(count):
         content = damage(np.random.default_rng(seed), intact[NAME])

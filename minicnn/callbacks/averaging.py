@@ -44,6 +44,8 @@ class SwapEMA(Callback):
         ValueError: another decay.
     """
 
+    is_needed = True  # else training would go on with the averaged weights
+
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"SwapEMA: expected 0 <= decay < 1, received {decay!r}")

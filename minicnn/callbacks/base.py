@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .pace import Pace
 
 
+def _nothing(callback: Callback) -> bool:
+    return False
+
+
 @dataclass
 class State:
     """Where a training run stands. Callbacks read it, and may set `stop`."""
@@ -34,6 +38,10 @@ class State:
     """Whether the run goes on from a checkpoint."""
     resumed_from: Path | None = None
     """Its file."""
+    remembers: Callable[[Callback], bool] = _nothing
+    """Whether that file holds what a callback remembered; if not, the callback begins anew."""
+    claimed: set[Path] = field(default_factory=set)
+    """Folders that one callback of the run wants for itself."""
     logs: dict[str, float] = field(default_factory=dict)
     """After a batch: means over the epoch so far. After an epoch: those, and `val_…`."""
     batch_logs: dict[str, float] = field(default_factory=dict)
@@ -68,6 +76,14 @@ class Callback:
     """Told after all others (at the end of training before them): what it saves, they have seen."""
     needs_outputs = False
     """Fills State.val_outputs."""
+    is_needed = False
+    """A run that was saved with it can't go on without it."""
+
+    @property
+    def state_name(self) -> str:
+        """Under which name a checkpoint has its state: that of its class, and of what else makes
+        it the same callback (which file, which metric)."""
+        return type(self).__name__
 
     def get_state(self) -> dict[str, Any]:
         """What is remembered, for a checkpoint: None, numbers, text, lists, dicts with text as

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +18,14 @@ from ..errors import RunWarning
 from ..files import atomic_path, remove_leftovers
 from .base import Callback, State
 from .improvement import Improvement
+from .names import resolve
 from .pace import Pace
 
+if TYPE_CHECKING:
+    from ..checkpoints import Checkpoint
+
 BEST = "best.safetensors"
+ASIDE = ".superseded"  # behind the names of checkpoints that come after the one resumed from
 
 
 class ModelCheckpoint(Callback):
@@ -31,12 +37,13 @@ class ModelCheckpoint(Callback):
     without the interruption.
 
     A file appears whole or not at all, and an older one is removed only after the next one is
-    complete. Where one can't be written, a RunWarning says so and training goes on.
+    complete; so are those that come after the one that a run is resumed from, called
+    ….superseded until then. Where one can't be written, a RunWarning says so and training goes on.
 
     Args:
         folder: made if it is missing. It must hold no checkpoints but those of the run that is
-            resumed. It is for one run at a time: the command line locks its run folders; in Python
-            that is yours to see to.
+            resumed. It is for one ModelCheckpoint of one run at a time: the command line locks its
+            run folders; in Python that is yours to see to.
         monitor: a name in the logs of an epoch, as "val_loss" or "val_accuracy"; the model of the
             best epoch is kept as best.safetensors. None: no best.
         mode: "min", "max", or "auto": by the name.
@@ -46,13 +53,13 @@ class ModelCheckpoint(Callback):
             take more is left out, but for the last one. None: none is left out.
 
     Attributes:
-        best: the best value so far (NaN: none yet).
+        best: the best value so far (NaN: none yet, or its file is gone).
         saved: the newest file that this run wrote; None: none yet.
 
     Raises:
         ValueError: an argument out of range; at the start of training, a model that could not be
-            loaded again (see saving.save); at the end of the first epoch, a metric that the logs
-            lack.
+            loaded again (see saving.save), or two ModelCheckpoints for one folder; at the end of
+            the first epoch, a metric that the logs lack.
         FileExistsError: at the start of training: checkpoints of another run are there.
         OSError: at the start of training: the folder can't be made.
     """
@@ -84,8 +91,13 @@ class ModelCheckpoint(Callback):
             self._improvement = Improvement(monitor, mode, 0.0, "ModelCheckpoint")
         self._forget()
 
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({resolve(self.monitor) if self.monitor else ''})"
+
     def _forget(self) -> None:
         self.best = math.nan
+        self._run = secrets.token_hex(8)  # by it a run knows its own checkpoints again
         self.saved: Path | None = None
         self._moved = False
         self._saved_at: tuple[int, int] | None = None
@@ -97,10 +109,13 @@ class ModelCheckpoint(Callback):
     def get_state(self) -> dict[str, Any]:
         # A best that is not on disk yet would be lost with this process; a resumed run won't come
         # by it again, and shall keep the next best one.
-        return {"best": self.best if self._best_bytes is None else self._best_written}
+        best = self.best if self._best_bytes is None else self._best_written
+        return {"best": best, "run": self._run}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
+        self._run = stored.text(saved, "run")
         self.best = self._best_written = stored.number(saved, "best")
+        self._see_whether_the_best_is_there()
 
     def on_train_begin(self, state: State) -> None:
         from .. import checkpoints
@@ -108,18 +123,22 @@ class ModelCheckpoint(Callback):
         self._forget()
         self._bytes(state)  # what can't be saved shows now, not after an epoch
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder.resolve() in state.claimed:
+            raise ValueError(
+                f"ModelCheckpoint: expected a folder for each of them, received {self.folder} twice"
+            )
+        state.claimed.add(self.folder.resolve())
         found = checkpoints.in_folder(self.folder)
-        if found and not self._is_mine(state.resumed_from):
+        if found and not _same_run(found[-1], state.resumed_from):
             raise FileExistsError(
                 f"ModelCheckpoint: expected no checkpoints in {self.folder}, found "
                 f"{found[-1].name}; go on from it with fit(resume=…), or choose another folder"
             )
         remove_leftovers(self.folder)  # of a run that was killed while writing
 
-    def _is_mine(self, checkpoint: Path | None) -> bool:
-        """Whether the run goes on from a checkpoint in this folder, so that the others in it are
-        of the same run."""
-        return checkpoint is not None and checkpoint.resolve().parent == self.folder.resolve()
+    def on_epoch_begin(self, state: State) -> None:
+        if not self._moved and state.resumed:
+            self._put_aside(state.done)
 
     def on_batch_end(self, state: State) -> None:
         self._moved, step = True, state.step + 1
@@ -129,12 +148,14 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, state: State) -> None:
         if self._improvement is not None:
             value = self._improvement.value(state.logs)
+            self._see_whether_the_best_is_there()
             if self._improvement.beats(value, self.best) and not _has_diverged(state):
                 self.best, self._best_bytes = value, None
                 self._best_bytes = self._bytes(state)
         self._save_if_due(state)
 
     def on_train_end(self, state: State) -> None:
+        self._write_best()
         # Of a step half taken nothing is saved. Where no step was taken, there is nothing new.
         if self._moved and not state.failed and state.done != self._saved_at:
             self._save(state)
@@ -147,15 +168,24 @@ class ModelCheckpoint(Callback):
     def _save(self, state: State) -> None:
         from .. import checkpoints
 
-        if _has_diverged(state):
-            return  # such weights take nobody's place
         # The best goes first: a run that is resumed from here on won't come by it again.
-        if self._best_bytes is not None and self._write(self.folder / BEST, self._best_bytes):
-            self._best_bytes, self._best_written = None, self.best
+        self._write_best()
+        if _has_diverged(state):  # such weights take nobody's place
+            self._warn("weights or loss are not finite any more; they are not saved")
+            return
         path = self.folder / checkpoints.file_name(state.done)
         if self._write(path, self._bytes(state)):
             self.saved, self._saved_at = path, state.done
-            self._prune(state.done)
+            self._prune()
+
+    def _write_best(self) -> None:
+        if self._best_bytes is not None and self._write(self.folder / BEST, self._best_bytes):
+            self._best_bytes, self._best_written = None, self.best
+
+    def _see_whether_the_best_is_there(self) -> None:
+        """What was lost with its file, or lies in another folder, is beaten by whatever comes."""
+        if self._best_bytes is None and not (self.folder / BEST).exists():
+            self.best = self._best_written = math.nan
 
     def _bytes(self, state: State) -> bytes:
         from .. import checkpoints
@@ -173,15 +203,23 @@ class ModelCheckpoint(Callback):
 
         return self._try(write, f"can't write into {path.parent}")
 
-    def _prune(self, done: tuple[int, int]) -> None:
-        """Remove what is older than the newest few, and what a run that was taken up again from
-        before it had left behind."""
+    def _put_aside(self, done: tuple[int, int]) -> None:
+        """Let nobody go on from what comes after `done`: the logs, which are cut to there, would
+        have a gap. It is removed when the next checkpoint is complete."""
         from .. import checkpoints
 
-        found = [(checkpoints.position(path), path) for path in checkpoints.in_folder(self.folder)]
-        before = [path for at, path in found if at is not None and at <= done]
-        after = [path for at, path in found if at is not None and at > done]
-        for path in before[: -self.keep_last] + after:
+        for path in checkpoints.in_folder(self.folder):
+            at = checkpoints.position(path)
+            if at is not None and at > done:
+                rename = partial(path.replace, path.with_name(path.name + ASIDE))
+                self._try(rename, f"can't rename in {path.parent}")
+
+    def _prune(self) -> None:
+        """Remove what is older than the newest few, and what was put aside."""
+        from .. import checkpoints
+
+        old = checkpoints.in_folder(self.folder)[: -self.keep_last]
+        for path in [*old, *self.folder.glob(f"epoch-*{ASIDE}")]:
             self._try(partial(path.unlink, missing_ok=True), f"can't remove from {path.parent}")
 
     def _try(self, action: Callable[[], object], what: str) -> bool:
@@ -199,8 +237,26 @@ class ModelCheckpoint(Callback):
             warnings.warn(f"ModelCheckpoint: {text}", RunWarning, stacklevel=2)
 
 
+def _same_run(checkpoint: Path, resumed_from: Path | None) -> bool:
+    """Whether a checkpoint is of the run that goes on from another one: it lies beside that, or
+    knows the same ModelCheckpoints."""
+    from .. import checkpoints
+
+    if resumed_from is None:
+        return False
+    if checkpoint.resolve().parent == resumed_from.resolve().parent:
+        return True
+    one, other = (_runs(checkpoints.read(path)) for path in (checkpoint, resumed_from))
+    return not one.isdisjoint(other)
+
+
+def _runs(checkpoint: Checkpoint) -> set[str]:
+    states = checkpoint.training["callbacks"].values()
+    return {str(state["run"]) for state in states if isinstance(state, dict) and "run" in state}
+
+
 def _has_diverged(state: State) -> bool:
-    losses = state.batch_logs.get("loss", 0.0), state.logs.get("val_loss", 0.0)
-    if not all(map(math.isfinite, losses)):
+    """A loss of the validation samples that is NaN says nothing: one of them may be."""
+    if not math.isfinite(state.batch_logs.get("loss", 0.0)):
         return True
     return not all(np.isfinite(held[key]).all() for held, key in state.model.tensors().values())

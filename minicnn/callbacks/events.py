@@ -11,6 +11,7 @@ import numpy as np
 
 from .measures import BINS
 
+NAMES = "events.out.tfevents.*"
 INSTALL = (
     "TensorBoard needs the library tensorboardX to write its files: "
     'pip install "minicnn[tensorboard]"'
@@ -41,8 +42,10 @@ class EventFile:
         from tensorboardX.proto.event_pb2 import SessionLog
 
         folder.mkdir(parents=True, exist_ok=True)
-        number = sum(1 for _ in folder.glob("events.out.tfevents.*"))  # two may begin in a second
-        self._writer = EventsWriter(str(folder / "events"), f".{number}")
+        earlier = set(folder.glob(NAMES))
+        suffix = f".{len(earlier)}"  # two may begin in a second
+        self._writer = EventsWriter(str(folder / "events"), suffix)
+        self._path = next(iter(set(folder.glob(NAMES)) - earlier))
         if purge_step is not None:
             self._write(purge_step, session_log=SessionLog(status=SessionLog.START))
 
@@ -76,8 +79,15 @@ class EventFile:
         self._add(step, tag=tag, image=image)
 
     def flush(self) -> None:
-        """Let readers see all so far."""
+        """Let readers see all so far.
+
+        Raises:
+            FileNotFoundError: somebody has deleted the file.
+            OSError: it can't be written.
+        """
         self._writer.flush()
+        if not self._path.exists():
+            raise FileNotFoundError(f"{self._path.name} is gone")
 
     def close(self) -> None:
         """No more is written."""

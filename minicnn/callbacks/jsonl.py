@@ -26,7 +26,8 @@ class JSONLogger(Callback):
     Args:
         path: the file; missing folders are made.
         per: a line for each "epoch", each "batch", or "both".
-        append: go on after the lines of an existing file instead of replacing it.
+        append: go on after the lines of an existing file instead of replacing it. Nothing is cut
+            off then: the lines that a resumed run repeats stand there twice.
 
     Raises:
         ValueError: another `per`.
@@ -41,15 +42,21 @@ class JSONLogger(Callback):
         self.per, self.append = per, append
         self._file, self._complaint = LineFile(path), Complaint("JSONLogger")
 
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({self._file.path.name})"
+
     def on_train_begin(self, state: State) -> None:
         self._complaint.begin()
-        self._file.open(append=self.append or state.resumed)
+        self._file.open(append=self.append or state.remembers(self))
 
     def get_state(self) -> dict[str, Any]:
         return {"size": self._file.size()}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self._file.truncate(stored.whole(saved, "size"))
+        size = stored.whole(saved, "size")
+        if not self.append:  # else others may have added lines since
+            self._file.truncate(size)
 
     def on_batch_end(self, state: State) -> None:
         if self.per != "epoch":

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import RunWarning
+from ..errors import DataError, RunWarning
 
 
 class LineFile:
@@ -87,11 +87,11 @@ class Complaint:
 
     @contextmanager
     def instead_of_error(self, path: Path) -> Iterator[None]:
-        """`with complaint.instead_of_error(path):` around the writing: an OSError becomes a
-        RunWarning, the first time."""
+        """`with complaint.instead_of_error(path):` around the writing: an OSError, or what is wrong
+        with a file that is to be changed, becomes a RunWarning, the first time."""
         try:
             yield
-        except OSError as error:
+        except (OSError, DataError) as error:
             if not self.made:
                 self.made = True
                 text = f"{self.asked_by}: can't write {path}: {error}"

@@ -69,6 +69,10 @@ class LiveLog(Callback):
         self._last_point = self._last_written = 0.0  # seconds
         self._begun = False
 
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({self._file.path.name})"
+
     def get_state(self) -> dict[str, Any]:
         return {"seconds": self._seconds}
 
@@ -79,7 +83,7 @@ class LiveLog(Callback):
         self._forget()
         self._complaint.begin()
         self._looking.begin()
-        self._file.open(append=state.resumed)
+        self._file.open(append=state.remembers(self))
 
     def on_epoch_begin(self, state: State) -> None:
         if self._begun:

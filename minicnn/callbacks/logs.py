@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import stored
+from ..errors import DataError
 from ..files import atomic_path
 from .base import Callback, State
 from .lines import Complaint, LineFile
@@ -25,11 +26,13 @@ class CSVLogger(Callback):
 
     Args:
         path: the file; missing folders are made.
-        append: go on with the rows of an existing file instead of replacing it.
+        append: go on with the rows of an existing file instead of replacing it. Nothing is cut
+            off then: the rows that a resumed run repeats stand there twice.
 
     Raises:
         OSError: at the start of training, if the file can't be made.
-        ValueError: at the end of the first epoch, if `append` finds another header.
+        ValueError: at the start of training, if the file is no CSV file; at the end of the first
+            epoch, if `append` finds another header.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
@@ -41,13 +44,19 @@ class CSVLogger(Callback):
         self._rows = 0
         self._appending = False
 
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({self.path.name})"
+
     def get_state(self) -> dict[str, Any]:
         return {"header": self._header, "rows": self._rows, "size": self._file.size()}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        size, self._rows = stored.whole(saved, "size"), stored.whole(saved, "rows")
-        self._header = [str(name) for name in stored.rows(saved, "header")]
-        self._appending = False
+        size, rows_then = stored.whole(saved, "size"), stored.whole(saved, "rows")
+        header_then = [str(name) for name in stored.rows(saved, "header")]
+        if self.append:
+            return  # others may have added rows since
+        self._header, self._rows = header_then, rows_then
         with self._complaint.instead_of_error(self.path):  # rows that are going to come again
             header, *rows = _read(self.path)
             if header == self._header or not size:
@@ -59,7 +68,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, state: State) -> None:
         self._header, self._rows = [], 0
         self._complaint.begin()
-        self._file.open(append=self.append or state.resumed)
+        self._file.open(append=self.append or state.remembers(self))
         if self.append:
             self._header, *rows = _read(self.path)
             self._rows = len(rows)
@@ -92,8 +101,11 @@ class CSVLogger(Callback):
 
 def _read(path: Path) -> list[list[str]]:
     """Header and rows; of an empty file, an empty header."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.reader(file)) or [[]]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.reader(file)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected the rows of a CSVLogger, received {error}") from error
 
 
 def _rewrite(path: Path, rows: list[list[str]]) -> None:

@@ -10,6 +10,7 @@ from .. import stored
 from ..schedules import Constant
 from .base import Callback, State
 from .improvement import Improvement
+from .names import resolve
 
 
 class _Rate(Callback):
@@ -24,9 +25,6 @@ class _Rate(Callback):
     def on_batch_end(self, state: State) -> None:
         if state.step + 1 == state.steps:
             self._note(state)  # already here, so that all hear of it at the epoch's end
-
-    def on_epoch_end(self, state: State) -> None:
-        self._note(state)
 
     def _note(self, state: State) -> None:
         state.logs["learning_rate"] = self._rate(state)
@@ -125,6 +123,10 @@ class ReduceLROnPlateau(_Rate):
         super().on_train_begin(state)
         self._forget()
 
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({resolve(self._improvement.monitor)})"
+
     def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "wait": self.wait, "resting": self.resting}
 
@@ -133,7 +135,6 @@ class ReduceLROnPlateau(_Rate):
         self.wait, self.resting = stored.whole(saved, "wait"), stored.whole(saved, "resting")
 
     def on_epoch_end(self, state: State) -> None:
-        super().on_epoch_end(state)
         value = self._improvement.value(state.logs)
         if self.resting:
             self.resting -= 1

@@ -72,6 +72,10 @@ class EarlyStopping(Callback):
         self._best_weights: list[np.ndarray] | None = None
         self._model: Sequential | None = None
 
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({resolve(self.monitor)})"
+
     def get_state(self) -> dict[str, Any]:
         return {
             "best": self.best,
@@ -114,7 +118,8 @@ class EarlyStopping(Callback):
         self._stop_if_due(state)
 
     def _stop_if_due(self, state: State) -> None:
-        if self.wait >= self.patience and not state.stop:
+        # As in Keras, never after the very first epoch.
+        if self.wait >= self.patience and state.done[0] > 1 and not state.stop:
             state.stop, state.stop_reason = True, self._reason()
 
     def _reason(self) -> str:
@@ -122,6 +127,11 @@ class EarlyStopping(Callback):
         epochs = "epoch" if self.patience == 1 else "epochs"
         if self.best_epoch < 0:
             return f"{name} has been NaN for {self.patience} {epochs}"
+        if self.baseline is not None and not self._improvement.beats(self.best, self.baseline):
+            return (
+                f"{name} has not beaten {self.baseline:.4g} in {self.patience} {epochs} "
+                f"(best: {self.best:.4g} in epoch {self.best_epoch + 1})"
+            )
         return (
             f"{name} has not improved for {self.patience} {epochs} "
             f"(best: {self.best:.4g} in epoch {self.best_epoch + 1})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,14 +100,23 @@ class TensorBoard(Callback):
                     self._write_histograms(state)
             if self.images and self._drawing.due():
                 self._write_images(state)
-            for file in self._files.values():
-                file.flush()
+            self._flush()
 
     def on_train_end(self, state: State) -> None:
         with self._trying():
             if self.images and not self._drawn:
                 self._write_images(state)
         self._close()
+
+    def _flush(self) -> None:
+        for name, file in list(self._files.items()):
+            try:
+                file.flush()
+            except FileNotFoundError:
+                del self._files[name]  # the next epoch begins a new one
+                with suppress(OSError):
+                    file.close()
+                raise
 
     def _write_logs(self, state: State) -> None:
         for name, value in state.logs.items():

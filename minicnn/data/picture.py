@@ -88,12 +88,21 @@ def to_grey(image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise Unreadable("expected 8 or 16 bits a pixel, received more")
-        return Image.fromarray((values >> 8).astype(np.uint8))
+        is_8_bit = image.mode == "I" and values.max() <= 255  # 32 bits a pixel, of which 8 are used
+        grey = Image.fromarray((values if is_8_bit else values >> 8).astype(np.uint8))
+        key = image.info.get("transparency")
+        if not isinstance(key, int):
+            return grey
+        return _on_ground(np.asarray(grey, np.float32), np.where(values == key, 0.0, 255.0))
     if image.mode == "F":
         raise Unreadable("expected whole numbers as pixels, received floating point")
     if _is_opaque(image):
         return image.convert("L")
-    light, alpha = (np.asarray(part, np.float32) for part in image.convert("LA").split())
+    return _on_ground(*(np.asarray(part, np.float32) for part in image.convert("LA").split()))
+
+
+def _on_ground(light: np.ndarray, alpha: np.ndarray) -> Image.Image:
+    """Dark ink on white, bright ink on black; both arrays are 0 … 255."""
     visible = float((light * alpha).sum() / max(float(alpha.sum()), 1.0))
     ground = 255.0 if visible < 128 else 0.0
     mixed = ground + (light - ground) * (alpha / 255)

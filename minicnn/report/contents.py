@@ -94,16 +94,16 @@ def read_history(path: Path) -> History:
     """The columns of a history.csv; NaN where a cell is empty. No file: no columns.
 
     Raises:
-        ModelError: a cell that is no number.
+        ModelError: it is no such table.
     """
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
         names = list(rows[0]) if rows else []
         return {name: [float(row[name] or math.nan) for row in rows] for name in names}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
         raise ModelError(f"{path}: expected a table of numbers, received {error}") from error
 
 

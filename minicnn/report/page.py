@@ -87,6 +87,7 @@ def _tiles(run: RunContents) -> list[tuple[str, str]]:
     tiles.append((f"{epochs}", f"of {run.record.content['recipe'].get('epochs')} epochs"))
     if known(results.get("seconds")):
         tiles.append((f"{results['seconds']:.1f} s", "of training"))
+    if known(results.get("images_per_second")):
         tiles.append((f"{results['images_per_second']:,.0f}", "images a second"))
     return tiles
 

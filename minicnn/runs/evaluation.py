@@ -24,13 +24,15 @@ class Evaluation:
 
     @property
     def wrong(self) -> Array:
-        """Rows of the misread images."""
-        return np.flatnonzero(self.true != self.predicted)
+        """Rows of the misread images; where an output is NaN, nothing was read."""
+        return np.flatnonzero((self.true != self.predicted) | ~_are_numbers(self.probabilities))
 
     @property
     def matrix(self) -> Array:
-        """(classes, classes) counts: a row for each true class, a column for each predicted."""
-        return confusion_matrix(self.true, self.predicted, self.probabilities.shape[1])
+        """(classes, classes) counts: a row for each true class, a column for each predicted.
+        Where an output is NaN, an image is in none."""
+        read, classes = _are_numbers(self.probabilities), self.probabilities.shape[1]
+        return confusion_matrix(self.true[read], self.predicted[read], classes)
 
 
 def measure(model: Sequential, x: ArrayLike, labels: Array) -> Evaluation:
@@ -39,5 +41,9 @@ def measure(model: Sequential, x: ArrayLike, labels: Array) -> Evaluation:
     true, predicted = labels.argmax(axis=1), probabilities.argmax(axis=1)
     of_true = np.take_along_axis(probabilities, true[:, None], axis=1)
     loss = -np.log(np.maximum(of_true, np.finfo(of_true.dtype).tiny))
-    accuracy = float(np.mean(true == predicted))
+    accuracy = float(np.mean((true == predicted) & _are_numbers(probabilities)))
     return Evaluation(float(loss.mean()), accuracy, probabilities, true, predicted)
+
+
+def _are_numbers(probabilities: Array) -> Array:
+    return np.isfinite(probabilities.sum(axis=1))

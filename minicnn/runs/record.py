@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,57 @@ def read_record(folder: Path) -> Record:
         raise ModelError(f"{path}: expected JSON, received {error}") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path}: expected an object, received {content!r:.40}")
-    kinds = {"options": dict, "recipe": dict, "data": dict, "status": str}
-    for key, kind in (kinds | ({"resumed": list} if "resumed" in content else {})).items():
-        if not isinstance(content.get(key), kind):
+    for field, what, fits in _FIELDS:
+        value = _at(content, field)
+        if not (fits(value) or (value is _MISSING and field not in _REQUIRED)):
+            received = "nothing" if value is _MISSING else f"{value!r:.40}"
             raise ModelError(
-                f"{path}: {key}: expected {kind.__name__}, received {content.get(key)!r:.40}; the "
-                "file is damaged, or of an earlier release of minicnn"
+                f"{path}: {field}: expected {what}, received {received}; the file is damaged, or "
+                "of an earlier release of minicnn"
             )
     return Record(folder, content)
+
+
+_MISSING = object()
+_REQUIRED = {"options", "recipe", "data", "status"}
+
+
+def _at(content: Any, field: str) -> Any:
+    """The value of "data.train" and the like."""
+    for key in field.split("."):
+        content = content.get(key, _MISSING) if isinstance(content, dict) else _MISSING
+    return content
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_list_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(_is(kind), value))
+
+
+def _is_number(value: Any) -> bool:
+    """NaN and infinity are written as null."""
+    return value is None or _is(int)(value) or _is(float)(value)
+
+
+_FIELDS: list[tuple[str, str, Callable[[Any], bool]]] = [
+    ("status", "text", _is(str)),
+    *((field, "an object", _is(dict)) for field in ("options", "recipe", "data")),
+    *((field, "an object", _is(dict)) for field in ("model", "results", "versions")),
+    ("resumed", "a list of objects", _is_list_of(dict)),
+    ("model.parameters", "a whole number", _is(int)),
+    ("data.train", "a whole number", _is(int)),
+    ("data.test", "a whole number", _is(int)),
+    ("data.image_shape", "[H, W, C]", lambda v: _is_list_of(int)(v) and len(v) == 3),
+    ("data.class_names", "a list of names", _is_list_of(str)),
+    *(
+        (f"results.{name}", "a number", _is_number)
+        for name in ("seconds", "images_per_second", "epochs", "test_accuracy", "test_loss")
+    ),
+]
+"""(field, what it must be, whether it is) of all that is read of a record."""
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Those who watch change nothing: neither the weights, nor what a resumed run does."""
 
+import shutil
 import warnings
 from contextlib import suppress
 
@@ -79,23 +80,40 @@ def test_without_validation_samples_too(tmp_path):
     same_weights(train(watchers, validation=None)[0], train([], validation=None)[0])
 
 
-@pytest.mark.parametrize("done", WHERE)
-def test_a_resumed_run_is_the_same_with_all_of_them(tmp_path, done):
-    def watchers(folder):
-        return [
-            *observers(folder),
-            callbacks.SwapEMA(0.9),
-            callbacks.ReduceLROnPlateau("loss", patience=1, factor=0.5, min_delta=1e9),
-        ]
+def all_at_once(folder):
+    return [
+        *observers(folder),
+        callbacks.SwapEMA(0.9),
+        callbacks.ReduceLROnPlateau("loss", patience=1, factor=0.5, min_delta=1e9),
+    ]
 
-    whole, history = train([*watchers(tmp_path / "a"), Saver(tmp_path / "saved")])
-    rest, again = resumed(watchers(tmp_path / "a"), tmp_path / "saved", done)
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(folder, model, history) of a run without a break, with a checkpoint after every batch."""
+    folder = tmp_path_factory.mktemp("whole")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RunWarning)
+        return folder, *train([*all_at_once(folder / "run"), Saver(folder / "saved")])
+
+
+@pytest.mark.parametrize("done", WHERE)
+def test_a_resumed_run_is_the_same_with_all_of_them(tmp_path, whole, done):
+    folder, model, history = whole
+    shutil.copytree(folder / "run", tmp_path / "run")
+    rest, again = resumed(all_at_once(tmp_path / "run"), folder / "saved", done)
     assert again.history == history.history
-    alone, _ = train(watchers(tmp_path / "b"))
-    same_weights(rest, whole)
-    same_weights(whole, alone)
-    lines = (tmp_path / "a" / "log.jsonl").read_text()
-    assert lines == (tmp_path / "b" / "log.jsonl").read_text()
+    same_weights(rest, model)
+    log = (folder / "run" / "log.jsonl").read_text()
+    assert (tmp_path / "run" / "log.jsonl").read_text() == log
+
+
+def test_who_saves_checkpoints_changes_nothing_either(tmp_path, whole):
+    folder, model, _ = whole
+    alone, _ = train(all_at_once(tmp_path / "run"))
+    same_weights(alone, model)
+    log = (folder / "run" / "log.jsonl").read_text()
+    assert (tmp_path / "run" / "log.jsonl").read_text() == log
 
 
 def test_the_list_of_names_is_sorted_and_complete():

@@ -286,7 +286,18 @@ def test_help_explains_every_option(capsys):
 @pytest.fixture(scope="module")
 def second(sheet, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "second"
-    options = ["--data", sheet, "--epochs", 2, "--model", "codelab", "--lr", 0.01]
+    options = [
+        "--data",
+        sheet,
+        "--epochs",
+        2,
+        "--model",
+        "codelab",
+        "--lr",
+        0.01,
+        "--backend",
+        "numpy",
+    ]
     assert quietly(train, *options, "--quiet", "--out", folder)[0] == 0
     return folder
 
