@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import stored
 from .base import Callback, State
-from .lines import Complaint, LineFile
+from .lines import OTHERS, Complaint, LineFile, ascend
 from .strict import number, to_json
 
 _PER = ("epoch", "batch", "both")
@@ -26,8 +28,7 @@ class JSONLogger(Callback):
     Args:
         path: the file; missing folders are made.
         per: a line for each "epoch", each "batch", or "both".
-        append: go on after the lines of an existing file instead of replacing it. Nothing is cut
-            off then: the lines that a resumed run repeats stand there twice.
+        append: go on after the lines of an existing file instead of replacing it.
 
     Raises:
         ValueError: another `per`.
@@ -55,7 +56,10 @@ class JSONLogger(Callback):
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
         size = stored.whole(saved, "size")
-        if not self.append:  # else others may have added lines since
+        with self._complaint.instead_of_error(self._file.path):
+            if self.append and not ascend(_places(self._file.path.read_bytes(), size)):
+                self._complaint.make(OTHERS.format(path=self._file.path))
+                return
             self._file.truncate(size)
 
     def on_batch_end(self, state: State) -> None:
@@ -70,3 +74,15 @@ class JSONLogger(Callback):
         line = to_json({name: number(value) for name, value in row.items()})
         with self._complaint.instead_of_error(self._file.path):
             self._file.append(line + "\n")
+
+
+def _places(data: bytes, size: int) -> Iterator[tuple[float, float]]:
+    """(epoch, step) of the last line before `size` and of all lines after it; an epoch's own line
+    comes after its last step."""
+    before = data[:size].splitlines()[-1:]
+    for line in [*before, *data[size:].splitlines()]:
+        try:
+            row = json.loads(line)
+            yield float(row["epoch"]), float(row.get("step", math.inf))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            yield -1.0, 0.0

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError, RunWarning
+
+OTHERS = "{path}: another run has written there since the checkpoint; nothing is cut off, so what \
+is repeated stands there twice"
 
 
 class LineFile:
@@ -74,6 +79,13 @@ class LineFile:
                 file.truncate(size)
 
 
+def ascend(places: Iterable[Any]) -> bool:
+    """Whether each of a file's rows (by its epoch, or epoch and step) comes after the one before
+    it; if not, another run has written there."""
+    found = list(places)
+    return all(one < other for one, other in pairwise(found))
+
+
 class Complaint:
     """Lets training go on where a file can't be written, and says so once a run."""
 
@@ -85,6 +97,12 @@ class Complaint:
         """A run begins: the next failure is told."""
         self.made = False
 
+    def make(self, text: str) -> None:
+        """Say it, the first time."""
+        if not self.made:
+            self.made = True
+            warnings.warn(f"{self.asked_by}: {text}", RunWarning, stacklevel=5)
+
     @contextmanager
     def instead_of_error(self, path: Path) -> Iterator[None]:
         """`with complaint.instead_of_error(path):` around the writing: an OSError, or what is wrong
@@ -92,7 +110,4 @@ class Complaint:
         try:
             yield
         except (OSError, DataError) as error:
-            if not self.made:
-                self.made = True
-                text = f"{self.asked_by}: can't write {path}: {error}"
-                warnings.warn(text, RunWarning, stacklevel=4)
+            self.make(f"can't write {path}: {error}")

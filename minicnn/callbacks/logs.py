@@ -13,7 +13,7 @@ from .. import stored
 from ..errors import DataError
 from ..files import atomic_path
 from .base import Callback, State
-from .lines import Complaint, LineFile
+from .lines import OTHERS, Complaint, LineFile, ascend
 
 
 class CSVLogger(Callback):
@@ -26,8 +26,7 @@ class CSVLogger(Callback):
 
     Args:
         path: the file; missing folders are made.
-        append: go on with the rows of an existing file instead of replacing it. Nothing is cut
-            off then: the rows that a resumed run repeats stand there twice.
+        append: go on with the rows of an existing file instead of replacing it.
 
     Raises:
         OSError: at the start of training, if the file can't be made.
@@ -54,11 +53,13 @@ class CSVLogger(Callback):
     def set_state(self, saved: Mapping[str, Any]) -> None:
         size, rows_then = stored.whole(saved, "size"), stored.whole(saved, "rows")
         header_then = [str(name) for name in stored.rows(saved, "header")]
-        if self.append:
-            return  # others may have added rows since
-        self._header, self._rows = header_then, rows_then
+        self._appending = False
         with self._complaint.instead_of_error(self.path):  # rows that are going to come again
             header, *rows = _read(self.path)
+            if self.append and not ascend(map(_epoch, rows[max(rows_then - 1, 0) :])):
+                self._complaint.make(OTHERS.format(path=self.path))
+                return
+            self._header, self._rows = header_then, rows_then
             if header == self._header or not size:
                 self._file.truncate(size)
             elif header:  # a column has turned up since
@@ -106,6 +107,13 @@ def _read(path: Path) -> list[list[str]]:
             return list(csv.reader(file)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected the rows of a CSVLogger, received {error}") from error
+
+
+def _epoch(row: list[str]) -> int:
+    try:
+        return int(row[0])
+    except (IndexError, ValueError):
+        return -1
 
 
 def _rewrite(path: Path, rows: list[list[str]]) -> None:

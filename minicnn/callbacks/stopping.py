@@ -35,7 +35,8 @@ class EarlyStopping(Callback):
         best_epoch: its epoch, counted from 0 (-1: none yet).
         wait: epochs since the last improvement.
 
-    NaN is never an improvement. Every run starts anew, but for one that is resumed; if that had
+    NaN is never an improvement. The first epoch is never the last one, as in Keras. Every run
+    starts anew, but for one that is resumed; if that had
     been stopped by this callback, it stops again, unless `patience` is longer now.
 
     Raises:
@@ -102,7 +103,7 @@ class EarlyStopping(Callback):
         self._model = state.model
 
     def on_epoch_begin(self, state: State) -> None:
-        self._stop_if_due(state)
+        self._stop_if_due(state, ended=state.epoch)  # of a run that is resumed
 
     def on_epoch_end(self, state: State) -> None:
         value = self._improvement.value(state.logs)
@@ -115,11 +116,11 @@ class EarlyStopping(Callback):
                 self._best_weights = state.model.get_weights()
             if self.baseline is None or self._improvement.beats(value, self.baseline):
                 self.wait = 0
-        self._stop_if_due(state)
+        self._stop_if_due(state, ended=state.epoch + 1)
 
-    def _stop_if_due(self, state: State) -> None:
+    def _stop_if_due(self, state: State, ended: int) -> None:
         # As in Keras, never after the very first epoch.
-        if self.wait >= self.patience and state.done[0] > 1 and not state.stop:
+        if self.wait >= self.patience and ended > 1 and not state.stop:
             state.stop, state.stop_reason = True, self._reason()
 
     def _reason(self) -> str:

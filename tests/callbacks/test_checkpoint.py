@@ -1,5 +1,6 @@
 """ModelCheckpoint: its docstring, sentence by sentence; and every way in which writing can fail."""
 
+import contextlib
 import errno
 import itertools
 import math
@@ -17,7 +18,7 @@ import pytest
 
 import minicnn
 from minicnn import Sequential, checkpoints, layers, optimizers
-from minicnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
+from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
 from minicnn.errors import CallbackError, RunWarning
 
 SHAPE, STEPS = (4, 4, 1), 3
@@ -341,9 +342,9 @@ def test_it_saves_the_run_as_it_is_before_the_best_weights_are_put_back(tmp_path
     assert weights_of(Sequential.load(saving.saved)) == seen[1]
 
 
-@pytest.mark.parametrize("kind", ["loss", "weights", "validation"])
+@pytest.mark.parametrize("kind", ["loss", "weights"])
 @pytest.mark.parametrize("keep", [1, 2])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_run_that_diverges_does_not_displace_what_is_good(tmp_path, kind, keep):
     def spoil(state):
         if state.done[0] >= 1 and state.done[1]:
@@ -353,19 +354,118 @@ def test_a_run_that_diverges_does_not_displace_what_is_good(tmp_path, kind, keep
                 state.model.layers[-1].params["w"][0, 0] = np.nan
                 state.batch_logs["loss"] = 1.0  # it is from before the step
 
-    def spoil_validation(state):
-        if kind == "validation" and state.epoch >= 1:
-            state.logs["val_loss"] = math.nan
-
-    every = None if kind == "validation" else 1
-    saving = ModelCheckpoint(tmp_path, "val_accuracy", every=every, keep_last=keep)
-    note = LambdaCallback(on_batch_end=spoil, on_epoch_end=spoil_validation)
-    train(saving, callbacks=[note])
+    saving = ModelCheckpoint(tmp_path, "val_accuracy", every=1, keep_last=keep)
+    with pytest.warns(RunWarning, match="not finite any more; they are not saved"):
+        train(saving, callbacks=[LambdaCallback(on_batch_end=spoil)])
     found = checkpoints.in_folder(tmp_path)
     assert found[-1].name == "epoch-0001.safetensors"
-    assert len(found) == min(keep, 2 if kind != "validation" else 1)
+    assert len(found) == keep
     for path in tmp_path.iterdir():
         assert all(np.isfinite(w).all() for w in Sequential.load(path).get_weights())
+
+
+@pytest.mark.parametrize("how", ["diverges", "raises"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_best_that_waits_to_be_written_is_not_lost_with_a_run_that_ends_badly(tmp_path, how):
+    def spoil(state):
+        if state.done == (2, 1):
+            state.model.layers[-1].params["w"][0, 0] = np.nan
+            if how == "raises":
+                raise KeyboardInterrupt
+
+    saving, seen = ModelCheckpoint(tmp_path, "x", mode="max", max_cost=1e-9), []
+    says = Says("x", [1.0, 2.0, 0.0])
+    note = LambdaCallback(
+        on_batch_end=spoil, on_epoch_end=lambda state: seen.append(weights_of(state.model))
+    )
+    with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
+        train(saving, 3, [says, note])
+    assert saving.best == 2.0
+    assert weights_of(Sequential.load(tmp_path / "best.safetensors")) == seen[1]
+
+
+def test_validation_samples_that_give_nan_keep_nothing_from_being_saved(tmp_path):
+    says = Says("val_loss", [math.nan] * 4)
+    train(ModelCheckpoint(tmp_path, "val_loss"), callbacks=[says])
+    assert names(tmp_path) == ["epoch-0003.safetensors", "epoch-0004.safetensors"]
+
+
+# ---- several of them, and runs taken up again ----
+
+
+def test_two_in_a_run_each_have_a_folder_of_their_own(tmp_path):
+    def two():
+        return [ModelCheckpoint(tmp_path / name, name) for name in ("val_loss", "val_accuracy")]
+
+    first, second = two()
+    whole = train(first, 4, [second])
+    shutil.rmtree(tmp_path / "val_loss")
+    shutil.rmtree(tmp_path / "val_accuracy")
+    first, second = two()
+    train(first, 2, [second])
+    first, second = two()
+    rest = train(first, 4, [second], resume=tmp_path / "val_accuracy")
+    assert weights_of(rest) == weights_of(whole)
+    assert names(tmp_path / "val_loss") == names(tmp_path / "val_accuracy")
+
+
+def test_a_folder_is_not_for_two(tmp_path):
+    other = ModelCheckpoint(tmp_path / "x" / "..", "val_accuracy")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ValueError, match="a folder for each of them"):
+        train(ModelCheckpoint(tmp_path, "val_loss"), callbacks=[other])
+
+
+def test_another_runs_folder_is_refused_though_its_callback_is_called_alike(tmp_path):
+    train(ModelCheckpoint(tmp_path / "mine", "val_loss"), 1)
+    train(ModelCheckpoint(tmp_path / "other", "val_loss"), 1)
+    with pytest.raises(FileExistsError, match="expected no checkpoints"):
+        train(ModelCheckpoint(tmp_path / "other", "val_loss"), resume=tmp_path / "mine")
+
+
+def test_a_best_that_is_not_there_is_beaten_by_whatever_comes(tmp_path):
+    best = lambda folder: ModelCheckpoint(folder, "x", mode="max")  # noqa: E731
+    says = Says("x", [9.0, 1.0, 2.0, 0.0])
+    train(best(tmp_path / "a"), 2, [says])
+    train(best(tmp_path / "b"), 4, [says], resume=tmp_path / "a")
+    assert "best.safetensors" in names(tmp_path / "b")
+
+    saving = best(tmp_path / "c")
+    remove = LambdaCallback(
+        on_epoch_begin=lambda state: state.epoch == 1 and shutil.rmtree(saving.folder)
+    )
+    with pytest.warns(RunWarning, match="is gone; it is made again"):
+        train(saving, 4, [says, remove])
+    assert saving.best == 2.0
+    assert "best.safetensors" in names(tmp_path / "c")
+
+
+def test_what_comes_after_the_checkpoint_resumed_from_is_put_aside_and_nothing_has_a_gap(tmp_path):
+    """Killed before the next checkpoint: nobody goes on from a later one, which the log, cut to
+    the earlier one, does not know."""
+    saving = lambda: ModelCheckpoint(tmp_path / "c", None, keep_last=4)  # noqa: E731
+    log = lambda: CSVLogger(tmp_path / "log.csv")  # noqa: E731
+    whole = train(saving(), 6, [log()])
+    shutil.rmtree(tmp_path / "c")
+    train(saving(), 4, [log()])
+
+    def end(state):
+        raise KeyboardInterrupt
+
+    older = tmp_path / "c" / "epoch-0002.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(saving(), 6, [log(), LambdaCallback(on_batch_end=end)], resume=older)
+    assert names(tmp_path / "c") == [
+        "epoch-0001.safetensors",
+        "epoch-0002.safetensors",
+        "epoch-0003.safetensors.superseded",
+        "epoch-0004.safetensors.superseded",
+    ]
+    rest = train(saving(), 6, [log()], resume=tmp_path / "c")
+    assert weights_of(rest) == weights_of(whole)
+    rows = (tmp_path / "log.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == list("123456")
+    assert names(tmp_path / "c") == [f"epoch-000{n}.safetensors" for n in (3, 4, 5, 6)]
 
 
 # ---- writing that fails ----
