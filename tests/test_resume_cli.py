@@ -458,10 +458,10 @@ RECORDS = {
     "a list": (lambda r: [r], "expected an object"),
     "an earlier release": (
         lambda r: {k: v for k, v in r.items() if k not in ("status", "recipe")},
-        "recipe: expected dict, received None; .* earlier release",
+        "status: expected text, received nothing; .* earlier release",
     ),
-    "a status that is none": (lambda r: r | {"status": 3}, "status: expected str, received 3"),
-    "no options": (lambda r: r | {"options": []}, "options: expected dict"),
+    "a status that is none": (lambda r: r | {"status": 3}, "status: expected text, received 3"),
+    "no options": (lambda r: r | {"options": []}, "options: expected an object"),
     "an unknown network": (
         lambda r: r | {"options": r["options"] | {"model": "resnet"}},
         "options: argument --model: invalid choice: 'resnet'",
@@ -477,7 +477,10 @@ RECORDS = {
         lambda r: r | {"options": r["options"] | {"lr": 1, "seed": True}},
         "seed",
     ),
-    "resumed by nobody": (lambda r: r | {"resumed": 3}, "resumed: expected list, received 3"),
+    "resumed by nobody": (
+        lambda r: r | {"resumed": 3},
+        "resumed: expected a list of objects, received 3",
+    ),
     "other data": (lambda r: r | {"data": {}}, "training data: expected SHA-256 None"),
 }
 
@@ -536,9 +539,52 @@ def test_a_damaged_checkpoint_without_another_is_named_alone(refused, stopped):
     assert "before it" not in err
 
 
-def test_without_its_checkpoints_a_run_begins_anew(stopped, at_once):
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(stopped, at_once):
     shutil.rmtree(stopped / "checkpoints")
+    (stopped / "model.safetensors").unlink()
+    record = run_json(stopped) | {"status": "running"}
+    (stopped / "run.json").write_text(json.dumps(record), encoding="utf-8")
     assert resume(stopped) == 0
+    assert left_in(stopped) == at_once
+
+
+@pytest.mark.parametrize("status", ["finished", "stopped", "diverged", "running"])
+def test_a_result_without_checkpoints_is_not_trained_over(refused, stopped, status):
+    shutil.rmtree(stopped / "checkpoints")
+    record = run_json(stopped) | {"status": status}
+    (stopped / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    with untouched(stopped):
+        err = refused(stopped)
+    assert "holds no checkpoint to go on from; start a run of its own" in err
+
+
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_stopping_after_what_is_behind_it_is_refused(refused, stopped, epochs):
+    with untouched(stopped):
+        err = refused(stopped, "--stop-after", epochs)
+    assert (
+        f"expected --stop-after with more than the 4 epochs that are behind it, received {epochs}"
+        in err
+    )
+
+
+def test_a_run_that_ends_while_another_asks_for_it_is_read_as_it_then_is(
+    stopped, at_once, monkeypatch, capsys
+):
+    """Between the first look at the folder and holding it the other one comes to its end."""
+    hold, others = runs.hold, []
+
+    @contextmanager
+    def late(folder):
+        if not others:
+            others.append(folder)
+            assert resume(stopped) == 0
+        with hold(folder):
+            yield
+
+    monkeypatch.setattr(runs, "hold", late)
+    assert resume(stopped) == 2
+    assert "has finished its" in capsys.readouterr().err
     assert left_in(stopped) == at_once
 
 

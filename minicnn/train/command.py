@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         with _plain_warnings():
-            resumption = resuming.find(options.resume, arguments) if options.resume else None
-            return _train(resumption.options if resumption else options, command, resumption)
+            return _train(options, command, arguments)
     except (ValueError, ImportError, OSError, CallbackError) as error:
         print(f"minicnn.train: {error}", file=sys.stderr)
         return 2
@@ -55,31 +54,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _train(options: argparse.Namespace, command: str, resumption: Resumption | None) -> int:
-    say: Callable[[str], None] = _silent if options.quiet else print
-    chosen = plan.make(options, say)
-    data = plan.fingerprint(chosen.data)
-    say(closing.headline(options, chosen))
-    if resumption is not None:
-        say(resumption.prepare(chosen, data))
-    if options.visor:
-        watching.check_installed()
-    plan.prepare_kernels(chosen, say)
-    if resumption is not None:
-        folder = resumption.folder
-    else:
-        folder = runs.given_folder(options.out) if options.out else runs.new_folder(options.model)
+def _train(options: argparse.Namespace, command: str, arguments: Sequence[str]) -> int:
+    with ExitStack() as held:
+        resumption = None
+        if options.resume:  # held from before it is read: another run may be ending there
+            held.enter_context(runs.hold(resuming.folder_of(options.resume)))
+            resumption = resuming.find(options.resume, arguments)
+            options = resumption.options
+        say: Callable[[str], None] = _silent if options.quiet else print
+        chosen = plan.make(options, say)
+        data = plan.fingerprint(chosen.data)
+        say(closing.headline(options, chosen))
+        record = closing.opening_record(options, command, chosen, data)
+        if resumption is not None:
+            say(resumption.prepare(chosen, data))
+            record = resumption.continued(record, command)
+        if options.visor:
+            watching.check_installed()
+        plan.prepare_kernels(chosen, say)
+        if resumption is not None:
+            folder = resumption.folder
+        else:
+            named = options.out
+            folder = runs.given_folder(named) if named else runs.new_folder(options.model)
+            held.enter_context(runs.hold(folder))
+        return _train_in(folder, chosen, resumption, options, record, held.close)
+
+
+def _train_in(
+    folder: Path,
+    chosen: Plan,
+    resumption: Resumption | None,
+    options: argparse.Namespace,
+    record: dict[str, Any],
+    release: Callable[[], None],
+) -> int:
+    """`release` lets others into the folder."""
     try:
         with ExitStack() as at_the_end:
-            with runs.hold(folder):
-                record = closing.opening_record(options, command, chosen, data)
-                if resumption is not None:
-                    record = resumption.continued(record, command)
-                runs.write_json(folder / runs.RUN, record)
-                watched = Watched(folder)
-                page = at_the_end.enter_context(watched.by_visor()) if options.visor else None
-                results = _fit(chosen, resumption, folder, options, watched)
-                code = closing.close(folder, chosen, options, record, results)
+            runs.write_json(folder / runs.RUN, record)
+            watched = Watched(folder)
+            page = at_the_end.enter_context(watched.by_visor()) if options.visor else None
+            results = _fit(chosen, resumption, folder, options, watched)
+            code = closing.close(folder, chosen, options, record, results)
+            release()
             if page is not None and not results["interrupted"]:
                 page.stay()
             return code
@@ -87,6 +105,7 @@ def _train(options: argparse.Namespace, command: str, resumption: Resumption | N
         print(f"\nInterrupted; no model was saved.{_way_on(folder)}", file=sys.stderr)
         return 130
     finally:
+        release()
         runs.remove_if_barren(folder)
 
 

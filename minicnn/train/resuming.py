@@ -13,7 +13,7 @@ from .. import checkpoints, runs
 from ..checkpoints import Checkpoint
 from ..errors import DataError, ModelError
 from ..registry import config_of
-from ..runs.record import FINISHED, Record
+from ..runs.record import FINISHED, RUNNING, Record
 from .options import flag, given, parser, recorded
 from .plan import Plan
 
@@ -57,11 +57,7 @@ class Resumption:
                 "data, or start a run of its own"
             )
         epochs = chosen.recipe.epochs
-        if self.record.status == FINISHED and self.checkpoint and self.checkpoint.done[0] >= epochs:
-            raise ValueError(
-                f"{self.folder} has finished its {self.checkpoint.done[0]} epochs; "
-                "--epochs N, with a larger N, trains on"
-            )
+        self._check_what_is_left(epochs)
         if self.checkpoint is None:
             return f"Beginning anew in {self.folder}: it holds no checkpoint yet."
         line = f"Going on from {_where(self.checkpoint)} in {self.folder}"
@@ -70,6 +66,28 @@ class Resumption:
         if self._stretch(chosen):
             line += f"; the learning rate now follows the schedule of {epochs} epochs"
         return f"{line}."
+
+    def _check_what_is_left(self, epochs: int) -> None:
+        """ValueError if there is nothing to do, or nothing to go on from but a result to lose."""
+        if self.checkpoint is None:
+            if self.record.status != RUNNING or (self.folder / runs.MODEL).exists():
+                raise ValueError(
+                    f"{self.folder} has come to its end ({self.record.status}), and holds no "
+                    "checkpoint to go on from; start a run of its own"
+                )
+            return
+        done, _ = self.checkpoint.done
+        if self.record.status == FINISHED and done >= epochs:
+            raise ValueError(
+                f"{self.folder} has finished its {done} epochs; "
+                "--epochs N, with a larger N, trains on"
+            )
+        after = self.options.stop_after
+        if after is not None and done >= after:
+            raise ValueError(
+                f"{self.folder}: expected --stop-after with more than the {done} epochs that are "
+                f"behind it, received {after}"
+            )
 
     def _stretch(self, chosen: Plan) -> bool:
         """Take the schedule of `chosen`; whether it is another one."""
@@ -92,8 +110,18 @@ class Resumption:
         return record | kept | {"resumed": [*old.get("resumed", []), here]}
 
 
+def folder_of(where: Path) -> Path:
+    """The run folder that --resume names: itself, or by one of its checkpoints.
+
+    Raises:
+        FileNotFoundError: it is no run folder.
+        ModelError: its record is damaged.
+    """
+    return runs.read_record(where.parent.parent if _is_file(where) else where).folder
+
+
 def find(where: Path, arguments: Sequence[str]) -> Resumption:
-    """The run that --resume names: a run folder, or one of its checkpoints.
+    """The run that --resume names. Hold its folder meanwhile: another run may be ending there.
 
     Args:
         arguments: of the command line that says --resume.
@@ -103,12 +131,15 @@ def find(where: Path, arguments: Sequence[str]) -> Resumption:
         ModelError: its record or its checkpoint is damaged.
         ValueError: options that would make it another run.
     """
-    is_file = where.suffix == ".safetensors"
-    folder = where.parent.parent if is_file else where
+    folder = folder_of(where)
     record = runs.read_record(folder)
     options = _merged(record, arguments)
-    checkpoint = checkpoints.load(where if is_file else folder / runs.CHECKPOINTS)
+    checkpoint = checkpoints.load(where if _is_file(where) else folder / runs.CHECKPOINTS)
     return Resumption(record, checkpoint, options)
+
+
+def _is_file(where: Path) -> bool:
+    return where.suffix == ".safetensors"
 
 
 def _merged(record: Record, arguments: Sequence[str]) -> argparse.Namespace:

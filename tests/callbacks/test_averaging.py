@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import STEPS, VALIDATION, WHERE, Saver, new_model, resumed, same_weights, train
 
-from minicnn import kernels
+from minicnn import ModelError, kernels
 from minicnn.callbacks import Callback, EarlyStopping, LambdaCallback, SwapEMA
 
 
@@ -142,6 +142,13 @@ def test_a_resumed_run_goes_on_to_the_bit(tmp_path, done):
     rest, again = resumed([SwapEMA(0.9)], tmp_path, done)
     same_weights(rest, whole)
     assert again.history == history.history
+
+
+def test_a_run_is_not_resumed_without_it(tmp_path):
+    """It would train on from the averaged weights."""
+    train([SwapEMA(), Saver(tmp_path)])
+    with pytest.raises(ModelError, match="needed: expected the callback 'SwapEMA'"):
+        resumed([], tmp_path, (1, 0))
 
 
 def test_a_run_that_is_resumed_with_it_for_the_first_time_begins_there(tmp_path):

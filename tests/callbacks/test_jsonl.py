@@ -87,6 +87,26 @@ def test_a_resumed_run_writes_each_line_once(tmp_path, done, append):
     assert path.read_bytes() == whole
 
 
+def test_lines_of_another_run_are_not_cut_off(tmp_path):
+    path = tmp_path / "log.jsonl"
+    train([JSONLogger(path, append=True), Saver(tmp_path)])
+    train([JSONLogger(path, append=True)])
+    with pytest.warns(RunWarning, match="another run has written there since the checkpoint"):
+        resumed([JSONLogger(path, append=True)], tmp_path, (2, 0))
+    assert [row["epoch"] for row in rows(path)] == [1, 2, 3, 1, 2, 3, 3]
+
+
+def test_another_file_than_before_is_begun_anew(tmp_path):
+    """Two that are told apart by their files, whatever their order; and one that is new."""
+    one, two, new = (tmp_path / f"{name}.jsonl" for name in ("one", "two", "new"))
+    new.write_text("of something else\n")
+    train([JSONLogger(one), JSONLogger(two, per="batch"), Saver(tmp_path)])
+    resumed([JSONLogger(two, per="batch"), JSONLogger(one), JSONLogger(new)], tmp_path, (2, 0))
+    assert [row["epoch"] for row in rows(one)] == [1, 2, 3]
+    assert [row["epoch"] for row in rows(two)] == [n for n in (1, 2, 3) for _ in range(STEPS)]
+    assert [row["epoch"] for row in rows(new)] == [3]
+
+
 def test_a_file_that_is_shorter_than_it_was_is_gone_on_with(tmp_path):
     path = tmp_path / "log.jsonl"
     train([JSONLogger(path), Saver(tmp_path)])

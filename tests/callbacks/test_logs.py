@@ -4,7 +4,10 @@ import os
 
 import numpy as np
 import pytest
+from small_runs import Saver, train
+from small_runs import resumed as resumed_from
 
+from minicnn import RunWarning
 from minicnn.callbacks import CSVLogger, LambdaCallback
 
 EPOCHS = [{"loss": 2.0, "val_loss": 2.5}, {"loss": 1.25, "val_loss": math.nan}]
@@ -75,6 +78,33 @@ def test_a_column_that_turned_up_after_the_checkpoint_is_forgotten(drive, new_st
     drive([logger, take], [{"loss": 3}, {"loss": 2}, {"loss": 1, "late": 7}])
     resumed(path, kept[1], [(2, {"loss": 1.5})], new_state)
     assert table(path) == [["epoch", "loss"], ["1", "3"], ["2", "2"], ["3", "1.5"]]
+
+
+def test_rows_of_another_run_are_not_cut_off(tmp_path):
+    path = tmp_path / "a.csv"
+    train([CSVLogger(path, append=True), Saver(tmp_path)])
+    train([CSVLogger(path, append=True)])
+    with pytest.warns(RunWarning, match="another run has written there since the checkpoint"):
+        resumed_from([CSVLogger(path, append=True)], tmp_path, (2, 0))
+    assert [row[0] for row in table(path)] == ["epoch", *"1231233"]
+
+
+def test_a_file_that_the_checkpoint_does_not_know_is_begun_anew(tmp_path):
+    path = tmp_path / "new.csv"
+    path.write_text("something,else\n1,2\n")
+    train([CSVLogger(tmp_path / "a.csv"), Saver(tmp_path)])
+    resumed_from([CSVLogger(path)], tmp_path, (2, 0))
+    header, row = table(path)
+    assert (header[0], row[0]) == ("epoch", "3")
+
+
+@pytest.mark.parametrize("damage", [b"epoch,loss\n1,caf\xe9\n", b'"' + b"9" * 200_000 + b"\n"])
+def test_a_damaged_file_is_told_and_keeps_no_run_from_going_on(tmp_path, damage):
+    path = tmp_path / "a.csv"
+    train([CSVLogger(path), Saver(tmp_path)])
+    path.write_bytes(damage)
+    with pytest.warns(RunWarning, match=r"a\.csv: expected the rows of a CSVLogger"):
+        resumed_from([CSVLogger(path)], tmp_path, (2, 0))
 
 
 def test_a_resumed_run_whose_file_is_gone_begins_another(drive, new_state, tmp_path):

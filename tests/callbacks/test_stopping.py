@@ -85,6 +85,17 @@ def test_a_baseline_must_be_beaten_in_time(drive):
     assert not drive([EarlyStopping(patience=2, baseline=1.0)], val(3.0, 0.9, 0.8)).stop
 
 
+def test_the_reason_names_a_baseline_that_was_not_beaten(drive):
+    stopping = EarlyStopping(patience=2, baseline=0.5)
+    state = drive([stopping], val(2.0, 1.0, 0.9))
+    assert state.stop_reason == "val_loss has not beaten 0.5 in 2 epochs (best: 1 in epoch 2)"
+
+
+def test_the_first_epoch_is_never_the_last(drive):
+    state = drive([EarlyStopping(patience=1, baseline=0.5)], val(2.0, 1.0, 0.9))
+    assert state.epoch == 1
+
+
 def test_start_from_epoch_forgets_what_came_before(drive):
     stopper = EarlyStopping(patience=1, start_from_epoch=2)
     state = drive([stopper], val(0.1, 9.0, 3.0, 2.0, 2.5))
