@@ -72,5 +72,5 @@ def _with_softmax(model: Sequential, path: Path) -> Sequential:
     layers = [*(get(config_of(layer)) for layer in model.layers), Softmax()]
     whole = Sequential(layers, model.input_shape, dtype=model.dtype, name=model.name)
     whole.set_weights(model.get_weights())
-    whole.class_names = model.class_names
+    whole.class_names, whole.preparation = model.class_names, model.preparation
     return whole

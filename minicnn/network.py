@@ -40,6 +40,9 @@ class Network:
             raise TypeError(f"expected dtype float32 or float64, received {self.dtype}")
         self.class_names: list[str] | None = None
         """What the outputs stand for; saved with the model, used by those who show results."""
+        self.preparation: dict[str, str] | None = None
+        """How pictures are made ready for it, as MnistData.preparation of what it was trained on
+        says; None: as MNIST was. Saved with the model."""
         self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
         weights, shuffling, augmenting = np.random.SeedSequence(seed).spawn(3)

@@ -17,7 +17,7 @@ from .answers import Reading, draw, print_json, print_lines, print_table
 from .classifier import check_finite, load_classifier
 from .data.picture import SUFFIXES
 from .errors import DataError
-from .model import DEFAULT_BATCH
+from .model import DEFAULT_BATCH, Sequential
 from .options import add_kernels, add_model, bear_any_text, chosen_kernels, positive
 from .typing import Array
 from .version import __version__
@@ -29,8 +29,10 @@ examples:
   python -m minicnn.predict digits.safetensors seven.png nine.jpg --show
 
 One digit a picture, upright; dark on bright or bright on dark. It is cut out, fitted into 20×20 of
-28×28 pixels and centred, as MNIST was made. Exit code: 0, 2 if anything could not be read, 130
-after Ctrl-C.
+28×28 pixels and centred, as MNIST was made. For a network that was trained on a sheet of your own
+pictures (python -m minicnn.sprite build), a picture is resized as they were.
+
+Exit code: 0, 2 if anything could not be read, 130 after Ctrl-C.
 """
 SEEN = "seen.png"
 SHOWN = 12  # pictures in it, at most
@@ -58,16 +60,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def read(path: Path, shape: Sequence[int], options: argparse.Namespace) -> Reading:
-    """A picture file as the network's input, by the way that the options say.
+def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:
+    """A picture file as the network's input, by the way that the options say, or else as the
+    images were made that it was trained on.
 
     Raises:
         DataError: it cannot be read, nothing is drawn, or --raw and another size.
     """
     if path.is_dir():
         raise DataError(f"{path}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none")
-    grey = preprocess.read_grey(path)
-    size = (shape[0], shape[1])
+    assert model.input_shape is not None
+    grey, size = preprocess.read_grey(path), model.input_shape[:2]
     if options.tutorial:
         return Reading(path, grey, preprocess.tutorial_like(grey, size))
     if options.raw:
@@ -78,6 +81,9 @@ def read(path: Path, shape: Sequence[int], options: argparse.Namespace) -> Readi
             )
         return Reading(path, grey, grey)
     known = None if options.polarity == "auto" else options.polarity
+    if model.preparation is not None and not options.mnist:
+        made = preprocess.sheet_like(grey, size, **model.preparation, polarity=known)
+        return Reading(path, grey, made.image, None, made.inverted)
     try:
         made = preprocess.mnist_like(grey, size, options.box, polarity=known)
     except DataError as error:
@@ -91,6 +97,11 @@ def _predict(options: argparse.Namespace) -> int:
     assert model.class_names is not None
     if options.box and options.box > min(model.input_shape[:2]):
         raise ValueError(f"--box: expected at most {min(model.input_shape[:2])} pixels")
+    if options.box and model.preparation is not None and not options.mnist:
+        raise ValueError(
+            "--box: the network was trained on whole pictures, from which nothing is cut out; give "
+            "--mnist too, or leave it out"
+        )
     if options.show:
         _check_free(options.show, options.images)
     tell = print_json if options.json else print_table if sys.stdout.isatty() else print_lines
@@ -99,7 +110,7 @@ def _predict(options: argparse.Namespace) -> int:
     paths = _files(options.images)
     while some := list(itertools.islice(paths, DEFAULT_BATCH)):
         shown = SHOWN - len(kept) if options.show else 0
-        readings = _read_all(some, model.input_shape, options, shown)
+        readings = _read_all(some, model, options, shown)
         if readings:
             probabilities = model.predict(np.stack([r.image for r in readings])[..., None])
             check_finite(probabilities)
@@ -115,13 +126,13 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _read_all(
-    paths: Sequence[Path], shape: Sequence[int], options: argparse.Namespace, shown: int
+    paths: Sequence[Path], model: Sequential, options: argparse.Namespace, shown: int
 ) -> list[Reading]:
     """Those that can be read, the first `shown` with their pictures; the others are told of."""
     readings: list[Reading] = []
     for path in paths:
         try:
-            reading = read(path, shape, options)
+            reading = read(path, model, options)
             if len(readings) >= shown:
                 reading.picture = np.empty((0, 0))  # large ones of a whole folder would pile up
             readings.append(reading)
@@ -186,6 +197,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made = p.add_argument_group("what is made of a picture")
     way = made.add_mutually_exclusive_group()
+    way.add_argument(
+        "--mnist",
+        action="store_true",
+        help="as MNIST was made; default, unless the network was trained on a sheet of your own "
+        "pictures: then as these were made",
+    )
     way.add_argument(
         "--raw",
         action="store_true",

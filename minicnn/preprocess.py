@@ -1,4 +1,5 @@
-"""Any picture of one digit -> what a network trained on MNIST expects to see.
+"""Any picture of one digit -> what a network trained on MNIST expects to see; any other picture ->
+what one expects that was trained on a sheet of such pictures.
 
 MNIST's own recipe (LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to
 document recognition", section III.A): a digit in black and white is fitted into a box of 20×20
@@ -9,7 +10,7 @@ before it is fitted, in ink.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,13 @@ from .greyscale import grey, read_grey
 from .imaging import bounds
 from .typing import Array
 
-__all__ = ["Prepared", "grey", "mnist_like", "polarity", "read_grey", "tutorial_like"]
+__all__ = [
+    "Prepared", "grey", "made_ready", "mnist_like", "polarity", "read_grey", "sheet_like",
+    "tutorial_like",
+]  # fmt: skip
 
 THIN = 1.75 / 20  # of the box: strokes are at least as wide
+INVERT = ("auto", "yes", "no")
 EDGE = 0.25  # of the ink's strength: what is weaker is not inside the box
 
 
@@ -36,7 +41,7 @@ class Prepared:
     image: Array  # (H, W) float32 in [0, 1], bright on dark
     inverted: bool  # the picture was dark on bright
     flattened: bool  # its ground was uneven (shadows), and was evened out
-    threshold: float  # between ground and ink, 0 … 1 of the way from the one to the other
+    threshold: float | None  # between ground and ink, 0 … 1 of the way from one to the other
     box: tuple[int, int, int, int]  # top, left, bottom, right of the ink; the last two are outside
     widened: int  # pixels of the picture by which thin strokes were made broader
     scale: float  # pixels of `image` to one of the picture
@@ -99,6 +104,64 @@ def mnist_like(
         widened=widened,
         scale=scale,
     )
+
+
+def sheet_like(
+    grey: Array,
+    size: int | Sequence[int] = 28,
+    fit: str = "pad",
+    invert: str = "auto",
+    *,
+    polarity: str | None = None,
+) -> Prepared:
+    """What `python -m minicnn.sprite build` makes of a picture: it is resized whole, and inverted
+    if it is dark on bright. Nothing is cut out or centred.
+
+    Args:
+        grey: (H, W) floats in [0, 1], as `grey` gives.
+        size: of the result, pixels: a side, or (H, W).
+        fit: "pad" keeps the proportions, "stretch" does not.
+        invert: "yes", "no", or "auto": where the border is bright.
+        polarity: "dark-on-bright" or "bright-on-dark"; None: by `invert`.
+
+    Raises:
+        ValueError: sizes below 1; another fit, invert or polarity.
+    """
+    from PIL import Image
+
+    from .data.picture import FITS, resize
+
+    for name, value, known in (("fit", fit, FITS), ("invert", invert, INVERT)):
+        if value not in known:
+            raise ValueError(f"expected {name} {', '.join(known)}, received {value!r}")
+    grey, (height, width) = ink.checked(grey), _pair("size", size)
+    picture = resize(Image.fromarray(np.rint(grey * 255).astype(np.uint8)), (height, width), fit)
+    inverted = _dark(grey, polarity)
+    if inverted is None:
+        inverted = picture.border > 127 if invert == "auto" else invert == "yes"
+    pixels = 255 - picture.pixels if inverted else picture.pixels
+    return Prepared(
+        image=pixels.astype(np.float32) / np.float32(255),
+        inverted=inverted,
+        flattened=False,
+        threshold=None,
+        box=(0, 0, *grey.shape),
+        widened=0,
+        scale=min(height / grey.shape[0], width / grey.shape[1]),
+    )
+
+
+def made_ready(
+    grey: Array,
+    size: int | Sequence[int],
+    preparation: Mapping[str, str] | None,
+    *,
+    polarity: str | None = None,
+) -> Prepared:
+    """A picture for a network whose `preparation` this is: sheet_like with it, or mnist_like."""
+    if preparation is None:
+        return mnist_like(grey, size, polarity=polarity)
+    return sheet_like(grey, size, **preparation, polarity=polarity)
 
 
 def tutorial_like(grey: Array, size: int | Sequence[int] = 28) -> Array:

@@ -74,6 +74,7 @@ def config(model: Sequential) -> dict[str, Any]:
             "dtype": model.dtype.name,
             "seed": model.seed,
             "class_names": model.class_names,
+            "preparation": model.preparation,
             "layers": model.layers,
             "compile": compiled,
         }
@@ -106,10 +107,19 @@ def model_from(config: Mapping[str, Any]) -> Sequential:
     )
     names = config["class_names"]
     model.class_names = None if names is None else [str(name) for name in names]
+    model.preparation = _preparation(config.get("preparation"))
     model.build(config["input_shape"], draw_weights=False)
     if config["compile"] is not None:
         model.compile(**config["compile"])
     return model
+
+
+def _preparation(value: Any) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or value.keys() != {"fit", "invert"}:
+        raise ValueError(f"expected preparation with fit and invert, received {value!r:.60}")
+    return {key: str(entry) for key, entry in value.items()}
 
 
 def tensors_of(model: Sequential) -> dict[str, Array]:

@@ -198,7 +198,7 @@ def test_tutorial_takes_every_tenth_pixel(digit_run, tmp_path, capsys, monkeypat
     page = np.random.default_rng(0).integers(0, 256, (280, 280)).astype(np.uint8)
     Image.fromarray(page).save(tmp_path / "canvas.png")
     options = predict.parser().parse_args(["m", "x", "--tutorial"])
-    seen = predict.read(tmp_path / "canvas.png", (28, 28, 1), options).image
+    seen = predict.read(tmp_path / "canvas.png", load_classifier(digit_run), options).image
     np.testing.assert_array_equal(seen, page[::10, ::10] / np.float32(255))
     assert run(capsys, digit_run, tmp_path / "canvas.png", "--tutorial")[0] == 0
 
@@ -206,7 +206,7 @@ def test_tutorial_takes_every_tenth_pixel(digit_run, tmp_path, capsys, monkeypat
 def test_polarity_and_box_are_handed_on(digit_run, scans, tmp_path):
     options = predict.parser().parse_args(["m", "x", "--polarity", "bright-on-dark", "--box", "28"])
     Image.fromarray(255 - np.asarray(Image.open(scans / "0.png"))).save(tmp_path / "n.png")
-    reading = predict.read(tmp_path / "n.png", (28, 28, 1), options)
+    reading = predict.read(tmp_path / "n.png", load_classifier(digit_run), options)
     assert not reading.inverted
     assert reading.image.any(axis=1).sum() == 28
 

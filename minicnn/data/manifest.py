@@ -77,6 +77,15 @@ def read_manifest(path: Path) -> Manifest | None:
         ) from error
 
 
+def preparation_of(manifest: Manifest | None) -> dict[str, str] | None:
+    """How sprite build made the images of pictures; None: not by it. See preprocess.sheet_like."""
+    built = {} if manifest is None else manifest.built
+    if built.get("fit") not in ("pad", "stretch"):
+        return None
+    invert = built.get("invert")
+    return {"fit": built["fit"], "invert": invert if invert in ("yes", "no") else "auto"}
+
+
 def check_file(record: FileRecord, path: Path, sha256: str, manifest: Path) -> None:
     """Check a file against its record.
 

@@ -11,6 +11,7 @@ from . import locate
 from .cache import data_folder
 from .cursor import Cursor
 from .loader import Sheet, load_sheet
+from .manifest import preparation_of
 from .scaled import ScaledImages, scale
 from .sources import FASHION_NAMES, fetch, fetch_official, is_url
 from .split import train_count
@@ -110,6 +111,7 @@ class MnistData:
             raise ValueError(f"expected {classes} class names, received {len(names)}: {names}")
         count = train_count(self._split, total, manifest.num_train if manifest else None)
         self._sheet, self._class_names, self._num_train = sheet, names, count
+        self._preparation = preparation_of(manifest)
         seeds = np.random.SeedSequence(self._seed).spawn(2)
         self._cursors = {
             "train": Cursor(count, seeds[0]),
@@ -221,6 +223,13 @@ class MnistData:
         """One name a class."""
         self._need_load()
         return self._class_names
+
+    @property
+    def preparation(self) -> dict[str, str] | None:
+        """How the sheet was made of pictures, {"fit": …, "invert": …} as of preprocess.sheet_like;
+        None: as MNIST was, or unknown. What is trained on it needs its pictures so."""
+        self._need_load()
+        return self._preparation
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

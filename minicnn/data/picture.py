@@ -44,7 +44,7 @@ def read_picture(path: Path, size: tuple[int, int], fit: str = "pad") -> Picture
         Unreadable: not a picture, damaged, or more than 89 million pixels.
     """
     with _or_unreadable():
-        return _resize(open_grey(path, 4 * max(size)), size, fit)
+        return resize(open_grey(path, 4 * max(size)), size, fit)
 
 
 def open_grey(source: Path | BinaryIO, enough: int, most: float = math.inf) -> Image.Image:
@@ -115,7 +115,8 @@ def _is_opaque(image: Image.Image) -> bool:
     return "transparency" not in image.info
 
 
-def _resize(grey: Image.Image, size: tuple[int, int], fit: str) -> Picture:
+def resize(grey: Image.Image, size: tuple[int, int], fit: str) -> Picture:
+    """A picture in mode "L" of another size; see read_picture."""
     border = _border(np.asarray(grey))
     target = (size[1], size[0])
     if grey.size != target and fit == "stretch":

@@ -9,6 +9,7 @@ from . import locate
 from .builder import check_target, write_sheet
 from .cache import data_folder, sha256_of
 from .loader import load_sheet
+from .manifest import preparation_of
 from .split import train_count
 
 
@@ -59,6 +60,7 @@ def subset(
         source=source or (manifest and manifest.source) or files.images.name,
         built={
             "by": "minicnn.sprite subset",
+            **(preparation_of(manifest) or {}),
             "seed": seed,
             "from_train_images": count,
             "from_test_images": total - count,

@@ -56,7 +56,7 @@ def make(options: argparse.Namespace, say: Say) -> Plan:
         seed=options.seed,
         name=options.model,
     )
-    model.class_names = list(data.class_names)
+    model.class_names, model.preparation = list(data.class_names), data.preparation
     model.compile(recipe.make_optimizer(len(train[0])), recipe.make_loss(), ["accuracy"])
     return Plan(data, train, test, recipe, model)
 

@@ -25,18 +25,20 @@ from ..typing import Array
 
 NAME = "drawings"
 MOST = 10_000
-TOLD = "Drawing"  # the text in the first drawing's PNG: its classes and shape
+TOLD = "Drawing"  # the text in the first drawing's PNG: its classes, shape, …
 SOURCE = "drawn on the page of python -m minicnn.visor"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a folder holds: images (N, H·W) uint8, classes (N,), the images' shape (H, W)."""
+    """What a folder holds: images (N, H·W) uint8, classes (N,), the images' shape (H, W), and how
+    they were made of drawings (preprocess.made_ready)."""
 
     images: Array
     classes: Array
     class_names: tuple[str, ...]
     shape: tuple[int, int]
+    preparation: dict[str, str] | None = None
 
 
 class Drawings:
@@ -62,7 +64,8 @@ class Drawings:
             data = MnistData(self.folder, progress=False).load()
             images = np.concatenate([data.train_images, data.test_images])
             labels = np.concatenate([data.train_labels, data.test_labels])
-            return Kept(images, labels.argmax(1), data.class_names, data.image_shape[:2])
+            shape = data.image_shape[:2]
+            return Kept(images, labels.argmax(1), data.class_names, shape, data.preparation)
         if image_path.exists() and label_path.exists():
             return self._first(image_path, label_path)
         if self.folder.exists() and any(not p.name.startswith(".") for p in self.folder.iterdir()):
@@ -72,23 +75,32 @@ class Drawings:
             )
         return None
 
-    def keep(self, image: Array, label: int, class_names: Sequence[str]) -> Kept:
+    def keep(
+        self,
+        image: Array,
+        label: int,
+        class_names: Sequence[str],
+        preparation: dict[str, str] | None = None,
+    ) -> Kept:
         """Add a drawing.
 
         Args:
             image: (H, W) uint8.
             label: its class.
+            preparation: how it was made of the drawing; see preprocess.made_ready.
 
         Raises:
-            DataError: the sheet there is damaged, full, or has other classes or another size.
+            DataError: the sheet there is damaged, full, or has other classes, another size or
+                another preparation.
             OSError: it can't be written.
         """
         with self._alone():
             before, row = self.kept(), image.reshape(1, -1)
             if before is None:
-                after = Kept(row, np.array([label]), tuple(class_names), image.shape)
+                classes, names = np.array([label]), tuple(class_names)
+                after = Kept(row, classes, names, image.shape, preparation)
             else:
-                self._check(before, image.shape, class_names)
+                self._check(before, image.shape, class_names, preparation)
                 images = np.concatenate([before.images, row])
                 after = replace(before, images=images, classes=np.append(before.classes, label))
             self._write(after)
@@ -134,7 +146,7 @@ class Drawings:
                 num_train=max(count * 5 // 6, 1),
                 image_shape=kept.shape,
                 source=SOURCE,
-                built={},
+                built=kept.preparation or {},
                 force=True,
             )
             return
@@ -155,6 +167,7 @@ class Drawings:
             with Image.open(image_path, formats=["PNG"]) as image:
                 told = json.loads(image.info[TOLD])
                 names, (height, width) = tuple(map(str, told["classes"])), told["shape"]
+                preparation = told.get("preparation")
                 pixels = np.asarray(image)
             labels = np.frombuffer(label_path.read_bytes(), np.uint8)
             if pixels.shape != (1, height * width) or pixels.dtype != np.uint8:
@@ -163,10 +176,20 @@ class Drawings:
                 raise ValueError(f"{labels.shape} labels")
         except (OSError, ValueError, SyntaxError, LookupError, TypeError, RecursionError) as error:
             raise DataError(f"{image_path}: expected one drawing, received {error}") from error
-        return Kept(pixels, np.array([labels.argmax()]), names, (height, width))
+        return Kept(pixels, np.array([labels.argmax()]), names, (height, width), preparation)
 
     @staticmethod
-    def _check(before: Kept, shape: tuple[int, ...], class_names: Sequence[str]) -> None:
+    def _check(
+        before: Kept,
+        shape: tuple[int, ...],
+        class_names: Sequence[str],
+        preparation: dict[str, str] | None,
+    ) -> None:
+        if before.preparation != preparation:
+            raise DataError(
+                "expected a drawing made ready as those are that are kept there, received one for "
+                "a network that was trained on other pictures; name another folder: --drawings"
+            )
         if before.class_names != tuple(class_names) or before.shape != shape:
             (H, W), (height, width) = before.shape, shape
             raise DataError(
@@ -182,5 +205,6 @@ def _in_png(kept: Kept):  # type: ignore[no-untyped-def]
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_text(TOLD, json.dumps({"classes": kept.class_names, "shape": kept.shape}))
+    told = {"classes": kept.class_names, "shape": kept.shape, "preparation": kept.preparation}
+    info.add_text(TOLD, json.dumps(told))
     return info

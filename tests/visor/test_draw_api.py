@@ -234,3 +234,36 @@ def test_a_disk_that_refuses_says_so(visitor, folder):
     assert answer.status_code in (409, 507)
     assert "drawings" in answer.json()["error"]
     assert folder.read_text() == "a file where the folder should be"
+
+
+# ---- a network that was trained on a sheet of one's own pictures ----
+
+WHOLE = {"fit": "pad", "invert": "auto"}  # nothing is cut out
+
+
+@pytest.fixture
+def own(run, tmp_path, folder):
+    """A visitor of a visor whose network was trained on whole pictures."""
+    model = Sequential.load(run / "model.safetensors")
+    model.preparation = WHOLE
+    model.save(tmp_path / "own.safetensors")
+    subject = Subject(tmp_path / "own.safetensors")
+    return TestClient(create_app(subject, folder), base_url="http://127.0.0.1")
+
+
+def test_a_drawing_is_made_ready_as_the_networks_own_pictures_were(own):
+    grey = np.rint(rasterized(SEVEN) * 255).astype(np.float32) / np.float32(255)
+    answer = read(own, grey)["mnist"]
+    made = preprocess.sheet_like(grey, 28, **WHOLE)
+    np.testing.assert_allclose(answer["pixels"], made.image.ravel(), atol=6e-4)
+    assert answer["box"] == [0, 0, *grey.shape]
+    assert own.get("/api/about").json()["model"]["preparation"] == WHOLE
+
+
+def test_drawings_for_it_are_kept_as_such_a_sheet_and_not_among_others(own, visitor, folder):
+    for count in (1, 2, 3):  # the first one has no manifest yet
+        assert keep(own).json()["count"] == count
+        refused = keep(visitor)
+        assert refused.status_code == 409
+        assert "trained on other pictures" in refused.json()["error"]
+    assert MnistData(folder, progress=False).load().preparation == WHOLE

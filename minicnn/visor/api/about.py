@@ -47,6 +47,7 @@ def _model(subject: Subject) -> dict[str, Any] | None:
         "name": model.name,
         "shape": loaded.shape,
         "class_names": loaded.class_names,
+        "preparation": loaded.model.preparation,
         "parameters": model.num_params,
         "finished": loaded.path.name == runs.MODEL,
     }

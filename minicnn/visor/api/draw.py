@@ -54,14 +54,15 @@ async def read(request: Request) -> Answer:
 
 
 def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, Any]:
-    """The picture made ready as MNIST was, and as the tutorial's page does it; and both answers.
+    """The picture made ready as the network's own images were (mostly as MNIST was), and as the
+    tutorial's page does it; and both answers.
 
     The tutorial's way is the picture as it is, whatever its polarity.
     """
     shape = loaded.shape
     tutorial = preprocess.tutorial_like(grey, shape)
     try:
-        made = preprocess.mnist_like(grey, shape, polarity=polarity)
+        made = preprocess.made_ready(grey, shape, loaded.model.preparation, polarity=polarity)
     except DataError as error:
         (second,) = _probabilities(loaded, tutorial[None])
         return {
@@ -98,12 +99,14 @@ async def keep(request: Request) -> Answer:
     polarity = word(given, "polarity", POLARITIES, None)
     grey = _grey(_decoded(given.get("image")))
     try:
-        image = preprocess.mnist_like(grey, loaded.shape, polarity=polarity).image
+        preparation = loaded.model.preparation
+        image = preprocess.made_ready(grey, loaded.shape, preparation, polarity=polarity).image
     except DataError as error:
         raise bad(str(error)) from error
     bright = np.rint(image * 255).astype(np.uint8)
     with _refusing():
-        return Answer(_told(drawings, await run_in_threadpool(drawings.keep, bright, label, names)))
+        after = await run_in_threadpool(drawings.keep, bright, label, names, preparation)
+        return Answer(_told(drawings, after))
 
 
 def take_back(request: Request) -> Answer:
