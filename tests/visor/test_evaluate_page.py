@@ -111,6 +111,16 @@ def test_a_search_by_class_and_confidence(opened):
     assert shown(page) == []
 
 
+def test_enter_in_a_field_searches_and_stays(opened):
+    page = opened()
+    page.get_by_label("confidence up to").fill("60")
+    with page.expect_response("**/api/search*high=0.6*"):
+        page.get_by_label("confidence up to").press("Enter")
+    page.wait_for_timeout(100)
+    assert page.get_by_role("tab", name="Evaluate").get_attribute("aria-selected") == "true"
+    assert page.evaluate("document.activeElement.id") == "search-high"
+
+
 def test_a_class_of_the_table_is_searched(opened):
     page = opened()
     with page.expect_response("**/api/search*"):

@@ -39,3 +39,11 @@ def test_the_address_keeps_the_tab(browse, visor):
     panel(page, "draw").wait_for(state="visible")
     page.reload()
     panel(page, "draw").wait_for(state="visible")
+
+
+def test_no_button_is_pressed_by_enter_in_a_form(browse, visor):
+    """Enter in a field presses the first button of its form that has no type."""
+    page = browse(visor.link + "/#evaluate")
+    page.locator("#search-found button").first.wait_for()
+    types = page.locator("button").evaluate_all("all => all.map(one => one.type)")
+    assert set(types) == {"button"}

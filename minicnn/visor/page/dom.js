@@ -8,10 +8,12 @@ export const notice = (text) => { byId("notice").textContent = text; };
 
 /**
  * A new element. `attributes` are set as attributes; a function (onclick: …) is listened with,
- * true and false switch an attribute on and off. Children are nodes or text.
+ * true and false switch an attribute on and off. Children are nodes or text. A button is one of
+ * type "button": any other in a form would be pressed by Enter in one of the form's fields.
  */
 export function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
+  if (tag === "button") made.type = "button";
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name.replace(/^on/, ""), value);
     else if (value === true) made.setAttribute(name, "");

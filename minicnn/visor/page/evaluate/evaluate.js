@@ -65,7 +65,7 @@ function show(found) {
 function classRow({ name, images, accuracy, precision, taken_for: other, times }, k) {
   const bar = make("span", { class: "bar" });
   bar.style.setProperty("--share", accuracy ?? 0);
-  const button = make("button", { type: "button", "aria-label": `Search class ${name}` }, name);
+  const button = make("button", { "aria-label": `Search class ${name}` }, name);
   button.addEventListener("click", () => pick(k, ""));
   return make("tr", {},
     make("th", { scope: "row" }, button),

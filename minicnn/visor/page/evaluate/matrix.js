@@ -46,7 +46,7 @@ function cell(row, names, i, j) {
   const share = row[j] / Math.max(row.reduce((a, b) => a + b, 0), 1);
   const said = i === j ? `${names[i]}, read right: ${row[j]}` : `${names[i]}, read as ${names[j]}: ${row[j]}`;
   const button = make("button", {
-    type: "button", class: i === j ? "right" : "missed", tabindex: -1,
+    class: i === j ? "right" : "missed", tabindex: -1,
     "aria-label": said, "aria-pressed": "false", "data-true": i, "data-predicted": j,
   }, String(row[j]));
   // a mistake is rare: its root makes few of them visible
