@@ -80,6 +80,7 @@ def test_both_ways_are_those_of_preprocess(visitor, run):
         np.testing.assert_allclose(answer[way]["pixels"], image.ravel(), atol=6e-4)
         np.testing.assert_allclose(answer[way]["probabilities"], row, atol=2e-5)
     assert answer["mnist"]["box"] == list(made.box)
+    assert answer["mnist"]["picture"] == list(grey.shape)
     assert answer["milliseconds"] > 0
 
 

@@ -48,9 +48,9 @@ def draw(page, drawing, until=None, every=1):
 
 
 def settled(page):
-    """Milliseconds from lifting the pen to its answer."""
+    """Milliseconds from lifting the pen, or from a photo, to the answer."""
     time = page.locator("#draw-time[data-milliseconds]")
-    time.filter(has_text="ms").wait_for()
+    time.wait_for()
     return float(time.get_attribute("data-milliseconds"))
 
 
@@ -102,8 +102,10 @@ def test_it_answers_while_one_draws(opened):
     bars = page.locator("#mnist-bars .share").all_inner_texts()
     assert len(bars) == 10
     assert sum(float(share.rstrip(" %")) for share in bars) == pytest.approx(100, abs=0.6)
+    page.wait_for_timeout(300)  # until it has answered to all of it
     page.mouse.up()
     settled(page)
+    assert "before the pen was lifted" in page.locator("#draw-time").inner_text()
 
 
 def test_what_the_network_sees_is_shown_both_ways(opened):
@@ -246,11 +248,12 @@ def test_by_pen(opened):
     assert answers(page)["mnist"] == "7"
 
 
-def photo():
-    """The seven in blue ink on paper, 400×300: a JPEG."""
+def photo(drawn=True):
+    """The seven, if one is drawn, in blue ink on paper, 400×300: a JPEG."""
     grey = Image.fromarray(np.rint(255 * rasterized(SEVEN)).astype(np.uint8)).resize((220, 220))
     paper = Image.new("RGB", (400, 300), (235, 230, 220))
-    paper.paste((40, 50, 140), (90, 40), grey)
+    if drawn:
+        paper.paste((40, 50, 140), (90, 40), grey)
     file = io.BytesIO()
     paper.save(file, "JPEG")
     return file.getvalue()
@@ -263,11 +266,33 @@ def test_a_photo_is_read_and_left_again(opened):
     settled(page)
     assert answers(page)["mnist"] == "7"
     assert "Inverted" in page.locator("#mnist-how").inner_text()
+    assert re.fullmatch(r"Answered in \d+ ms\.", page.locator("#draw-time").inner_text())
+    assert answers(page)["tutorial"] != "7"
+    assert "does not invert it" in page.locator("#draw-answer").inner_text()
     page.get_by_role("button", name="Back to drawing").click()
     assert ink(page).max() == 0
     draw(page, SEVEN)
     settled(page)
     assert answers(page)["mnist"] == "7"
+
+
+def test_nothing_stays_of_the_photo_before_an_empty_one(opened):
+    page = opened()
+    before = page.locator("#mnist-how").inner_text()
+    for drawn in (True, False):
+        given = {"name": "x.jpg", "mimeType": "image/jpeg", "buffer": photo(drawn)}
+        page.locator("#draw-file").set_input_files(given)
+        if drawn:
+            settled(page)
+    page.locator("#draw-answer", has_text="Too little is drawn").wait_for()
+    assert answers(page)["mnist"] == "–"
+    assert page.locator("#mnist-how").inner_text() == before
+    assert page.locator("#draw-time").inner_text() == ""
+    brightest = page.evaluate(
+        "Math.max(...document.getElementById('mnist-seen').getContext('2d')"
+        ".getImageData(0, 0, 28, 28).data.filter((_, i) => i % 4 === 0))"
+    )
+    assert brightest == 0
 
 
 def drop(page, data, name, kind):

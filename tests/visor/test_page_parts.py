@@ -11,6 +11,27 @@ def test_numbers_are_rounded_before_their_power_of_ten_is_chosen(ask):
     assert ask("inside/numbers.js", "m.cell(0.0099999, -2)") == "1.00"
 
 
+def test_each_reason_why_the_two_ways_differ_is_told(ask):
+    """A bar, made ready 20 pixels high in the middle, and where it lies on the paper of 280×280."""
+    bar = [float(4 <= k // 28 < 24 and 12 <= k % 28 < 16) for k in range(28 * 28)]
+    same = {"pixels": bar, "picture": [280, 280], "box": [40, 120, 240, 160]}
+    same |= {"inverted": False, "widened": 0}
+
+    def told(**other):
+        return ask("draw/reasons.js", "m.reasons(value, [28, 28])", same | other)
+
+    assert told() == ["The two pictures differ by little: here that is enough."]
+    (reason,) = told(box=[90, 130, 190, 150])
+    assert "it is 10 pixels large, and MNIST's digits are 20" in reason
+    (reason,) = told(box=[80, 150, 280, 190])
+    assert "5 pixels beside the place" in reason
+    (reason,) = told(widened=3)
+    assert "does not widen" in reason
+    assert len(told(box=[0, 0, 100, 20], widened=3)) == 3
+    (reason,) = told(inverted=True, box=[0, 0, 100, 20])
+    assert "dark on bright" in reason
+
+
 def test_of_many_classes_those_that_are_confused_are_shown(ask):
     count = 100
     counts = [[0] * count for _ in range(count)]

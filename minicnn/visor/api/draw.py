@@ -74,6 +74,7 @@ def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, A
         "mnist": {
             "pixels": _short(made.image),
             "probabilities": first,
+            "picture": grey.shape,  # in whose pixels the box is
             "box": made.box,
             "scale": round(made.scale, 4),
             "widened": made.widened,

@@ -6,6 +6,7 @@ import { paintGrey } from "../pixels.js";
 import { postBlob } from "../server.js";
 import { keeping } from "./keep.js";
 import { paper } from "./paper.js";
+import { reasons } from "./reasons.js";
 
 const WAYS = ["mnist", "tutorial"];
 let model = null; // as /api/about tells it
@@ -20,7 +21,7 @@ let isShown = false;
 let isAsking = false;
 let asked = ""; // what the last question was about: see subject()
 let isFinal = false; // no stroke is going on
-let lifted = null; // when the pen was; null once that is answered
+let change = null; // the last one, { how, at: its time }; null once that is answered
 
 /** Begin: `about` as /api/about tells it. */
 export function start(about) {
@@ -59,44 +60,46 @@ export function renewed(about) {
     for (const way of WAYS) {
       show[way] = bars(byId(`${way}-bars`), model.class_names);
       [byId(`${way}-seen`).height, byId(`${way}-seen`).width] = model.shape;
-      paintGrey(byId(`${way}-seen`), new Float32Array(model.shape[0] * model.shape[1]));
+      showWay(way, {});
     }
     kept.classes(model.class_names);
   }
-  byId("mnist-how").textContent = how();
   if (sheet.isEmpty) blank();
   else ask();
 }
 
 const polarity = () => (sheet.photo ? null : "bright-on-dark");
 
-function changed(final) {
-  isFinal = final;
-  lifted = performance.now();
+function changed(how) {
+  isFinal = how !== "drawing";
+  change = { how, at: performance.now() };
   kept.changed();
   const empty = sheet.isEmpty;
   byId("draw-undo").disabled = empty || Boolean(sheet.photo);
   byId("draw-clear").disabled = empty;
   byId("paper-hint").hidden = !empty;
   byId("draw-photo").hidden = !sheet.photo;
-  if (final) byId("draw-error").hidden = true;
+  if (isFinal) byId("draw-error").hidden = true;
   if (empty) blank();
   else ask();
 }
 
 function blank() {
   answer = null;
-  for (const way of WAYS) {
-    show[way]?.(null);
-    const seen = byId(`${way}-seen`);
-    paintGrey(seen, new Float32Array(seen.width * seen.height));
-    tellWay(way, null);
-  }
-  byId("paper-box").hidden = true;
-  byId("draw-time").textContent = "";
+  if (!model) return;
+  for (const way of WAYS) showWay(way, {});
+  showBox(null);
   byId("draw-inside").disabled = true;
   kept.enable(false);
-  if (model) say("Nothing is drawn yet.");
+  untold();
+  say("Nothing is drawn yet.");
+}
+
+/** Nothing is told of how a picture was made ready, or how long that took. */
+function untold() {
+  byId("mnist-how").textContent = how();
+  byId("draw-time").textContent = "";
+  delete byId("draw-time").dataset.milliseconds;
 }
 
 /** What there is to ask about now: this state of the paper, by this model. */
@@ -135,7 +138,8 @@ async function askOnce() {
 
 function showWay(way, { pixels, probabilities }) {
   show[way](probabilities ?? null);
-  if (pixels) paintGrey(byId(`${way}-seen`), pixels);
+  const seen = byId(`${way}-seen`);
+  paintGrey(seen, pixels ?? new Float32Array(seen.width * seen.height));
   tellWay(way, probabilities);
 }
 
@@ -155,23 +159,28 @@ function showBox(box) {
   Object.assign(frame.style, { top: `${top}%`, left: `${left}%`, height: `${bottom - top}%`, width: `${right - left}%` });
 }
 
-/** The pen is up, and its answer is here. */
+/** No stroke is going on, and the answer is here. */
 function settled() {
-  if (lifted !== null) { // else it is another model that has answered once more
-    const milliseconds = performance.now() - lifted;
-    byId("draw-time").textContent = `Answered ${milliseconds.toFixed(0)} ms after the pen was lifted.`;
-    byId("draw-time").dataset.milliseconds = milliseconds.toFixed(1);
-    lifted = null;
-  }
   const { mnist, tutorial } = answer;
   byId("draw-inside").disabled = !mnist.pixels;
   kept.enable(Boolean(mnist.pixels));
+  if (!mnist.pixels) untold();
+  else if (change) tellTime(performance.now() - change.at); // else it is another model that has answered once more
+  change = null;
   if (!mnist.pixels) return say("Too little is drawn to tell it from dust.");
   byId("mnist-how").textContent = how(mnist);
   const [first, second] = [mnist, tutorial].map(({ probabilities }) => model.class_names[probabilities.indexOf(Math.max(...probabilities))]);
   say(first === second
     ? `Both ways the network reads ${first}.`
-    : `Made ready as MNIST was, the network reads ${first}; as it stands, ${second}. It has only ever seen digits of one size in the middle: what comes before the network decides.`);
+    : `Made ready as MNIST was, the network reads ${first}; as it stands, ${second}. ${reasons(mnist, model.shape).join(" ")}`);
+}
+
+function tellTime(milliseconds) {
+  const time = byId("draw-time"), whole = milliseconds.toFixed(0);
+  time.dataset.milliseconds = milliseconds.toFixed(1);
+  if (change.how !== "lifted") time.textContent = `Answered in ${whole} ms.`;
+  else if (milliseconds < 1) time.textContent = "Answered before the pen was lifted."; // while it was drawn
+  else time.textContent = `Answered ${whole} ms after the pen was lifted.`;
 }
 
 /** What the MNIST way does, or has done with a drawing. */

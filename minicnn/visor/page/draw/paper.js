@@ -4,8 +4,9 @@ const SIZE = 280; // pixels a side, as the tutorial's canvas
 const STEP = 6; // pixels that an arrow key moves the pen
 
 /**
- * Draw on `canvas`. `pen` is an element that shows where the keyboard's pen is; `changed(final)` is
- * called after each change, with false while a stroke goes on.
+ * Draw on `canvas`. `pen` is an element that shows where the keyboard's pen is; `changed(how)` is
+ * called after each change: "drawing" while a stroke goes on, "lifted" when it has ended, "replaced"
+ * when something was taken away, or a photo came.
  */
 export function paper(canvas, pen, changed) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -33,18 +34,18 @@ export function paper(canvas, pen, changed) {
     current = { width, points: [point], pointer };
     strokes.push(current);
     redraw();
-    changed(false);
+    changed("drawing");
   }
 
   function extend(points) {
     current.points.push(...points);
     redraw();
-    changed(false);
+    changed("drawing");
   }
 
   function end() {
     current = null;
-    changed(true);
+    changed("lifted");
   }
 
   function inCanvas(event) {
@@ -120,7 +121,7 @@ export function paper(canvas, pen, changed) {
       current = null;
       isDown = false;
       redraw();
-      changed(true);
+      changed("replaced");
     },
     /** Take everything away. */
     clear() {
@@ -129,14 +130,14 @@ export function paper(canvas, pen, changed) {
       isDown = false;
       redraw();
       showPen();
-      changed(true);
+      changed("replaced");
     },
     /** Show a photo in place of strokes. */
     show(bitmap) {
       self.clear();
       picture = bitmap;
       redraw();
-      changed(true);
+      changed("replaced");
     },
     /** What is on the paper as a PNG, 280×280; of a photo, all of it, at most 512 pixels a side. */
     png() {
