@@ -1,7 +1,7 @@
 // The page's beginning: what it is about, its tabs, and the stream of what happens in the run.
 import { byId, count, notice, percent } from "./dom.js";
 import { follow } from "./events.js";
-import { get } from "./server.js";
+import { get, onReturn } from "./server.js";
 import { onTab, startTabs } from "./tabs.js";
 import * as train from "./train/train.js";
 import * as evaluate from "./evaluate/evaluate.js";
@@ -11,6 +11,7 @@ import * as inside from "./inside/inside.js";
 // A tab's module exports start(about) and may export:
 //   shown(yes)      the tab is shown, or left
 //   renewed(about)  the run has another status or a newer model
+//   returned()      the visor answers again: ask once more what it did not answer
 //   record(line), anew(), changed(marks), connected(yes)   see events.js
 const TABS = { train, evaluate, draw, inside };
 const AGAIN = 3000; // milliseconds, until a visor that did not answer is asked once more
@@ -51,6 +52,10 @@ async function begin() {
     tell("start", about);
     for (const [name, tab] of Object.entries(TABS)) if (tab.shown) onTab(name, tab.shown);
     startTabs();
+    onReturn(async () => {
+      await renew();
+      tell("returned");
+    });
     if (about.kind === "run") followRun();
   } catch (error) {
     notice(error.message);

@@ -1,10 +1,35 @@
 // Asking the server. What it refuses becomes an Error whose message a reader can be shown.
 
+const AGAIN = 1000; // milliseconds between two looks for a server that did not answer
+const listeners = [];
+let isSought = false;
+
+/** Be told when the server answers again, after a question that it did not: it was ended, and begun anew. */
+export const onReturn = (listener) => listeners.push(listener);
+
+function seek() {
+  if (isSought || !listeners.length) return;
+  isSought = true;
+  setTimeout(look, AGAIN);
+}
+
+async function look() {
+  try {
+    await fetch("/api/about", { cache: "no-store" });
+  } catch {
+    setTimeout(look, AGAIN);
+    return;
+  }
+  isSought = false;
+  for (const listener of listeners) listener();
+}
+
 async function answer(path, options) {
   let response;
   try {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch {
+    seek();
     throw new Error("The visor does not answer. Is it still running?");
   }
   if (response.ok) return response;

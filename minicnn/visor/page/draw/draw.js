@@ -20,6 +20,7 @@ let isShown = false;
 // lifted that state has mostly been asked about already.
 let isAsking = false;
 let asked = ""; // what the last question was about: see subject()
+let hasFailed = false; // the last question has
 let isFinal = false; // no stroke is going on
 let change = null; // the last one, { how, at: its time }; null once that is answered
 
@@ -68,6 +69,11 @@ export function renewed(about) {
   else ask();
 }
 
+/** The visor answers again. */
+export function returned() {
+  if (hasFailed) ask();
+}
+
 const polarity = () => (sheet.photo ? null : "bright-on-dark");
 
 function changed(how) {
@@ -85,14 +91,20 @@ function changed(how) {
 }
 
 function blank() {
+  hasFailed = false;
+  unanswered();
+  if (model) say("Nothing is drawn yet.");
+}
+
+/** There is no answer to what is on the paper. */
+function unanswered() {
   answer = null;
+  byId("draw-inside").disabled = true;
+  kept.enable(false);
   if (!model) return;
   for (const way of WAYS) showWay(way, {});
   showBox(null);
-  byId("draw-inside").disabled = true;
-  kept.enable(false);
   untold();
-  say("Nothing is drawn yet.");
 }
 
 /** Nothing is told of how a picture was made ready, or how long that took. */
@@ -127,9 +139,14 @@ async function askOnce() {
     answer = got;
     for (const way of WAYS) showWay(way, got[way]);
     showBox(got.mnist.box);
+    if (hasFailed) byId("draw-error").hidden = true;
+    hasFailed = false;
     return true;
   } catch (error) {
-    answer = null;
+    hasFailed = true;
+    change = null; // when that is answered says nothing of how fast
+    unanswered();
+    say("");
     byId("draw-error").textContent = error.message;
     byId("draw-error").hidden = false;
     return false;

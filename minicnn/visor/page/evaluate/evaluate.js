@@ -9,7 +9,7 @@ import { search } from "./search.js";
 
 let about = null;
 let measured = null; // the version of the model that is shown
-let isMeasuring = false;
+let isMeasuring = false, hasFailed = false;
 let finder = null;
 
 /** Begin: `now` as /api/about tells it. */
@@ -30,9 +30,16 @@ export function renewed(now) {
   byId("measure").hidden = !measured || measured === about.model?.version;
 }
 
+/** The visor answers again. */
+export function returned() {
+  if (hasFailed) measure();
+  else finder.returned();
+}
+
 async function measure() {
   if (isMeasuring) return;
   isMeasuring = true;
+  hasFailed = false;
   byId("measured").textContent = "Running the test images through the network …";
   try {
     const found = await get("/api/evaluation");
@@ -40,6 +47,7 @@ async function measure() {
     show(found);
     byId("measure").hidden = measured === about.model?.version;
   } catch (error) {
+    hasFailed = true;
     byId("measured").textContent = error.message;
     byId("measure").hidden = false;
     byId("measure").textContent = "Try again";

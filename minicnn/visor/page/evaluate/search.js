@@ -10,16 +10,18 @@ const field = (name) => byId(`search-${name}`);
 
 /**
  * Begin. `other()` is called when the model that answers is another one than that of the last
- * classes(…). Returns { classes(names, version), set({ true, predicted, only }) }.
+ * classes(…). Returns { classes(names, version), set({ true, predicted, only }), returned() }.
  */
 export function search(other) {
   let version = null;
   let names = [];
   let shown = 0;
   let number = 0; // of the newest question: an older one's answer is dropped
+  let failed = null; // the offset of that question, if it has failed
 
   async function run(offset = 0) {
     const own = ++number;
+    failed = null;
     const query = new URLSearchParams({ offset, limit: PAGE });
     for (const name of FIELDS) {
       const value = field(name).value;
@@ -31,7 +33,9 @@ export function search(other) {
       if (answer.version === version) show(answer.total, answer.found, offset);
       else other();
     } catch (error) {
-      if (own === number) field("line").textContent = error.message;
+      if (own !== number) return;
+      failed = offset;
+      field("line").textContent = error.message;
     }
   }
 
@@ -64,6 +68,10 @@ export function search(other) {
       const all = { true: "", predicted: "", only: "all", low: 0, high: 100, ...values };
       for (const [name, value] of Object.entries(all)) field(name).value = value;
       return run();
+    },
+    /** The visor answers again. */
+    returned() {
+      if (failed !== null) run(failed);
     },
   };
 }

@@ -4,13 +4,15 @@ import { get } from "../server.js";
 
 /**
  * Listen to the buttons. take(image) gets an image as chosen.js has it, say(text, isError) what can't be
- * had. Returns { first }: shows test image 0.
+ * had. Returns { first(): shows test image 0, returned() }.
  */
 export function startChoosing(take, say) {
   let count = null, wrong = null, next = 0, asked = 0;
+  let failed = null; // the image that could not be had last
 
   async function load(row) {
     const own = ++asked;
+    failed = null;
     try {
       const digit = await get(`/api/digits/${row}`);
       if (own !== asked) return;
@@ -19,7 +21,9 @@ export function startChoosing(take, say) {
       byId("inside-row").value = row;
       take({ pixels: digit.pixels, name: digit.name, true: digit.true, from: `test image ${row}` });
     } catch (error) {
-      if (own === asked) say(error.message, true);
+      if (own !== asked) return;
+      failed = row;
+      say(error.message, true);
     }
   }
 
@@ -45,5 +49,11 @@ export function startChoosing(take, say) {
     if (/^\d{1,9}$/.test(value)) load(Number(value));
     else say("Expected the number of a test image, 0 or larger.", true);
   });
-  return { first: () => load(0) };
+  return {
+    first: () => load(0),
+    /** The visor answers again. */
+    returned() {
+      if (failed !== null) load(failed);
+    },
+  };
 }

@@ -24,7 +24,7 @@ const state = {
   version: null, // of the newest model
   isShown: false,
 };
-let draw = null, images = null, asked = 0;
+let draw = null, images = null, asked = 0, hasFailed = false;
 
 const way = () => document.querySelector('input[name="inside-way"]:checked').value;
 const view = () => ({ ...state, image: state.image.pixels, way: way(), before: byId("inside-before").checked });
@@ -63,6 +63,12 @@ export function shown(yes) {
   if (yes && state.version && state.answer?.version !== state.version) begin();
 }
 
+/** The visor answers again. */
+export function returned() {
+  if (hasFailed) ask();
+  images.returned();
+}
+
 function begin() {
   if (state.image) return ask();
   const image = chosen();
@@ -89,8 +95,14 @@ function empty(text) {
 
 const question = () => ({ pixels: state.image.pixels, class: state.target ?? state.image.true });
 
+function fail(error) {
+  hasFailed = true;
+  say(error.message, true);
+}
+
 async function ask() {
   const own = ++asked;
+  hasFailed = false;
   try {
     const answer = await post("/api/inside", question());
     if (own !== asked) return;
@@ -103,7 +115,7 @@ async function ask() {
     state.spot = stillThere(state.spot) ? state.spot : telling();
     await look(own);
   } catch (error) {
-    if (own === asked) say(error.message, true);
+    if (own === asked) fail(error);
   }
 }
 
@@ -149,12 +161,13 @@ function telling() {
 async function pick(layer, unit, byPointer) {
   state.spot = { layer, unit };
   const own = ++asked;
+  hasFailed = false;
   try {
     await look(own);
     byId("inside-spoken").textContent = `Chosen: ${byId("inside-chosen").textContent}`;
     if (byPointer) reveal(byId("inside-chosen"));
   } catch (error) {
-    if (own === asked) say(error.message, true);
+    if (own === asked) fail(error);
   }
 }
 

@@ -82,6 +82,7 @@ function forget() {
 async function lookForColumns() {
   try {
     const { live, columns } = await get("/api/history");
+    byId("train-curves-note").textContent = ""; // it may have said why there was no answer
     if (live || history.records || !columns.epoch?.length) return;
     history.takeColumns(columns);
     byId("train-curves-note").textContent = OLD;
