@@ -99,12 +99,6 @@ def test_a_search_by_class_and_confidence(opened):
     assert max(sure) <= 90
     assert sure == sorted(sure, reverse=True)
     with page.expect_response("**/api/search*"):
-        page.get_by_label("confidence from").fill("1000")
-        page.get_by_label("confidence from").press("Tab")
-    page.locator("#search-line", has_text="low <= high").wait_for()
-    page.expected = ["400"]
-    with page.expect_response("**/api/search*"):
-        page.get_by_label("confidence from").fill("0")
         page.get_by_label("confidence up to").fill("1")
         page.get_by_label("confidence up to").press("Tab")
     page.locator("#search-line", has_text="No test image fits").wait_for()
@@ -119,6 +113,36 @@ def test_enter_in_a_field_searches_and_stays(opened):
     page.wait_for_timeout(100)
     assert page.get_by_role("tab", name="Evaluate").get_attribute("aria-selected") == "true"
     assert page.evaluate("document.activeElement.id") == "search-high"
+
+
+def test_a_confidence_that_is_none_is_told_beside_its_field(opened):
+    page = opened()
+    low, high = page.get_by_label("confidence from"), page.get_by_label("confidence up to")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for fields, received, marked in [
+        (("90", "10"), "received 90 % to 10 %", [True, True]),
+        (("90", "200"), "from 0 to 100 %, received 200 %", [False, True]),
+        (("-5", "200"), "from 0 to 100 %, received -5 % and 200 %", [True, True]),
+        (("-5", "50"), "from 0 to 100 %, received -5 %", [True, False]),
+    ]:
+        for field, value in zip((low, high), fields, strict=True):
+            field.fill(value)
+            field.press("Tab")
+        page.get_by_role("alert").filter(has_text=received).wait_for()
+        invalid = [field.get_attribute("aria-invalid") == "true" for field in (low, high)]
+        assert invalid == marked
+        described = {field.get_attribute("aria-describedby") for field in (low, high)}
+        assert described == {page.get_by_role("alert").get_attribute("id")}
+        assert shown(page) == []  # what was found before fits these fields no more
+    searches = [url for url in asked if "/api/search" in url]
+    assert all("low=0.9&high=1&" in url for url in searches), searches  # 90 to 100, before the 10
+    low.fill("")
+    with page.expect_response("**/api/search?*high=0.5*"):
+        low.press("Tab")
+    found(page)
+    page.get_by_role("alert").wait_for(state="hidden")
+    assert low.get_attribute("aria-invalid") == "false"
 
 
 def test_a_class_of_the_table_is_searched(opened):

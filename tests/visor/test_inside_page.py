@@ -170,10 +170,33 @@ def test_a_test_image_is_chosen_by_its_number(opened):
     page.get_by_label("Test image").fill("5")
     page.get_by_label("Test image").press("Enter")
     page.locator("#inside-said", has_text="Test image 5, true class").wait_for()
-    page.expected.append("404")
-    page.get_by_label("Test image").fill("99999999")
-    page.get_by_label("Test image").press("Enter")
-    page.locator("#inside-said.error", has_text="expected rows below").wait_for()
+    field = page.get_by_label("Test image", exact=True)
+    for value in ("99999", "2000", "-1", "1.5", ""):
+        field.fill(value)
+        field.press("Enter")
+        said = f"Expected a test image from 0 to 1,999, received {value or 'no number'}."
+        page.get_by_role("alert").filter(has_text=said).wait_for()
+        assert field.get_attribute("aria-invalid") == "true"
+    page.locator("#inside-said", has_text="Test image 5, true class").wait_for()  # still shown
+    page.get_by_role("button", name="Another test image").click()
+    page.get_by_role("alert").wait_for(state="hidden")
+    assert field.get_attribute("aria-invalid") == "false"
+
+
+def test_a_number_of_a_test_image_is_checked_after_a_drawing(opened):
+    """There no test image has told how many there are."""
+    page = opened()
+    page.evaluate("location.hash = 'draw'")
+    page.reload()
+    page.locator("#mnist-bars li").first.wait_for()
+    page.evaluate(
+        "import('/page/chosen.js').then((m) => m.choose("
+        "{ pixels: Array(784).fill(0.5), name: null, true: null, from: 'your drawing' }))"
+    )
+    page.locator("#inside-said", has_text="Your drawing").wait_for()
+    page.get_by_label("Test image", exact=True).fill("99999")
+    page.get_by_label("Test image", exact=True).press("Enter")
+    page.get_by_role("alert").filter(has_text="from 0 to 1,999, received 99999").wait_for()
 
 
 def test_another_and_a_misread_one(opened):

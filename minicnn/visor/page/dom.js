@@ -23,6 +23,16 @@ export function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+/**
+ * Say in `line`, which describes `fields`, that what stands in some of them can't be asked for, and mark
+ * those; "" and [] when it can.
+ */
+export function complain(line, text, fields, wrong) {
+  if (line.textContent !== text) line.textContent = text;
+  line.hidden = !text;
+  for (const field of fields) field.setAttribute("aria-invalid", String(wrong.includes(field)));
+}
+
 /** 0.98765 → "98.8 %"; what is not a number → "–". */
 export function percent(share, digits = 1) {
   return Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–";

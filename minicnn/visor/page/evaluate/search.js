@@ -1,11 +1,11 @@
 // A search of the test images by true class, predicted class and confidence.
 import { digits } from "../digits.js";
-import { byId, count, make } from "../dom.js";
+import { byId, complain, count, make } from "../dom.js";
 import { get } from "../server.js";
 
 const PAGE = 48;
 const FIELDS = ["true", "predicted", "only", "low", "high", "order"];
-const share = (percents) => Math.min(Math.max(Number(percents), 0), 100) / 100;
+const BOUNDS = ["low", "high"]; // of the confidence, in percent
 const field = (name) => byId(`search-${name}`);
 
 /**
@@ -22,10 +22,11 @@ export function search(other) {
   async function run(offset = 0) {
     const own = ++number;
     failed = null;
+    if (!areBounds()) return forget();
     const query = new URLSearchParams({ offset, limit: PAGE });
     for (const name of FIELDS) {
       const value = field(name).value;
-      if (value !== "") query.set(name, name === "low" || name === "high" ? share(value) : value);
+      if (value !== "") query.set(name, BOUNDS.includes(name) ? value / 100 : value);
     }
     try {
       const answer = await get(`/api/search?${query}`);
@@ -37,6 +38,13 @@ export function search(other) {
       failed = offset;
       field("line").textContent = error.message;
     }
+  }
+
+  /** What is shown fits the fields no more. */
+  function forget() {
+    field("line").textContent = "";
+    field("found").replaceChildren();
+    field("more").hidden = true;
   }
 
   function show(total, found, offset) {
@@ -74,4 +82,16 @@ export function search(other) {
       if (failed !== null) run(failed);
     },
   };
+}
+
+/** Whether the confidence can be searched for; if not, it is said why. */
+function areBounds() {
+  const fields = BOUNDS.map(field), [low, high] = fields.map(({ value }) => value);
+  const odd = fields.filter(({ value, validity }) => validity.badInput || value < 0 || value > 100);
+  const areTurned = !odd.length && low !== "" && high !== "" && Number(low) > Number(high);
+  let text = "";
+  if (odd.length) text = `Expected a confidence from 0 to 100 %, received ${odd.map(({ value }) => (value ? `${value} %` : "no number")).join(" and ")}.`;
+  if (areTurned) text = `Expected the smaller confidence first, received ${low} % to ${high} %.`;
+  complain(field("wrong"), text, fields, areTurned ? fields : odd);
+  return !text;
 }

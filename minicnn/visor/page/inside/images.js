@@ -1,5 +1,5 @@
 // Which test image is looked into: by its number, another one, or one that was misread.
-import { byId } from "../dom.js";
+import { byId, complain, count } from "../dom.js";
 import { get } from "../server.js";
 
 /**
@@ -7,7 +7,7 @@ import { get } from "../server.js";
  * had. Returns { first(): shows test image 0, returned() }.
  */
 export function startChoosing(take, say) {
-  let count = null, wrong = null, next = 0, asked = 0;
+  let total = null, wrong = null, next = 0, asked = 0;
   let failed = null; // the image that could not be had last
 
   async function load(row) {
@@ -16,9 +16,10 @@ export function startChoosing(take, say) {
     try {
       const digit = await get(`/api/digits/${row}`);
       if (own !== asked) return;
-      count = digit.count;
-      byId("inside-row").max = count - 1;
+      total = digit.count;
+      byId("inside-row").max = total - 1;
       byId("inside-row").value = row;
+      complainOf("");
       take({ pixels: digit.pixels, name: digit.name, true: digit.true, from: `test image ${row}` });
     } catch (error) {
       if (own !== asked) return;
@@ -27,9 +28,22 @@ export function startChoosing(take, say) {
     }
   }
 
+  /** The image whose number stands in the field, if there is one. */
+  async function wanted() {
+    const { value } = byId("inside-row");
+    try {
+      total ??= (await get("/api/digits/0")).count;
+    } catch (error) {
+      return say(error.message, true);
+    }
+    const isThere = /^\d{1,9}$/.test(value) && Number(value) < total;
+    complainOf(isThere ? "" : `Expected a test image from 0 to ${count(total - 1)}, received ${value || "no number"}.`);
+    return isThere && load(Number(value));
+  }
+
   const another = async () => {
-    if (count === null) await load(0);
-    if (count !== null) await load(Math.floor(Math.random() * count));
+    if (total === null) await load(0);
+    if (total !== null) await load(Math.floor(Math.random() * total));
   };
 
   async function misread() {
@@ -44,11 +58,7 @@ export function startChoosing(take, say) {
 
   byId("inside-another").addEventListener("click", another);
   byId("inside-wrong").addEventListener("click", misread);
-  byId("inside-row").addEventListener("change", (event) => {
-    const { value } = event.target;
-    if (/^\d{1,9}$/.test(value)) load(Number(value));
-    else say("Expected the number of a test image, 0 or larger.", true);
-  });
+  byId("inside-row").addEventListener("change", wanted);
   return {
     first: () => load(0),
     /** The visor answers again. */
@@ -56,4 +66,9 @@ export function startChoosing(take, say) {
       if (failed !== null) load(failed);
     },
   };
+}
+
+function complainOf(text) {
+  const field = byId("inside-row");
+  complain(byId("inside-wrong-row"), text, [field], text ? [field] : []);
 }
