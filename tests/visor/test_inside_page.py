@@ -97,6 +97,19 @@ def test_a_click_shows_numbers_that_add_up(opened, traced):
     assert strip.nth(0).locator("td").count() == 72
 
 
+def test_the_last_row_is_the_last_of_all(opened):
+    """What is one of many is counted from 1; the place itself is an index."""
+    page = opened()
+    choose(page, 1, 7, 25, 25)
+    said = page.locator("#inside-steps").inner_text()
+    assert "this window is row 676 of 676." in said
+    assert "this filter is column 8 of 8." in said
+    assert "row 676 of 676 · column 8 of 8 =" in said
+    label = page.locator(".layer").nth(1).locator(".map").last.get_attribute("aria-label")
+    assert "map 8 of 8 (channel 7)" in label
+    assert page.locator(".filter").nth(7).get_attribute("aria-label").startswith("Filter 8 of 8")
+
+
 def test_a_channel_is_chosen_and_the_focus_stays(opened, traced):
     page = opened()
     choose(page, 3, 5, 4, 6)

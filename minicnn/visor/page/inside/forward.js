@@ -48,7 +48,7 @@ function convolution(at, layer) {
     wideStep(words.convolution(n, layer.window), ...parts),
     wideStep(words.patches({ ...n, column: channel }),
       scrolled("Row times column", strips(n.window, n.weights, channels)),
-      sum(`row ${n.patch_row} of ${n.patch_rows}  ·  column ${channel} of ${n.filters}  =  ${num(n.sum)}`)),
+      sum(`row ${n.patch_row + 1} of ${n.patch_rows}  ·  column ${channel + 1} of ${n.filters}  =  ${num(n.sum)}`)),
   ];
 }
 

@@ -24,8 +24,8 @@ export const patches = (n) => ({
   title: "The same as a row times a column",
   formula: `s = cols · W, sizes (${n.patch_rows} × ${n.taps}) · (${n.taps} × ${n.filters})`,
   sentences: [
-    `im2col copies every window into a row of one large matrix; this window is row ${n.patch_row} of ${n.patch_rows}.`,
-    `Each filter, laid out as a column, is a column of the weight matrix; this filter is column ${n.column} of ${n.filters}.`,
+    `im2col copies every window into a row of one large matrix; this window is row ${n.patch_row + 1} of ${n.patch_rows}.`,
+    `Each filter, laid out as a column, is a column of the weight matrix; this filter is column ${n.column + 1} of ${n.filters}.`,
     `So one matrix product computes all pixels of all maps at once, and fast matrix products are what processors are good at.`,
   ],
   code: `\`im2col\` in ${NUMPY}, the product in \`kernels/gemm.py\`.`,

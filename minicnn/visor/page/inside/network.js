@@ -50,7 +50,7 @@ function column(layer, names, on) {
   const scale = screenPixels(width, count, image);
   const maps = [...Array(channels).keys()].map((k) => makeMap({
     height, width, scale, count,
-    label: layer.index === IMAGE ? `The image, ${height} by ${width}` : image ? `${layer.name}, map ${k} of ${channels}, ${height} by ${width}` : `${layer.name}, ${count} numbers`,
+    label: layer.index === IMAGE ? `The image, ${height} by ${width}` : image ? `${layer.name}, map ${k + 1} of ${channels} (channel ${k}), ${height} by ${width}` : `${layer.name}, ${count} numbers`,
     on: {
       pick: (row, column, byPointer) => layer.index === IMAGE || on.pick(layer.index, unit(row, column, k), byPointer),
       move: (row, column, byKey) => on.move(layer.index, unit(row, column, k), byKey),
@@ -100,7 +100,7 @@ function turn(maps, from, to) {
 
 function filterCanvas(layer, f, screen) {
   const { height, width } = filterPicture(new Float32Array(size(layer.weights_shape)), layer.weights_shape, f);
-  const face = canvas(width, height, `Filter ${f} of ${layer.name}`);
+  const face = canvas(width, height, `Filter ${f + 1} of ${layer.weights_shape[3]} of ${layer.name}`);
   const share = layer.weights_shape[2] === 1 ? Math.min(screen, 8 * width) : screen;
   face.style.width = `${share}px`;
   face.classList.add("filter");
