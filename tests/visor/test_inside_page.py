@@ -110,6 +110,16 @@ def test_the_last_row_is_the_last_of_all(opened):
     assert page.locator(".filter").nth(7).get_attribute("aria-label").startswith("Filter 8 of 8")
 
 
+def test_layers_are_called_as_in_train(opened):
+    page = opened()
+    names = page.locator(".layer h3").all_inner_texts()
+    page.get_by_role("tab", name="Train").click()
+    page.locator("#train-layers").scroll_into_view_if_needed()
+    page.locator("#train-layers-table tbody tr").first.wait_for()
+    assert names == ["Image", *page.locator("#train-layers-table tbody th").all_inner_texts()]
+    assert names[1] == "1 Conv2D"
+
+
 def test_a_channel_is_chosen_and_the_focus_stays(opened, traced):
     page = opened()
     choose(page, 3, 5, 4, 6)
@@ -169,10 +179,10 @@ def test_by_keyboard_alone(opened):
     for key in ("PageDown", "ArrowDown", "ArrowDown", "ArrowRight"):
         page.keyboard.press(key)
     spoken = page.locator("#inside-spoken").inner_text()
-    found = re.match(r"MaxPool2D 1, row 2, column 1, channel (\d): y = [\d.−]+", spoken)
+    found = re.match(r"2 MaxPool2D, row 2, column 1, channel (\d): y = [\d.−]+", spoken)
     assert found
     page.keyboard.press("Enter")
-    page.locator("#inside-spoken", has_text="Chosen: MaxPool2D 1, row 2, column 1").wait_for()
+    page.locator("#inside-spoken", has_text="Chosen: 2 MaxPool2D, row 2, column 1").wait_for()
     assert "channel " + found[1] in page.locator("#inside-chosen").inner_text()
     page.keyboard.press("ArrowRight")
     assert "row 2, column 2" in page.locator("#inside-spoken").inner_text()

@@ -185,7 +185,7 @@ function move(layer, unit, byKey) {
   if (byKey) byId("inside-spoken").textContent = text;
 }
 
-/** "Conv2D 1, row 3, column 4, channel 0: a = 0.1234". */
+/** "1 Conv2D, row 3, column 4, channel 0: a = 0.1234". */
 function describe(layer, unit) {
   const now = view(), { answer } = state, first = answer.layers[0].input_shape;
   if (layer < 0) {

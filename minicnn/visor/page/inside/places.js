@@ -1,15 +1,9 @@
 // How layers and their numbers are called.
 
-/** "Conv2D 1", "Dense 2": the label, with a number where several are called alike. */
-export function nameLayers(layers) {
-  const alike = (label) => layers.filter((layer) => layer.label === label);
-  return layers.map((layer) => {
-    const all = alike(layer.label);
-    return { ...layer, name: all.length > 1 ? `${layer.label} ${all.indexOf(layer) + 1}` : layer.label };
-  });
-}
+/** "1 Conv2D", "7 Dense": the place in the network and the label, as in the report and in the tab Train. */
+export const nameLayers = (layers) => layers.map((layer, place) => ({ ...layer, name: `${place + 1} ${layer.label}` }));
 
-/** "MaxPool2D 2, row 3, column 4, channel 7"; layer −1 is the image. */
+/** "4 MaxPool2D, row 3, column 4, channel 7"; layer −1 is the image. */
 export function placeName({ layer, place }, layers) {
   const name = layer < 0 ? "the image" : layers[layer].name;
   const [first, ...rest] = place;
