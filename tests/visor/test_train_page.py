@@ -105,6 +105,9 @@ def test_the_whole_history_of_a_finished_run(browse, visor, run):
     accuracy = page.locator("[data-tile=accuracy]").inner_text()
     assert f"validation {100 * logs[-1]['val_accuracy']:.2f} %" in accuracy
     assert page.locator("[data-tile=left]").inner_text().startswith("Training time")
+    results = json.loads((run / "run.json").read_text())["results"]
+    speed = page.locator("[data-tile=speed] dd").all_inner_texts()
+    assert speed == [f"{round(results['images_per_second']):,}", ""]  # as everywhere else
     assert page.locator("#train-buttons").is_hidden()
     # the lines that Plotly has drawn: batches, training, validation
     lines_drawn(page, 3)
@@ -154,6 +157,7 @@ def test_a_run_is_followed_from_before_its_beginning_to_its_end(browse, live, se
         assert page.locator("#train-why").inner_text().startswith("This run was started without")
         live.tell(until="epoch")
         wait_for_text(page, "[data-tile=speed]", ",")  # thousands of images
+        assert page.locator("[data-tile=speed] .under").inner_text() == "now"
         drawn(page, 2, live.points(), hurry=False)
         live.tell(until="end")
         wait_for_text(page, "#train-phase", "Saving")

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from ... import runs
 from ...report.render import known
+from ...runs import Record
 from ...version import __version__
 from ..answer import Answer
 from ..subject import Subject
@@ -27,7 +28,8 @@ def about(request: Request) -> Answer:
             "kind": "model" if record is None else "run",
             "status": None if record is None else record.status,
             "command": None if record is None else command,
-            "accuracy": None if record is None else _accuracy(record.results),
+            "accuracy": None if record is None else _result(record, "test_accuracy"),
+            "images_per_second": None if record is None else _result(record, "images_per_second"),
             "controls": subject.command is not None,
             "model": _model(subject),
             "version": __version__,
@@ -53,9 +55,11 @@ def _model(subject: Subject) -> dict[str, Any] | None:
     }
 
 
-def _accuracy(results: Any) -> float | None:
-    accuracy = results.get("test_accuracy") if isinstance(results, dict) else None
-    return accuracy if known(accuracy) else None
+def _result(record: Record, name: str) -> float | None:
+    """None where the run has not come to it."""
+    results: Any = record.results
+    result = results.get(name) if isinstance(results, dict) else None
+    return result if known(result) else None
 
 
 ROUTES = [Route("/about", about)]

@@ -7,7 +7,7 @@ const LAST_EPOCHS = 5; // by which it is told what the end of an epoch takes
  * { epoch: counted from 1, epochs, share: of the run in [0, 1], imagesPerSecond, secondsLeft,
  * seconds } of a History; null where it can't be told yet.
  *
- * Once the run is over the pace is that of the whole run.
+ * Once the run is over the pace is that of the whole run, as far as the points of its curves tell it.
  */
 export function pace(history) {
   const { begun, ended, batches, epochs } = history;

@@ -3,6 +3,9 @@ import { byId, count, duration, make } from "../dom.js";
 import { pace } from "./pace.js";
 import { short, title, value } from "./words.js";
 
+// What the page's own figure for the speed is. That of a whole run is in run.json once it is over; the
+// page's own, which knows no better, has some of what callbacks do between epochs in it.
+const SPEEDS = { running: "now", paused: "before the pause" };
 const QUIET = 60_000; // milliseconds without news, until that is said
 
 /** What a run is doing: a word for itself, one of PHASES. */
@@ -38,7 +41,7 @@ export function tiles() {
     }));
   }
 
-  function show(history, { status, folder }) {
+  function show(history, { status, folder, images_per_second: written }) {
     const names = history.metrics.length ? history.metrics : ["loss", "accuracy"];
     if (String(names) !== String(metrics)) build(names);
     const now = phase(history, status), speed = pace(history), [word, more] = PHASES[now] ?? [now, ""];
@@ -46,8 +49,10 @@ export function tiles() {
     set(byId("train-more"), [history.ended?.reason, more.replace("FOLDER", folder)].filter(Boolean).join(". ").replace(/^./, (letter) => letter.toUpperCase()));
     if (history.records !== news) told(history, now);
     showBar(history, speed);
-    set(cells.speed.main, speed.imagesPerSecond ? count(Math.round(speed.imagesPerSecond)) : "–");
     const isOver = !["running", "paused", "waiting"].includes(now);
+    const rate = (isOver ? written : null) ?? speed.imagesPerSecond;
+    set(cells.speed.main, rate ? count(Math.round(rate)) : "–");
+    set(cells.speed.under, rate && rate !== written ? SPEEDS[now] ?? "about" : "");
     set(cells.left.name, isOver ? "Training time" : "Time left");
     set(cells.left.main, duration(isOver ? speed.seconds ?? NaN : speed.secondsLeft ?? NaN));
     set(cells.left.under, !isOver && speed.seconds !== null ? `so far ${duration(speed.seconds)}` : "");
