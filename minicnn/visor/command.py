@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import kernels, runs
+from ..data.locate import in_folder
+from ..data.sources import OFFICIAL
 from ..options import bear_any_text
 from ..version import __version__
 
@@ -61,6 +63,8 @@ def _serve(options: argparse.Namespace) -> int:
         options.data,
         _command if options.attached else None,
     )
+    if options.data is not None:
+        check_data(options.data)
     with server.listen(options.host, options.port) as listener:
         here = server.is_here(listener)
         token = None if here else secrets.token_urlsafe(24)
@@ -90,6 +94,16 @@ def newest_run(folder: Path) -> Path:
             "python -m minicnn.train --visor, or name a run or a model"
         )
     return max(found)[1]
+
+
+def check_data(name: str) -> None:
+    """Whether there is such a sheet: the page would tell that much later. None is read or fetched.
+
+    Raises:
+        DataError: it is neither a known name nor a folder that holds a sheet.
+    """
+    if name not in ("sample", *OFFICIAL):
+        in_folder(Path(name).expanduser())
 
 
 def _ready(options: argparse.Namespace, name: str, link: str) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from minicnn import evaluate
 from minicnn.visor import command, server
 
 
@@ -56,6 +57,24 @@ def test_what_is_no_run_and_no_model(capsys, tmp_path, run, what):
 def test_a_damaged_record(capsys, tmp_path):
     (tmp_path / "run.json").write_text('{"options": ')
     assert "expected JSON" in failing(capsys, tmp_path)
+
+
+@pytest.mark.parametrize("subject", [".", "model.safetensors"])
+@pytest.mark.parametrize("data", ["nowhere", "empty", "file"])
+def test_data_that_is_none_is_told_at_once(capsys, run, tmp_path, subject, data):
+    """In the words of evaluate."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    arguments = [str(run / subject), "--data", str(tmp_path / data)]
+    said = failing(capsys, *arguments)
+    assert evaluate.main(arguments) == 2
+    assert said.replace("minicnn.visor", "minicnn.evaluate") == capsys.readouterr().err
+    assert f"{tmp_path / data}: expected a" in said
+
+
+def test_known_names_of_data_are_not_fetched():
+    for name in ("sample", "mnist", "fashion"):
+        command.check_data(name)
 
 
 @pytest.mark.parametrize(

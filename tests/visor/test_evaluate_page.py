@@ -1,8 +1,11 @@
 """The tab Evaluate in a browser: from a cell of the matrix to its digits, and searches."""
 
 import re
+import shutil
 
 import pytest
+
+from minicnn.data.locate import SAMPLE
 
 
 @pytest.fixture
@@ -163,12 +166,14 @@ def test_a_digit_is_looked_into(opened):
 
 
 def test_images_that_are_not_there_are_named(browse, serve, run, tmp_path):
-    with serve(run / "model.safetensors", "--data", tmp_path / "nowhere") as visor:
+    shutil.copytree(SAMPLE, tmp_path / "sheet")
+    with serve(run / "model.safetensors", "--data", tmp_path / "sheet") as visor:
+        shutil.rmtree(tmp_path / "sheet")
         page = browse(f"{visor.link}/#evaluate")
         page.expected = ["409"]
         page.locator("#measured", has_text="There are no test images").wait_for()
         page.get_by_role("button", name="Try again").click()
-        page.locator("#measured", has_text="nowhere").wait_for()
+        page.locator("#measured", has_text=f"{tmp_path / 'sheet'}").wait_for()
         assert not page.locator("#evaluate-all").is_visible()
 
 
