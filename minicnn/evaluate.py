@@ -103,7 +103,7 @@ def _metrics(
 def _data(options: argparse.Namespace) -> MnistData:
     return MnistData(
         options.data,
-        split=options.split or "standard",
+        split="standard" if options.split is None else options.split,  # 0 is given, and refused
         cache_dir=options.data_dir,
         base_url=options.mirror,
         progress=False if options.json else None,

@@ -82,6 +82,13 @@ def test_another_split(digit_run, sheet, capsys):
     assert figures(capsys, digit_run, "--data", sheet, "--split", "0.75")["images"] == 30
 
 
+@pytest.mark.parametrize("split", ["0", "120", "1.0"])
+def test_a_split_that_leaves_a_part_empty_is_refused(digit_run, sheet, capsys, split):
+    code, out, err = run(capsys, digit_run, "--data", sheet, "--split", split)
+    assert (code, out) == (2, "")
+    assert f"received {split}" in err
+
+
 # ---- what is told ----
 
 

@@ -434,6 +434,12 @@ def test_an_unknown_folder_of_data_is_one_line_on_stderr(capsys):
     assert "runs" not in os.listdir()
 
 
+@pytest.mark.parametrize("split", ["0", "600", "0.0"])
+def test_a_split_that_leaves_a_part_empty_is_refused(capsys, sheet, split):
+    assert f"received {split}" in refused(capsys, "--data", sheet, "--split", split)
+    assert "runs" not in os.listdir()
+
+
 def test_a_folder_without_a_sheet_is_one_line_on_stderr(capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "empty" in refused(capsys, "--data", tmp_path / "empty")

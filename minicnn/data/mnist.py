@@ -14,7 +14,7 @@ from .loader import Sheet, load_sheet
 from .manifest import preparation_of
 from .scaled import ScaledImages, scale
 from .sources import FASHION_NAMES, fetch, fetch_official, is_url
-from .split import train_count
+from .split import check_split, train_count
 
 if TYPE_CHECKING:
     from .download import DownloadLimits
@@ -83,7 +83,7 @@ class MnistData:
             raise TypeError(f"expected a whole number as seed, received {seed!r}")
         if seed < 0:
             raise ValueError(f"expected a seed >= 0, received {seed}")
-        train_count(split, 1 << 62, 1)  # a wrong name or type is known before anything is read
+        check_split(split)  # what can be known before anything is read
         self._source, self._images, self._labels = source, images, labels
         self._split, self._seed, self._shape = split, int(seed), image_shape
         self._names = None if class_names is None else tuple(str(name) for name in class_names)

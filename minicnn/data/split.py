@@ -17,21 +17,14 @@ def train_count(split: str | float | int, num_images: int, from_manifest: int | 
         ValueError: an unknown name, or a part would be empty.
         TypeError: neither text nor a number.
     """
+    check_split(split)
     if isinstance(split, str):
-        if split not in ("standard", "tutorial"):
-            raise ValueError(
-                f'expected split "standard", "tutorial", a share or a number, received {split!r}'
-            )
         count = num_images * 5 // 6
         if split == "standard":
             count = from_manifest or _KNOWN.get(num_images, count)
-    elif isinstance(split, bool) or not isinstance(split, (int, float, np.integer, np.floating)):
-        raise TypeError(f"expected split as text or a number, received {split!r}")
     elif isinstance(split, (int, np.integer)):
         count = int(split)
     else:
-        if not 0 < split < 1:
-            raise ValueError(f"expected a share between 0 and 1, received {split!r}")
         count = int(num_images * float(split))
     if not 0 < count < num_images:
         raise ValueError(
@@ -39,3 +32,26 @@ def train_count(split: str | float | int, num_images: int, from_manifest: int | 
             f"received {split!r}: {count:,} for training"
         )
     return count
+
+
+def check_split(split: str | float | int) -> None:
+    """Whether `split` can be one at all, before the number of images is known.
+
+    Raises:
+        ValueError: an unknown name, a share that is not between 0 and 1, or a number below 1.
+        TypeError: neither text nor a number.
+    """
+    if isinstance(split, str):
+        if split not in ("standard", "tutorial"):
+            raise ValueError(
+                f'expected split "standard", "tutorial", a share or a number, received {split!r}'
+            )
+    elif isinstance(split, bool) or not isinstance(split, (int, float, np.integer, np.floating)):
+        raise TypeError(f"expected split as text or a number, received {split!r}")
+    elif isinstance(split, (int, np.integer)):
+        if split < 1:
+            raise ValueError(
+                f"expected a split with at least one training image, received {split!r}"
+            )
+    elif not 0 < split < 1:
+        raise ValueError(f"expected a share between 0 and 1, received {split!r}")

@@ -122,9 +122,10 @@ def _recipe(options: argparse.Namespace, samples: int) -> Recipe:
 
 
 def _data(options: argparse.Namespace) -> MnistData:
+    usual = "tutorial" if options.tutorial else "standard"
     return MnistData(
         options.data,
-        split=options.split or ("tutorial" if options.tutorial else "standard"),
+        split=usual if options.split is None else options.split,  # 0 is given, and refused
         seed=options.seed,
         cache_dir=options.data_dir,
         base_url=options.mirror,

@@ -146,6 +146,11 @@ def test_wrong_arguments_are_found_at_once(error, arguments):
         MnistData(**arguments)
 
 
+def test_a_split_without_training_images_is_refused_in_plain_words():
+    with pytest.raises(ValueError, match=r"at least one training image, received 0$"):
+        MnistData("sample", split=0)
+
+
 def test_an_unknown_part(data):
     with pytest.raises(ValueError, match='"train" or "test"'):
         data.next_batch(1, "validation")
