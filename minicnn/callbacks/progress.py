@@ -67,7 +67,7 @@ class ProgressBar(Callback):
             self._live.start()
 
     def on_epoch_begin(self, state: State) -> None:
-        self._clock.begin_epoch(time.perf_counter())
+        self._clock.begin_epoch(time.perf_counter(), state.seen)
         self._in_epoch, self._done = True, 0
 
     def on_batch_end(self, state: State) -> None:
@@ -89,7 +89,9 @@ class ProgressBar(Callback):
     def on_epoch_end(self, state: State) -> None:
         self._in_epoch = False
         seconds, rate = self._clock.end_epoch(time.perf_counter())
-        parts = [*_metrics(state.logs), ("", f"{seconds:.1f} s"), ("", f"{rate:,.0f} images/s")]
+        parts = [*_metrics(state.logs), ("", f"{seconds:.1f} s")]
+        if rate:  # none, if the run was resumed after the epoch's last step
+            parts.append(("", f"{rate:,.0f} images/s"))
         self._print(_epoch_label(state), parts)
 
     def on_train_end(self, state: State) -> None:
@@ -124,16 +126,17 @@ class _Clock:
     """Measures a run: images a second, and how long the rest will take."""
 
     def __init__(self) -> None:
-        self._epochs: list[float] = []  # seconds of each finished epoch, with validation
+        self._epochs: list[float] = []  # seconds of each whole epoch, with validation
         self._begin = self._first = self._last = 0.0
-        self._images_first = self._images = 0
+        self._images_begin = self._images_first = self._images = 0
 
-    def begin_epoch(self, now: float) -> None:
+    def begin_epoch(self, now: float, images: int = 0) -> None:
+        """`images` of it were trained on before, where a run is resumed within an epoch."""
         self._begin = self._first = self._last = now
-        self._images_first = self._images = 0
+        self._images_begin = self._images_first = self._images = images
 
     def batch(self, now: float, images: int) -> None:
-        if self._images == 0:  # the very first batch may have waited for a compiler
+        if self._images == self._images_begin:  # the very first may have waited for a compiler
             self._first, self._images_first = now, images
         self._last, self._images = now, images
 
@@ -145,20 +148,22 @@ class _Clock:
         """Images a second in this epoch, without its first batch where there are more."""
         images, seconds = self._images - self._images_first, self._last - self._first
         if images == 0:
-            images, seconds = self._images, self._last - self._begin
+            images, seconds = self._images - self._images_begin, self._last - self._begin
         return images / max(seconds, 1e-9)
 
     def end_epoch(self, now: float) -> tuple[float, float]:
         """Seconds with validation, and images a second without it."""
-        self._epochs.append(self.seconds(now))
+        if not self._images_begin:
+            self._epochs.append(self.seconds(now))
         training = max(self._last - self._begin, 1e-9)
-        return self.seconds(now), self._images / training
+        return self.seconds(now), (self._images - self._images_begin) / training
 
     def seconds_left(self, now: float, state: State) -> float:
         rest = (state.num_samples - self._images) / self.rate()
         # The newest epochs tell best; before there is one, this one's pace must do.
         recent = self._epochs[-3:]
-        epoch = sum(recent) / len(recent) if recent else self.seconds(now) + rest
+        whole = state.num_samples / (state.num_samples - self._images_begin)
+        epoch = sum(recent) / len(recent) if recent else (self.seconds(now) + rest) * whole
         return rest + (state.epochs - state.epoch - 1) * epoch
 
 

@@ -91,12 +91,14 @@ def drive(new_state: Callable[..., State]) -> Callable[..., State]:
         try:
             for state.epoch, logs in enumerate(epochs):
                 train = {k: v for k, v in logs.items() if not k.startswith("val_")}
+                state.seen = 0
                 call(callbacks, "on_epoch_begin", state)
                 for state.step in range(steps):
                     state.seen = min((state.step + 1) * state.batch_size, state.num_samples)
                     if (state.epoch, state.step) == fail_at:
                         raise error or RuntimeError("the batch failed")
                     model.weights[0] += 1
+                    state.done = state.epoch, state.step + 1
                     state.logs = dict(train)
                     state.batch_logs = dict(train)
                     if losses and (state.epoch, state.step) in losses:
@@ -104,7 +106,7 @@ def drive(new_state: Callable[..., State]) -> Callable[..., State]:
                     call(callbacks, "on_batch_end", state)
                     if state.stop:
                         return state
-                state.logs = dict(logs)
+                state.logs, state.done = dict(logs), (state.epoch + 1, 0)
                 call(callbacks, "on_epoch_end", state)
                 if state.stop:
                     return state

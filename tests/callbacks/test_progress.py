@@ -4,6 +4,7 @@ import re
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from small_runs import STEPS, Saver, resumed, train
 
 from minicnn.callbacks import EarlyStopping, LambdaCallback, ProgressBar
 from minicnn.callbacks import progress as module
@@ -186,6 +187,35 @@ def test_time_left_and_rate(new_state):
     clock.batch(51.0, 50)
     assert clock.rate() == 50.0
     assert clock.seconds_left(51.0, state) == pytest.approx(1.0 + 36.5)
+
+
+def test_of_a_resumed_epoch_only_what_was_trained_since_counts(new_state):
+    state = new_state(epochs=3, num_samples=100)
+    clock = _Clock()
+    clock.begin_epoch(10.0, 60)
+    clock.batch(20.0, 70)  # compiling took most of it
+    assert clock.rate() == 1.0
+    clock.batch(20.5, 80)
+    assert clock.rate() == 20.0
+    # 20 images at 20 a second; no epoch was whole, so two epochs that take 100 / 40 of this one
+    assert clock.seconds_left(20.5, state) == pytest.approx(1.0 + 2 * 11.5 * 100 / 40)
+    clock.batch(21.5, 100)
+    assert clock.end_epoch(22.0) == (12.0, 40 / 11.5)
+    state.epoch = 1
+    clock.begin_epoch(22.0)
+    clock.batch(27.0, 50)
+    # this epoch's pace alone: the one before was no whole one
+    assert clock.seconds_left(27.0, state) == pytest.approx(5.0 + 10.0)
+
+
+@pytest.mark.parametrize(("done", "end"), [((1, 2), " 1.0 s  8 images/s"), ((1, STEPS), " 0.0 s")])
+def test_the_line_of_a_resumed_epoch(tmp_path, clock, capsys, done, end):
+    """Of 18 images in steps of half a second, 10 were trained on before, or all."""
+    train([tick(clock, 0.5), Saver(tmp_path)])
+    resumed([tick(clock, 0.5), ProgressBar()], tmp_path, done)
+    line, last = capsys.readouterr().out.splitlines()
+    assert line.endswith(end)
+    assert last.endswith(" 2.0 s  9 images/s")
 
 
 def test_durations():
