@@ -19,7 +19,14 @@ from .data import MnistData, ScaledImages
 from .errors import DataError
 from .metrics import wilson
 from .model import Sequential
-from .options import add_data, add_kernels, add_model, bear_any_text, chosen_kernels
+from .options import (
+    add_data,
+    add_kernels,
+    add_model,
+    bear_any_text,
+    chosen_kernels,
+    reader_may_leave,
+)
 from .typing import Array
 from .version import __version__
 
@@ -43,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     bear_any_text()
     try:
-        with chosen_kernels(options, default="numpy"):
+        with reader_may_leave(), chosen_kernels(options, default="numpy"):
             _evaluate(options)
     except (ValueError, ImportError, OSError) as error:
         print(f"minicnn.evaluate: {error}", file=sys.stderr)
@@ -70,7 +77,8 @@ def _evaluate(options: argparse.Namespace) -> None:
             "backend": kernels.current_backend(),
         }
         if not options.json:
-            _print(metrics)
+            with reader_may_leave():  # the files are still wanted then
+                _print(metrics)
         if folder:
             runs.write_json(folder / METRICS, metrics)
             runs.draw(folder, model, x, result, data.class_names)

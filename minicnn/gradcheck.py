@@ -22,6 +22,7 @@ from . import kernels, layers, losses
 from .layers import Layer
 from .losses import Loss
 from .network import Network
+from .options import reader_may_leave
 from .typing import Array, Shape
 
 EPSILON = 1e-5
@@ -214,9 +215,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             error = f"{check.error:.1e}"
             table.add_row(what, check.parameter, str(check.shape), error, mark)
             previous = check.what
-    Console().print(table)
     verdict = f"{failed} wrong" if failed else "all right"
-    print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
+    with reader_may_leave():
+        Console().print(table)
+        print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
     return 1 if failed else 0
 
 

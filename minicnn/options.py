@@ -70,6 +70,32 @@ def bear_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Whoever reads what is printed in the block may have seen enough (`| head -1`): it ends there,
+    without an error, and what is printed later goes nowhere."""
+    try:
+        yield
+        sys.stdout.flush()  # at the interpreter's exit it would be too late
+    except BrokenPipeError:
+        _write_nowhere()
+    except SystemExit as error:  # which rich makes of it
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _write_nowhere()
+
+
+def _write_nowhere() -> None:
+    """Or the interpreter would try once more, at its exit, to write what could not be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def split(text: str) -> str | float | int:
     """The value of --split."""
     if text in ("standard", "tutorial"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,14 @@ from .classifier import check_finite, load_classifier
 from .data.picture import SUFFIXES
 from .errors import DataError
 from .model import DEFAULT_BATCH, Sequential
-from .options import add_kernels, add_model, bear_any_text, chosen_kernels, positive
+from .options import (
+    add_kernels,
+    add_model,
+    bear_any_text,
+    chosen_kernels,
+    positive,
+    reader_may_leave,
+)
 from .typing import Array
 from .version import __version__
 
@@ -47,17 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     bear_any_text()
     try:
-        with chosen_kernels(options, default="numpy"):
+        with reader_may_leave(), chosen_kernels(options, default="numpy"):
             return _predict(options)
-    except BrokenPipeError:  # whoever reads this has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, ImportError, OSError) as error:
         print(f"minicnn.predict: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
+    return 0  # whoever read has seen enough
 
 
 def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:

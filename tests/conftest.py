@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,28 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     with kernels.use_backend(kernels.current_backend()):
         yield
     kernels.set_threads(threads)
+
+
+@pytest.fixture
+def unread() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """unread("evaluate", …): the command in a process of its own, where nobody reads on, as behind
+    `| head -1`."""
+
+    def run(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            return subprocess.run(
+                [sys.executable, "-m", f"minicnn.{command}", *map(str, arguments)],
+                stdout=writer,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+            )
+        finally:
+            os.close(writer)
+
+    return run
 
 
 @pytest.fixture(scope="session")

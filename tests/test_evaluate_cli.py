@@ -1,6 +1,7 @@
 """python -m minicnn.evaluate: a saved model on a sheet; figures by hand, errors, files."""
 
 import json
+import os
 import signal
 
 import numpy as np
@@ -129,6 +130,15 @@ def test_a_failure_leaves_no_folder(digit_run, tmp_path, capsys):
     code, _, _ = run(capsys, digit_run, "--data", tmp_path / "none", "--out", tmp_path / "o")
     assert code == 2
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
+def test_a_reader_that_has_seen_enough(digit_run, sheet, tmp_path, unread):
+    for options in ([], ["--json"], ["--out", tmp_path / "measured"]):
+        done = unread("evaluate", digit_run, "--data", sheet, *options)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "measured" / "metrics.json").exists()
+    assert (tmp_path / "measured" / runs.FILTERS).exists()
 
 
 # ---- what is refused ----

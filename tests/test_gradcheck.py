@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,12 @@ def test_without_backend_the_kernels_in_the_title_are_those_that_are_checked(
     with kernels.use_backend("reference"):
         gradcheck.main([])
     assert f"{few[0]} kernels" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
+def test_a_reader_that_has_seen_enough(unread: Any) -> None:
+    done = unread("gradcheck", "--backend", "numpy")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [["--seed", "-1"], ["--backend", "cuda"], ["--seed", "x"]])

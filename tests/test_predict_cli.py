@@ -455,17 +455,7 @@ def test_a_name_that_no_terminal_can_show(digit_run, scans):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
-def test_a_reader_that_has_seen_enough(digit_run, scans):
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "minicnn.predict", str(digit_run), str(scans)],
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-        )
-    finally:
-        os.close(writer)
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_has_seen_enough(digit_run, scans, unread, options):
+    done = unread("predict", digit_run, scans, *options)
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from minicnn import sprite
 from minicnn.data import MnistData
+from minicnn.data.builder import write_sheet
 from minicnn.data.locate import SAMPLE
 
 
@@ -38,7 +39,7 @@ def test_build_and_show(letters, tmp_path, capsys):
     written = capsys.readouterr()
     assert "inverted 18 of 18" in written.out
     assert "broken.png" in written.err
-    assert "skipped 1 unreadable" in written.err
+    assert "skipped 1 unreadable picture\n" in written.err
     assert f"python -m minicnn.train --data {out}" in written.out
     data = MnistData(out).load()
     assert data.image_shape == (20, 16, 1)
@@ -69,6 +70,25 @@ def test_show_the_sample(capsys):
     shown = capsys.readouterr().out
     assert "10,000 / 2,000" in shown
     assert "#" in shown.splitlines()[-5:][0] or "@" in shown  # a digit, in letters
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
+def test_a_reader_that_has_seen_enough(tmp_path, unread):
+    done = unread("sprite", "show", "sample", "--png", tmp_path / "preview.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "preview.png").exists()
+
+
+def test_what_is_not_known_of_a_sheet_has_no_row(tmp_path, capsys):
+    images, classes = np.zeros((6, 16), np.uint8), np.arange(6) % 2
+    write_sheet(
+        tmp_path, "s", images, classes, class_names=["a", "b"], num_train=4,
+        image_shape=(4, 4, 1), source="here", built={},
+    )  # fmt: skip
+    assert sprite.main(["show", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "source" in shown
+    assert "built" not in shown
 
 
 def test_subset_and_idx(tmp_path, capsys):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..options import reader_may_leave
 from . import diagnosis, findings
 from .diagnosis import Facts
 from .remedies import Remedy, remedies
@@ -53,13 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             facts = diagnosis.diagnose(measure=not options.no_measure)
         found = remedies(facts)
         code = 1 if any(remedy.broken for remedy in found) else 0
-        if options.json:
-            print(json.dumps(as_json(facts, found, code), indent=1))
-        else:
-            show(facts, found, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with reader_may_leave():
+            if options.json:
+                print(json.dumps(as_json(facts, found, code), indent=1))
+            else:
+                show(facts, found, sys.stdout)
     except KeyboardInterrupt:
         return 130
     return code

@@ -8,6 +8,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..options import bear_any_text, reader_may_leave
 from ..runs import REPORT
 from ..version import __version__
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 for bad input; 130 after Ctrl-C.
     """
     options = parser().parse_args(argv)
+    bear_any_text()
     try:
         path = _write(options)
     except (ValueError, OSError) as error:
@@ -37,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; no report was written.", file=sys.stderr)
         return 130
-    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    with reader_may_leave():
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
     return 0

@@ -14,7 +14,7 @@ from ..data.folder import build_from_folder
 from ..data.idx import build_from_idx
 from ..data.preview import preview_image, preview_text, write_preview
 from ..data.subset import subset
-from ..options import bear_any_text
+from ..options import bear_any_text, reader_may_leave
 from . import options, tables
 
 T = TypeVar("T")
@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = options.parser().parse_args(argv)
     bear_any_text()
     try:
-        COMMANDS[args.command](args)
+        with reader_may_leave():
+            COMMANDS[args.command](args)
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print("minicnn.sprite:", str(error).replace("\n", " "), file=sys.stderr)
         return 2
@@ -53,7 +54,8 @@ def _build(args: argparse.Namespace) -> None:
     for path, reason in report.skipped:
         print(f"skipped {path}: {reason}", file=sys.stderr)
     if report.skipped:
-        print(f"skipped {len(report.skipped):,} unreadable pictures", file=sys.stderr)
+        pictures = "picture" if len(report.skipped) == 1 else "pictures"
+        print(f"skipped {len(report.skipped):,} unreadable {pictures}", file=sys.stderr)
     if report.inverted:
         print(
             f"inverted {report.inverted:,} of {report.num_images:,} pictures, to white on black "
@@ -106,8 +108,9 @@ def _show(args: argparse.Namespace) -> None:
         data = MnistData(folder, image_shape=shape, cache_dir=args.data_dir)
     data.load()
     console = Console()
-    console.print(tables.facts(files, data), tables.classes(data))
-    print(preview_text(data.train_images, data.image_shape, min(console.width, 120)))
+    with reader_may_leave():  # the picture is still wanted then
+        console.print(tables.facts(files, data), tables.classes(data))
+        print(preview_text(data.train_images, data.image_shape, min(console.width, 120)))
     if args.png:
         picture = preview_image(
             data.train_images, data.train_labels, data.image_shape, data.class_names

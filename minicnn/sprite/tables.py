@@ -21,7 +21,8 @@ def facts(files: locate.SheetFiles, data: MnistData) -> Table:
     if files.manifest and files.manifest_path:
         rows["manifest"] = f"{files.manifest_path.name}, {FORMAT}; both hashes match"
         rows["source"] = files.manifest.source
-        rows["built"] = ", ".join(f"{key} {value}" for key, value in files.manifest.built.items())
+        if built := files.manifest.built:
+            rows["built"] = ", ".join(f"{key} {value}" for key, value in built.items())
     else:
         rows["manifest"] = "none"
     for name, value in rows.items():

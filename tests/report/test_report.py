@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 
@@ -141,6 +142,13 @@ def test_a_second_report_takes_the_place_of_the_first(copy):
     (copy / "report.html").write_text("old")
     assert page_of(copy).headings == ALL
     assert not list(copy.glob(".tmp-*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
+def test_nobody_need_read_where_it_is(copy, unread):
+    done = unread("report", copy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (copy / "report.html").exists()
 
 
 # ---- runs that lack something ----
