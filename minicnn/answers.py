@@ -10,15 +10,19 @@ import numpy as np
 
 from .typing import Array
 
+Box = tuple[int, int, int, int]  # top, left, bottom, right, in pixels; the last two are outside
+
 
 @dataclass
 class Reading:
-    """A picture that was read: picture (h, w) and image (H, W) in [0, 1], box as in Prepared."""
+    """A picture that was read: picture (h, w), made smaller if it is large, and image (H, W), both
+    in [0, 1]; the box in `picture`, as in Prepared, and in the picture itself."""
 
     path: Path
     picture: Array
     image: Array
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
+    true_box: Box | None = None
     inverted: bool = False
 
 
@@ -36,7 +40,7 @@ def print_json(readings: list[Reading], probabilities: Array, names: list[str], 
             "image": str(reading.path),
             **told[0],
             "top": told,
-            "box": reading.box,
+            "box": reading.true_box,
             "inverted": reading.inverted,
         }
         print(json.dumps(line, allow_nan=False))

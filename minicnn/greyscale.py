@@ -21,6 +21,13 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: ITU-R BT.601, as Pillow con
 
 
 def read_grey(source: str | os.PathLike[str] | BinaryIO, *, most: float = np.inf) -> Array:
+    """The brightness of a picture file: see read_sized, whose first result it is."""
+    return read_sized(source, most=most)[0]
+
+
+def read_sized(
+    source: str | os.PathLike[str] | BinaryIO, *, most: float = np.inf
+) -> tuple[Array, tuple[int, int]]:
     """Read a picture file of any kind: see `grey`, and minicnn.data.picture.
 
     PNG, JPEG, BMP, GIF (first frame), TIFF, WebP and PPM; turned upright as its EXIF data say.
@@ -30,7 +37,8 @@ def read_grey(source: str | os.PathLike[str] | BinaryIO, *, most: float = np.inf
         most: a picture with more pixels is refused before it is decoded (89 million always are).
 
     Returns:
-        (H, W) float32 in [0, 1], neither side longer than 2048 pixels.
+        (H, W) float32 in [0, 1], neither side longer than 2048 pixels; and how many pixels high
+        and wide the picture itself is, upright.
 
     Raises:
         DataError: no such file, not a picture, damaged, too large; names the file.
@@ -43,7 +51,8 @@ def read_grey(source: str | os.PathLike[str] | BinaryIO, *, most: float = np.inf
             kind = "a folder" if source.is_dir() else "no such file"
             raise DataError(f"{source}: expected a picture file, received {kind}")
     try:
-        return grey(open_grey(source, LARGEST, most))
+        image, size = open_grey(source, LARGEST, most)
+        return grey(image), size
     except Unreadable as error:
         name = source if isinstance(source, Path) else getattr(source, "name", "picture")
         raise DataError(f"{name}: can't be read as a picture: {error}") from error
@@ -70,6 +79,16 @@ def grey(image: Image | Array) -> Array:
         except (Unreadable, OSError, SyntaxError) as error:
             raise DataError(f"the image cannot be made grey: {error}") from error
     return reduce(_light(_unit(image)), _step(image.shape[:2]))
+
+
+def enlarged(
+    box: tuple[int, int, int, int], seen: Sequence[int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """A box (top, left, bottom, right) within what read_sized gave (`seen`: its (h, w)), in pixels
+    of the picture itself, which is `size`."""
+    factor = -(-max(size) // max(seen))  # of the longer side; of both, but for what is cut off
+    top, left, bottom, right = (factor * side for side in box)
+    return top, left, min(bottom, size[0]), min(right, size[1])
 
 
 def _step(sides: Sequence[int]) -> int:

@@ -16,6 +16,7 @@ from .answers import Reading, draw, print_json, print_lines, print_table
 from .classifier import check_finite, load_classifier
 from .data.picture import SUFFIXES
 from .errors import DataError
+from .greyscale import enlarged, read_sized
 from .model import DEFAULT_BATCH, Sequential
 from .options import (
     add_kernels,
@@ -74,14 +75,14 @@ def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:
     if path.is_dir():
         raise DataError(f"{path}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none")
     assert model.input_shape is not None
-    grey, size = preprocess.read_grey(path), model.input_shape[:2]
+    (grey, whole), size = read_sized(path), model.input_shape[:2]
     if options.tutorial:
         return Reading(path, grey, preprocess.tutorial_like(grey, size))
     if options.raw:
-        if grey.shape != size:
+        if whole != size:
             raise DataError(
                 f"{path}: --raw: expected {size[0]}×{size[1]} pixels, as the network takes, "
-                f"received {grey.shape[0]}×{grey.shape[1]}; without --raw it is made to fit"
+                f"received {whole[0]}×{whole[1]}; without --raw it is made to fit"
             )
         return Reading(path, grey, grey)
     known = None if options.polarity == "auto" else options.polarity
@@ -92,7 +93,8 @@ def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:
         made = preprocess.mnist_like(grey, size, options.box, polarity=known)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    return Reading(path, grey, made.image, made.box, made.inverted)
+    true_box = enlarged(made.box, grey.shape, whole)
+    return Reading(path, grey, made.image, made.box, true_box, made.inverted)
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -112,15 +114,16 @@ def _predict(options: argparse.Namespace) -> int:
     kept: list[tuple[Reading, Array]] = []
     total = failed = 0
     paths = _files(options.images)
-    while some := list(itertools.islice(paths, DEFAULT_BATCH)):
+    at_once = DEFAULT_BATCH if tell is print_table else 1  # a line is told as soon as it is known
+    while some := list(itertools.islice(paths, at_once)):
         shown = SHOWN - len(kept) if options.show else 0
         readings = _read_all(some, model, options, shown)
         if readings:
             probabilities = model.predict(np.stack([r.image for r in readings])[..., None])
             check_finite(probabilities)
             tell(readings, probabilities, model.class_names, options.top)
-            sys.stdout.flush()
             kept += list(zip(readings, probabilities, strict=True))[:shown]
+        sys.stdout.flush()
         total += len(readings)
         failed += len(some) - len(readings)
     if options.show and kept:

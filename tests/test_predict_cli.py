@@ -139,10 +139,11 @@ def test_other_sizes_and_shapes_of_input(tmp_path, scans, capsys):
         assert (code, len(rows(out))) == (0, 10)
 
 
-def test_many_pictures_are_read_in_batches(digit_run, scans, capsys, monkeypatch):
+def test_a_table_has_a_batch_of_many_pictures(digit_run, scans, capsys, monkeypatch):
     monkeypatch.setattr(predict, "DEFAULT_BATCH", 3)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     _, out, _ = run(capsys, digit_run, scans)
-    assert len(rows(out)) == 10
+    assert out.count("probability") == 4
 
 
 def test_a_model_from_logits_gives_probabilities(tmp_path, scans, capsys):
@@ -167,7 +168,8 @@ def test_pictures_that_are_not_shown_are_not_kept(digit_run, scans, monkeypatch,
 
     monkeypatch.setattr(predict, "SHOWN", 4)
     monkeypatch.setattr(predict, "DEFAULT_BATCH", 3)
-    monkeypatch.setattr(predict, "print_lines", spy)
+    monkeypatch.setattr(predict, "print_table", spy)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     run(capsys, digit_run, scans)
     assert kept == [[False] * 3] * 3 + [[False]]
     kept.clear()
@@ -209,6 +211,48 @@ def test_polarity_and_box_are_handed_on(digit_run, scans, tmp_path):
     reading = predict.read(tmp_path / "n.png", load_classifier(digit_run), options)
     assert not reading.inverted
     assert reading.image.any(axis=1).sum() == 28
+
+
+def bar(path, height, width, box, **options):
+    """A picture, white but for a black bar at `box`."""
+    page = np.full((height, width), 255, np.uint8)
+    top, left, bottom, right = box
+    page[top:bottom, left:right] = 0
+    Image.fromarray(page).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "box"),
+    [
+        ("small.png", (200, 300), (40, 100, 160, 120)),
+        ("large.png", (3000, 2501), (1200, 1500, 2400, 1800)),  # seen at a half
+        ("large.jpg", (4480, 3200), (1280, 1600, 3200, 1920)),  # decoded at a half, seen at a third
+        ("edge.png", (2055, 500), (15, 200, 2055, 260)),  # an odd number of rows, to the last one
+    ],
+)
+def test_the_box_is_in_pixels_of_the_picture(digit_run, tmp_path, capsys, name, shape, box):
+    path = bar(tmp_path / name, *shape, box)
+    _, out, _ = run(capsys, digit_run, path, "--json")
+    np.testing.assert_allclose(objects(out)[0]["box"], box, atol=4)
+    with Image.open(path) as image:
+        assert objects(out)[0]["box"][2] <= image.height
+
+
+def test_the_box_is_in_pixels_of_the_picture_turned_upright(digit_run, tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its rows are columns from right to left
+    for name in ("lying.png", "lying.jpg"):
+        path = bar(tmp_path / name, 2400, 4400, (1200, 400, 1400, 1600), exif=exif)
+        _, out, _ = run(capsys, digit_run, path, "--json")
+        np.testing.assert_allclose(objects(out)[0]["box"], (400, 1000, 1600, 1200), atol=4)
+
+
+def test_raw_names_the_size_of_the_picture_itself(digit_run, tmp_path, capsys):
+    path = bar(tmp_path / "long.png", 20_000, 30, (5, 5, 900, 9))
+    code, _, err = run(capsys, digit_run, path, "--raw")
+    assert code == 2
+    assert "expected 28×28 pixels, as the network takes, received 20000×30;" in err
 
 
 # ---- what the network saw ----
@@ -292,13 +336,30 @@ def test_one_bad_picture_among_several(digit_run, scans, tmp_path, capsys):
         assert words in line
 
 
-def test_json_names_the_bad_ones_too(digit_run, scans, capsys):
-    code, out, err = run(capsys, digit_run, "nowhere.png", scans / "1.png", "--json")
+def test_json_names_the_bad_ones_in_their_places(digit_run, scans, capsys):
+    paths = [scans / "1.png", "nowhere.png", scans / "2.png", "none.png"]
+    code, out, err = run(capsys, digit_run, *paths, "--json")
     assert code == 2
-    bad, good = objects(out)
-    assert bad["image"] == "nowhere.png"
-    assert bad["error"] in err
-    assert good["image"] == str(scans / "1.png")
+    found = objects(out)
+    assert [line["image"] for line in found] == list(map(str, paths))
+    assert ["error" in line for line in found] == [False, True, False, True]
+    assert [f"minicnn.predict: {line['error']}" for line in found[1::2]] == err.splitlines()
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_each_line_is_told_before_the_next_picture_is_read(
+    digit_run, scans, monkeypatch, capfd, option
+):
+    told, read = [], predict.read
+
+    def spy(path, *others):
+        told.append(capfd.readouterr().out.count("\n"))
+        return read(path, *others)
+
+    monkeypatch.setattr(predict, "read", spy)
+    paths = [str(scans / "1.png"), "nowhere.png", str(scans / "2.png"), str(scans / "3.png")]
+    assert predict.main([str(digit_run), *paths, *option]) == 2
+    assert told == [0, 1, len(option), 1]
 
 
 def test_a_folder_without_pictures(digit_run, tmp_path, capsys):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 # Only formats that hold pixels: Pillow would start Ghostscript for an EPS.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
@@ -16,6 +16,7 @@ SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm",
 }  # fmt: skip
 FITS = ("pad", "stretch")
+LYING = (5, 6, 7, 8)  # orientations in EXIF data that exchange rows and columns
 
 
 class Unreadable(Exception):
@@ -44,16 +45,21 @@ def read_picture(path: Path, size: tuple[int, int], fit: str = "pad") -> Picture
         Unreadable: not a picture, damaged, or more than 89 million pixels.
     """
     with _or_unreadable():
-        return resize(open_grey(path, 4 * max(size)), size, fit)
+        return resize(open_grey(path, 4 * max(size))[0], size, fit)
 
 
-def open_grey(source: Path | BinaryIO, enough: int, most: float = math.inf) -> Image.Image:
+def open_grey(
+    source: Path | BinaryIO, enough: int, most: float = math.inf
+) -> tuple[Image.Image, tuple[int, int]]:
     """Read a picture, turn it upright and make it grey, 8 bits a pixel; see read_picture.
 
     Args:
         source: a path, or a binary file that can be sought in.
         enough: a JPEG with more pixels along a side than this may be read at 1/2, 1/4 or 1/8.
         most: a picture with more pixels is refused before it is decoded.
+
+    Returns:
+        The image, and (H, W) of the picture, upright, before any of it was left out.
 
     Raises:
         Unreadable: not a picture, damaged, or more than `most` or 89 million pixels.
@@ -66,10 +72,19 @@ def open_grey(source: Path | BinaryIO, enough: int, most: float = math.inf) -> I
                 raise Unreadable(
                     f"expected at most {most:,.0f} pixels, received {image.width}×{image.height}"
                 )
+            whole = None
             if image.format == "JPEG":  # the decoder itself can halve the size, cheaply
+                whole = _upright_size(image)
                 image.draft(None, (enough, enough))
             ImageOps.exif_transpose(image, in_place=True)
-            return to_grey(image)
+            width, height = whole or image.size
+            return to_grey(image), (height, width)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """(W, H) as it will be when it is turned upright."""
+    is_lying = image.getexif().get(ExifTags.Base.Orientation) in LYING
+    return image.size[::-1] if is_lying else image.size
 
 
 @contextmanager
