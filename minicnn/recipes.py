@@ -47,8 +47,9 @@ class Recipe:
     def __str__(self) -> str:
         """In one line, for those who watch."""
         rate = "constant" if self.warmup is None else "cosine with warm-up"
+        epochs = "epoch" if self.epochs == 1 else "epochs"
         line = (
-            f"{self.epochs} epochs, batch {self.batch_size}, {self.optimizer} at "
+            f"{self.epochs} {epochs}, batch {self.batch_size}, {self.optimizer} at "
             f"{self.learning_rate:g} ({rate}), weight decay {self.weight_decay:g}, "
             f"label smoothing {self.label_smoothing:g}"
         )

@@ -122,7 +122,7 @@ def test_out_is_never_shared(digit_run, sheet, tmp_path, capsys):
     (tmp_path / "kept").write_text("x")
     code, _, err = run(capsys, digit_run, "--data", sheet, "--out", tmp_path)
     assert code == 2
-    assert "new or empty folder" in err
+    assert f"expected a new or empty folder, but {tmp_path} holds files; name another one" in err
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 

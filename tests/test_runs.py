@@ -86,8 +86,10 @@ def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path, name)
 def test_a_file_in_the_folders_place_is_an_os_error(tmp_path):
     file = tmp_path / "file"
     file.write_text("kept")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(OSError, match=r"file: expected a folder, .* received a file; name another"):
         runs.given_folder(file)
+    with pytest.raises(OSError, match=r"run: expected a folder, .* error '.+'; name another"):
+        runs.given_folder(file / "run")
     assert file.read_text() == "kept"
 
 
@@ -177,6 +179,64 @@ def test_an_old_json_stays_when_the_new_one_cannot_be_written(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
+SOUND = {
+    "status": "finished",
+    "options": {},
+    "recipe": {},
+    "data": {"train": 5, "test": 1, "image_shape": [8, 8, 1], "class_names": ["a"]},
+    "model": {"parameters": 9},
+    "results": {"seconds": 1.5, "images_per_second": None, "epochs": 3},
+    "resumed": [{}],
+}
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    runs.write_json(tmp_path / "run.json", SOUND)
+    record = runs.read_record(tmp_path)
+    assert record.content == SOUND
+    assert (record.status, record.results["images_per_second"]) == ("finished", None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("status", 3, "text, received 3"),
+        ("status", None, "text, received None"),
+        ("options", [], r"an object, received \[\]"),
+        ("recipe", "x", "an object, received 'x'"),
+        ("model", 1, "an object, received 1"),
+        ("versions", "1.0", "an object, received '1.0'"),
+        ("resumed", [3], r"a list of objects, received \[3\]"),
+        ("model.parameters", "9", "a whole number, received '9'"),
+        ("data.train", 1.5, "a whole number, received 1.5"),
+        ("data.test", True, "a whole number, received True"),
+        ("data.image_shape", [8, 8], r"\[H, W, C\], received \[8, 8\]"),
+        ("data.class_names", ["a", 1], r"a list of names, received \['a', 1\]"),
+        ("results", 1, "an object, received 1"),
+        ("results.seconds", "long", "a number, received 'long'"),
+        ("results.images_per_second", [], r"a number, received \[\]"),
+        ("results.test_accuracy", "99 %", "a number, received '99 %'"),
+    ],
+)
+def test_a_damaged_field_of_a_record_is_named(tmp_path, field, value, expected):
+    content = json.loads(json.dumps(SOUND))
+    *parents, last = field.split(".")
+    inner = content
+    for name in parents:
+        inner = inner[name]
+    inner[last] = value
+    runs.write_json(tmp_path / "run.json", content)
+    with pytest.raises(minicnn.ModelError, match=rf"run\.json: {field}: expected {expected}; "):
+        runs.read_record(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["status", "options", "recipe", "data"])
+def test_what_a_record_must_have(tmp_path, field):
+    runs.write_json(tmp_path / "run.json", {k: v for k, v in SOUND.items() if k != field})
+    with pytest.raises(minicnn.ModelError, match=rf"{field}: expected .*, received nothing"):
+        runs.read_record(tmp_path)
+
+
 # ---- what the model says of the test images ----
 
 
@@ -193,6 +253,29 @@ def test_measure_is_what_evaluate_and_predict_say():
     np.testing.assert_array_equal(result.wrong, np.flatnonzero(result.true != result.predicted))
     assert 0 < len(result.wrong) < 30
     assert result.accuracy == pytest.approx(1 - len(result.wrong) / 30)
+
+
+def test_where_an_output_is_nan_nothing_was_read():
+    """argmax takes NaN for the largest: it must not count as class 0."""
+    chances = np.array([[0.9, 0.1], [np.nan, 0.2], [0.3, np.nan], [0.8, 0.2]])
+    true, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0])
+    result = runs.Evaluation(math.nan, 0.25, chances, true, predicted)
+    assert result.read.tolist() == [True, False, False, True]
+    assert result.wrong.tolist() == [1, 2, 3]
+    assert result.mistakes.tolist() == [3]
+    assert result.matrix.tolist() == [[1, 0], [1, 0]]
+
+
+def test_a_network_that_gives_nan_reads_nothing_and_has_no_pictures(tmp_path):
+    model = trained()
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    x, y = labelled()
+    y[:] = [1, 0, 0]  # of class 0, which argmax says
+    result = runs.measure(model, x, y)
+    assert (result.accuracy, len(result.wrong), result.matrix.sum()) == (0.0, 30, 0)
+    assert math.isnan(result.loss)
+    runs.draw(tmp_path, model, x, result, ["a", "b", "c"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["some wrong", "none wrong", "all wrong"])
@@ -308,8 +391,13 @@ def test_the_model_of_a_folder_is_that_of_its_end_or_of_its_newest_checkpoint(tm
     assert runs.find_model(tmp_path).name == "epoch-0010.safetensors"
     (tmp_path / "model.safetensors").write_text("")
     assert runs.find_model(tmp_path).name == "model.safetensors"
+    newest_first = ["epoch-0010.safetensors", "epoch-0002.safetensors"]
+    others = [path.name for path in runs.find_models(tmp_path)[1:]]
+    assert others == newest_first
     record = {"options": {}, "recipe": {}, "data": {}, "status": "running"}
     (tmp_path / "run.json").write_text(json.dumps(record))
     assert runs.find_model(tmp_path).name == "epoch-0010.safetensors"
+    found = [path.name for path in runs.find_models(tmp_path)]
+    assert found == [*newest_first, "model.safetensors"]
     (tmp_path / "run.json").write_text(json.dumps(record | {"status": "finished"}))
     assert runs.find_model(tmp_path).name == "model.safetensors"

@@ -219,6 +219,7 @@ def test_quiet_prints_the_result_in_one_line(sheet, capsys, tmp_path):
     assert captured.out.count("\n") == 1
     assert "accuracy" in captured.out
     assert str(tmp_path / "run") in captured.out
+    assert "; 1 epoch in " in captured.out
     assert set(os.listdir(tmp_path / "run")) == FILES
 
 
@@ -478,7 +479,8 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_alone(capsys, sheet, tmp
 
 def test_an_out_that_is_a_file_is_refused(capsys, sheet, tmp_path):
     (tmp_path / "file").write_text("precious")
-    assert "file" in refused(capsys, "--data", sheet, "--out", tmp_path / "file")
+    message = refused(capsys, "--data", sheet, "--out", tmp_path / "file")
+    assert "file: expected a folder, or a place for one, received a file; name another" in message
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -534,6 +536,16 @@ def test_a_run_that_diverges_ends_with_1_and_a_hint(diverged):
     assert "diverged" in out + err
 
 
+def test_a_run_that_diverges_says_what_is_left_and_what_to_try(diverged):
+    _, folder, out, _ = diverged
+    assert "model.safetensors  a network whose weights are not numbers any more" in out
+    assert "Next: train again with a lower learning rate, --lr; it was 1e+09." in out
+    assert "Sequential.load" not in out
+    assert "mnist" not in out
+    for name in ("confusion.png", "mistakes.png"):
+        assert not (folder / name).exists()
+
+
 def test_a_run_that_diverges_does_not_advise_to_diverge_again(diverged):
     _, _, out, _ = diverged
     assert "--resume" not in out
@@ -553,7 +565,7 @@ def test_a_run_that_diverges_is_not_trained_to_its_end(diverged):
 
 def test_a_run_that_diverges_spares_the_user_numpys_warnings(diverged):
     _, _, _, err = diverged
-    assert "Warning" not in err
+    assert "RuntimeWarning" not in err
 
 
 def test_a_run_that_diverges_still_leaves_readable_files(diverged):

@@ -21,8 +21,8 @@ from .folder import (
     new_folder,
     remove_if_barren,
 )
-from .models import find_model
-from .pictures import draw
+from .models import find_model, find_models
+from .pictures import draw, first_filters
 from .record import Record, fingerprint, read_record, write_json
 from .stopwatch import Stopwatch
 
@@ -47,7 +47,9 @@ __all__ = [
     "by_class",
     "draw",
     "find_model",
+    "find_models",
     "fingerprint",
+    "first_filters",
     "given_folder",
     "hold",
     "measure",

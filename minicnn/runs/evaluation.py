@@ -23,15 +23,25 @@ class Evaluation:
     predicted: Array  # (N,)
 
     @property
+    def read(self) -> Array:
+        """(N,) whether a class was read at all: where an output is NaN, none was."""
+        return _are_numbers(self.probabilities)
+
+    @property
     def wrong(self) -> Array:
-        """Rows of the misread images; where an output is NaN, nothing was read."""
-        return np.flatnonzero((self.true != self.predicted) | ~_are_numbers(self.probabilities))
+        """Rows of the misread images, and of those that were not read at all."""
+        return np.flatnonzero((self.true != self.predicted) | ~self.read)
+
+    @property
+    def mistakes(self) -> Array:
+        """Rows of the images that were read as another class."""
+        return np.flatnonzero((self.true != self.predicted) & self.read)
 
     @property
     def matrix(self) -> Array:
         """(classes, classes) counts: a row for each true class, a column for each predicted.
-        Where an output is NaN, an image is in none."""
-        read, classes = _are_numbers(self.probabilities), self.probabilities.shape[1]
+        What was not read is in none."""
+        read, classes = self.read, self.probabilities.shape[1]
         return confusion_matrix(self.true[read], self.predicted[read], classes)
 
 

@@ -61,12 +61,19 @@ def given_folder(folder: Path) -> Path:
         FileExistsError: something is in it.
         OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "a file" if folder.is_file() else f"the error {error.strerror!r}"
+        raise OSError(
+            f"{folder}: expected a folder, or a place for one, received {reason}; name another "
+            "folder"
+        ) from error
     if any(path.name != _LOCK and not is_leftover(path) for path in folder.iterdir()):
-        hint = f"go on with its run (--resume {folder}), or " if (folder / RUN).exists() else ""
+        resume = f"go on with its run (python -m minicnn.train --resume {folder}), or "
+        hint = resume if (folder / RUN).exists() else ""
         raise FileExistsError(
-            f"expected a new or empty folder for the run, but {folder} holds files; "
-            f"{hint}name another one"
+            f"expected a new or empty folder, but {folder} holds files; {hint}name another one"
         )
     return folder
 

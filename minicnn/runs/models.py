@@ -17,14 +17,19 @@ def find_model(folder: Path) -> Path:
     Raises:
         FileNotFoundError: there is neither.
     """
-    model, found = folder / MODEL, checkpoints.in_folder(folder / CHECKPOINTS)
-    if found and (not model.is_file() or _is_running(folder)):
-        return found[-1]
+    if found := find_models(folder):
+        return found[0]
+    others = sorted(file.name for file in folder.glob("*.safetensors"))
+    hint = f"it holds {', '.join(others[-3:])}: name one" if others else "no run left one here"
+    raise FileNotFoundError(f"{folder}: expected a folder with {MODEL}; {hint}")
+
+
+def find_models(folder: Path) -> list[Path]:
+    """The file with a run's model, as find_model, and those that can stand for it, best first."""
+    model, found = folder / MODEL, checkpoints.in_folder(folder / CHECKPOINTS)[::-1]
     if not model.is_file():
-        others = sorted(file.name for file in folder.glob("*.safetensors"))
-        hint = f"it holds {', '.join(others[-3:])}: name one" if others else "no run left one here"
-        raise FileNotFoundError(f"{folder}: expected a folder with {MODEL}; {hint}")
-    return model
+        return found
+    return [*found, model] if found and _is_running(folder) else [model, *found]
 
 
 def _is_running(folder: Path) -> bool:

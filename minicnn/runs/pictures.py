@@ -10,6 +10,7 @@ import numpy as np
 from ..batches import ArrayLike
 from ..layers import Conv2D
 from ..model import Sequential
+from ..typing import Array
 from .evaluation import Evaluation
 from .folder import CONFUSION, FILTERS, MISTAKES
 
@@ -17,25 +18,44 @@ from .folder import CONFUSION, FILTERS, MISTAKES
 def draw(
     folder: Path, model: Sequential, x: ArrayLike, result: Evaluation, class_names: Sequence[str]
 ) -> None:
-    """Write confusion.png, mistakes.png and filters.png.
+    """Write confusion.png, mistakes.png and filters.png; of a network that diverged, those that
+    still show something.
 
     Raises:
         OSError: a file cannot be written.
     """
+    if result.read.any():
+        _draw_readings(folder, x, result, class_names)
+    _draw_filters(folder, model)
+
+
+def _draw_readings(
+    folder: Path, x: ArrayLike, result: Evaluation, class_names: Sequence[str]
+) -> None:
     from .. import plots
 
     plots.save(plots.confusion_matrix(result.matrix, class_names), folder / CONFUSION)
-    rows = result.wrong if len(result.wrong) else np.arange(len(result.true))
+    rows = result.mistakes if len(result.mistakes) else np.flatnonzero(result.read)
     figure = plots.mistakes(
         x[rows],
         result.true[rows],
         result.predicted[rows],
         result.probabilities[rows],
         class_names,
-        total=len(result.true),
+        total=int(result.read.sum()),
     )
     plots.save(figure, folder / MISTAKES)
-    for layer in model.layers:
-        if isinstance(layer, Conv2D):
-            plots.save(plots.filters(layer.params["w"], "First convolution"), folder / FILTERS)
-            break
+
+
+def _draw_filters(folder: Path, model: Sequential) -> None:
+    from .. import plots
+
+    w = first_filters(model)
+    if w is not None:
+        plots.save(plots.filters(w, "First convolution"), folder / FILTERS)
+
+
+def first_filters(model: Sequential) -> Array | None:
+    """The weights of the first convolution; None: there is none, or they are not all numbers."""
+    found = [layer.params["w"] for layer in model.layers if isinstance(layer, Conv2D)][:1]
+    return found[0] if found and np.isfinite(found[0]).all() else None

@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import kernels, machine, runs
 from ..model import Sequential
 from ..registry import config_of
@@ -93,7 +95,7 @@ def close(
     except KeyboardInterrupt:
         print(f"\nInterrupted; the model is in {folder}.", file=sys.stderr)
         return 130
-    _say_how_it_went(folder, evaluation, results, options, chosen.recipe.epochs)
+    _say_how_it_went(folder, evaluation, results, options, chosen)
     if leavings.failed:
         return 2
     if results["interrupted"]:
@@ -140,31 +142,47 @@ def _say_how_it_went(
     evaluation: Evaluation,
     results: dict[str, Any],
     options: argparse.Namespace,
-    epochs: int,
+    chosen: Plan,
 ) -> None:
+    epochs = "epoch" if results["epochs"] == 1 else "epochs"
     line = (
         f"Test accuracy {results['test_accuracy']:.2%} ({len(evaluation.wrong):,} of "
         f"{len(evaluation.true):,} misread), cross-entropy {results['test_loss']:.4f}; "
-        f"{results['epochs']} epochs in {results['seconds']:.1f} s, "
+        f"{results['epochs']} {epochs} in {results['seconds']:.1f} s, "
         f"{results['images_per_second']:,.0f} images/s"
     )
     if options.quiet:
         print(f"{line}; {folder}")
         return
     print(f"\n{line}")
-    if not math.isfinite(results["test_loss"]):
-        print("The loss is not a finite number: training diverged. Try a lower --lr.")
+    diverged = _status(chosen, results) == DIVERGED
+    if diverged:
+        print("Training diverged: the loss is not a finite number any more.")
     print(f"\nIn {folder}:")
-    for name, what in runs.CONTENTS.items():
+    for name, what in (_contents_diverged(chosen) if diverged else runs.CONTENTS).items():
         if _holds_something(folder / name):
             print(f"  {name:18} {what}")
     if not results["epochs"]:
         print("No epoch was finished, so there are no curves.")
     place = shlex.quote(str(folder))
-    if results["epochs"] < epochs and math.isfinite(results["test_loss"]):
+    if diverged:
+        rate = chosen.recipe.learning_rate
+        print(f"\nNext: train again with a lower learning rate, --lr; it was {rate:g}.")
+    elif results["epochs"] < chosen.recipe.epochs:
         print(f"\nGo on with it: python -m minicnn.train --resume {place}")
-        return
-    print(f"\nNext: python -m minicnn.report {place} shows it all on one page;\n{_next(options)}")
+    else:
+        report = f"python -m minicnn.report {place} shows it all on one page"
+        print(f"\nNext: {report};\n{_next(options)}")
+
+
+def _contents_diverged(chosen: Plan) -> dict[str, str]:
+    """What the files are of a run that came to nothing."""
+    finite = all(np.isfinite(w).all() for w in chosen.model.get_weights())
+    what = "whose outputs are not numbers" if finite else "whose weights are not numbers any more"
+    return runs.CONTENTS | {
+        runs.MODEL: f"a network {what}",
+        runs.CHECKPOINTS: "the network before it diverged",
+    }
 
 
 def _holds_something(path: Path) -> bool:
