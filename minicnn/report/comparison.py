@@ -37,7 +37,7 @@ def _names(runs: Sequence[RunContents]) -> list[str]:
     """The folders' names; where two are the same, with their parents'."""
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
-        names = [str(run.folder) for run in runs]
+        names = [run.place for run in runs]
     return [
         name if names.count(name) == 1 else f"{name} ({number})"
         for number, name in enumerate(names, 1)
@@ -50,9 +50,11 @@ def _results(name: str, run: RunContents) -> list[str]:
     if run.tested:
         result = run.tested.evaluation
         count, misread = len(result.true), len(result.wrong)
-        low, high = wilson(count - misread, count)
-        accuracy, interval = f"{result.accuracy:.2%}", f"{low:.2%} to {high:.2%}"
-        wrong, loss = f"{misread:,} of {count:,}", f"{result.loss:.4f}"
+        accuracy, wrong = f"{result.accuracy:.2%}", f"{misread:,} of {count:,}"
+        loss = f"{result.loss:.4f}" if known(result.loss) else "NaN"
+        if result.read.all():
+            low, high = wilson(count - misread, count)
+            interval = f"{low:.2%} to {high:.2%}"
     elif known(results.get("test_accuracy")):
         accuracy = f"{results['test_accuracy']:.2%}"
         loss = f"{results['test_loss']:.4f}" if known(results.get("test_loss")) else "NaN"

@@ -16,6 +16,7 @@ from ..callbacks import read_layer_stats
 from ..errors import DataError, ModelError
 from ..model import Sequential
 from ..runs import Evaluation, Record
+from ..runs.record import DIVERGED
 from ..train import options as train_options
 from ..train import plan
 from ..typing import Array
@@ -55,8 +56,13 @@ class RunContents:
 
     @property
     def name(self) -> str:
-        """What to call it: the folder's name."""
-        return self.folder.resolve().name
+        """What to call it: the folder's name, as text that can be drawn."""
+        return _text(self.folder.resolve().name)
+
+    @property
+    def place(self) -> str:
+        """Where it is, the same."""
+        return _text(str(self.folder))
 
     @property
     def commands(self) -> str:
@@ -74,11 +80,12 @@ def read(folder: Path, data: str | None = None) -> RunContents:
 
     Raises:
         FileNotFoundError: it is no run folder.
-        ModelError: its record or its model is damaged.
+        ModelError: its record or its history is damaged.
     """
     record, notes = runs.read_record(folder), list[str]()
     model = _model(folder, notes)
     tested = _tested(record, model, data, notes) if model is not None else None
+    notes = [*_diverged(record, tested), *notes]
     return RunContents(
         folder=folder,
         record=record,
@@ -118,15 +125,26 @@ def _layers(path: Path, notes: list[str]) -> dict[str, Any] | None:
 
 
 def _model(folder: Path, notes: list[str]) -> Sequential | None:
-    """The run's model; while it trains, that of its newest checkpoint."""
-    try:
-        path = runs.find_model(folder)
-    except FileNotFoundError:
+    """The run's model; while it trains, that of its newest checkpoint. Where a file is damaged, the
+    next best."""
+    paths, damaged = runs.find_models(folder), list[Path]()
+    for path in paths:
+        try:
+            model = Sequential.load(path)
+        except (ModelError, OSError) as error:
+            notes.append(f"{path.name} can't be read: {error}")
+            damaged.append(path)
+            continue
+        if damaged:
+            notes.append(f"The model is that of {path.name}.")
+        elif path.name != runs.MODEL:
+            notes.append(f"The run has not come to its end: the model is that of {path.name}.")
+        return model
+    if damaged:
+        notes.append("There is no other model: what depends on it is left out.")
+    else:
         notes.append("The run has not come to its end, and has no checkpoint: it has no model yet.")
-        return None
-    if path.name != runs.MODEL:
-        notes.append(f"The run has not come to its end: the model is that of {path.name}.")
-    return Sequential.load(path)
+    return None
 
 
 def tested_on(record: Record, data: str | None) -> Images:
@@ -153,6 +171,26 @@ def _tested(record: Record, model: Sequential, data: str | None, notes: list[str
         notes.append(f"Without the test images, what depends on them is left out: {error}")
         return None
     return Tested(part.x, runs.measure(model, part.x, part.labels), part.class_names)
+
+
+def _text(path: str) -> str:
+    """With "?" for those bytes of a name that are no text."""
+    return path.encode("utf-8", "replace").decode("utf-8")
+
+
+def _diverged(record: Record, tested: Tested | None) -> list[str]:
+    """What must be known before anything else on the page is looked at."""
+    read = np.ones(1, bool) if tested is None else tested.evaluation.read
+    if read.all() and record.status != DIVERGED:
+        return []
+    what = "the loss was not a finite number any more"
+    if not read.all():
+        lost, count = int((~read).sum()), len(read)
+        what = f"the network's outputs for {lost:,} of {count:,} test images are not numbers"
+    return [
+        f"Training diverged: {what}. What would mean nothing is left out. Train again with a lower "
+        "learning rate (--lr)."
+    ]
 
 
 def pixels(images: ArrayLike, rows: Array) -> Array:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Conv2D
 from ..metrics import wilson
-from ..runs import by_class
+from ..runs import by_class, first_filters
 from . import layers, pictures, tables
 from .contents import RunContents, Tested, pixels
 from .render import known, render, script_json, words
@@ -38,7 +37,7 @@ def report(run: RunContents) -> str:
         recipe=_facts(record["recipe"]),
         options=_facts(record["options"]),
         machine=_machine(record),
-        **(_about_images(run.tested) if run.tested else NO_IMAGES),
+        **_about_images(run.tested),
     )
 
 
@@ -75,12 +74,13 @@ def _tiles(run: RunContents) -> list[tuple[str, str]]:
     if run.tested:
         result = run.tested.evaluation
         count, wrong = len(result.true), len(result.wrong)
-        low, high = wilson(count - wrong, count)
-        tiles.append(
-            (f"{result.accuracy:.2%}", f"test accuracy; 95 % interval {100 * low:.2f}–{high:.2%}")
-        )
+        interval = ""
+        if result.read.all():
+            low, high = wilson(count - wrong, count)
+            interval = f"; 95 % interval {100 * low:.2f}–{high:.2%}"
+        tiles.append((f"{result.accuracy:.2%}", f"test accuracy{interval}"))
         tiles.append((f"{wrong:,}", f"of {count:,} misread"))
-        tiles.append((f"{result.loss:.4f}", "cross-entropy"))
+        tiles.append((f"{result.loss:.4f}" if known(result.loss) else "NaN", "cross-entropy"))
     elif known(results.get("test_accuracy")):
         tiles.append((f"{results['test_accuracy']:.2%}", "test accuracy"))
     epochs = results.get("epochs", len(run.history.get("epoch", [])))
@@ -113,12 +113,10 @@ def _curves(run: RunContents) -> list[pictures.Picture]:
 def _filters(run: RunContents) -> pictures.Picture | None:
     from .. import plots
 
-    convolutions = [] if run.model is None else run.model.layers
-    for layer in convolutions:
-        if isinstance(layer, Conv2D):
-            w = layer.params["w"]
-            return pictures.bitmap(plots.filters(w), f"{w.shape[-1]} filters of the first layer")
-    return None
+    w = None if run.model is None else first_filters(run.model)
+    if w is None:
+        return None
+    return pictures.bitmap(plots.filters(w), f"{w.shape[-1]} filters of the first layer")
 
 
 def _network(run: RunContents) -> list[tuple[str, str, int, int]]:
@@ -135,8 +133,10 @@ def _network(run: RunContents) -> list[tuple[str, str, int, int]]:
     ]
 
 
-def _about_images(tested: Tested) -> dict[str, Any]:
+def _about_images(tested: Tested | None) -> dict[str, Any]:
     """Confusion matrix, classes, mistakes, and the images behind them."""
+    if tested is None or not tested.evaluation.read.any():
+        return NO_IMAGES
     result, names = tested.evaluation, tested.class_names
     worst = tables.worst_mistakes(result, MISTAKES)
     size = int(np.prod(tested.images.shape[1:]))
@@ -144,23 +144,23 @@ def _about_images(tested: Tested) -> dict[str, Any]:
     shown = list({image.row: image for image in [*worst, *behind]}.values())
     sprite = pictures.sprite(pixels(tested.images, np.array([image.row for image in shown])))
     numbers = {image.row: number for number, image in enumerate(shown)}
-    cells = [[i.row, i.true, i.predicted, _rounded(i.probability)] for i in shown]
-    wrong = len(result.wrong)
-    few = len(worst) < wrong
+    cells = [[i.row, i.true, i.predicted, round(i.probability, 4)] for i in shown]
     return {
         "names": names,
         "sprite": sprite,
         "matrix": _matrix(result.matrix) if len(names) <= MOST_CLASSES else None,
         "classes": by_class(result.matrix, names),
         "mistakes": [vars(image) | {"number": numbers[image.row]} for image in worst],
-        "mistakes_line": f"{wrong:,} of {len(result.true):,} were misread"
-        + (f"; the {len(worst)} of which the network was most sure:" if few else ":"),
+        "mistakes_line": _mistakes_line(len(result.mistakes), int(result.read.sum())),
         "cells": script_json({"names": names, "columns": sprite.columns, "images": cells}),
     }
 
 
-def _rounded(probability: float | None) -> float | None:
-    return None if probability is None else round(probability, 4)
+def _mistakes_line(wrong: int, count: int) -> str:
+    if not wrong:
+        return f"All {count:,} were read right."
+    few = f"; the {MISTAKES} of which the network was most sure" if wrong > MISTAKES else ""
+    return f"{wrong:,} of {count:,} were misread{few}:"
 
 
 def _matrix(counts: Any) -> list[list[dict[str, Any]]]:

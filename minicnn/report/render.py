@@ -23,7 +23,8 @@ def write(path: Path, page: str) -> Path:
         OSError: it cannot be written.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # a file may be called what is no text: "?" stands for each such byte
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return path
 
 

@@ -20,13 +20,13 @@ class Shown:
     row: int  # among the test images
     true: int
     predicted: int
-    probability: float | None  # of the predicted class; None: not a number
+    probability: float  # of the predicted class
 
 
 def worst_mistakes(result: Evaluation, limit: int) -> list[Shown]:
     """The misread images of which the model was most sure; worst first."""
     sure = _sure(result)
-    rows = result.wrong[np.argsort(-sure[result.wrong], kind="stable")][:limit]
+    rows = result.mistakes[np.argsort(-sure[result.mistakes], kind="stable")][:limit]
     return [_shown(result, sure, row) for row in rows]
 
 
@@ -40,7 +40,8 @@ def behind_cells(result: Evaluation, pixels: int) -> list[Shown]:
     sure, room = _sure(result), MOST_PIXELS // pixels
     mistakes, rights = [], []
     for true, predicted in np.argwhere(result.matrix):
-        rows = np.flatnonzero((result.true == true) & (result.predicted == predicted))
+        in_cell = (result.true == true) & (result.predicted == predicted)
+        rows = np.flatnonzero(in_cell & result.read)
         if true == predicted:
             rights.append(rows[np.argsort(sure[rows], kind="stable")][:RIGHT_IN_CELL])
         else:
@@ -54,5 +55,4 @@ def _sure(result: Evaluation) -> Array:
 
 
 def _shown(result: Evaluation, sure: Array, row: int) -> Shown:
-    probability = float(sure[row]) if np.isfinite(sure[row]) else None
-    return Shown(int(row), int(result.true[row]), int(result.predicted[row]), probability)
+    return Shown(int(row), int(result.true[row]), int(result.predicted[row]), float(sure[row]))

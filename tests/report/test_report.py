@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -219,17 +221,91 @@ def test_the_report_of_a_run_that_diverged_can_be_read(sheet, tmp_path):
     options = ["--data", sheet, "--epochs", 2, "--optimizer", "sgd", "--lr", 1e9, "--quiet"]
     assert quietly(train, *options, "--out", tmp_path / "run")[0] == 1
     page = page_of(tmp_path / "run")
-    assert "Confusion matrix" in page.headings
-    assert "diverged" in page.text
-    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    cells = re.search(r'id="cells">(.*?)</script>', text, re.S)[1]
-    rows = json.loads(cells, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert rows["images"][0][3] is None
+    note = "Training diverged: the network's outputs for 120 of 120 test images are not numbers."
+    assert page.text.index(note) < page.text.index("test accuracy")
+    assert not {"Confusion matrix", "Classes", "Mistakes"} & set(page.headings)
+    assert "interval" not in page.text
+    assert "NaN" in page.text
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     change_record(tmp_path / "run", options=record["options"] | {"data": str(tmp_path / "gone")})
     both = tmp_path / "both.html"
     assert quietly(report, tmp_path / "run", tmp_path / "run", "--out", both)[0] == 0
     assert "NaN" in both.read_text(encoding="utf-8")
+    assert "Training diverged: the loss was not a finite number" in Page(both.read_text()).text
+
+
+def test_where_some_outputs_are_not_numbers_the_others_are_shown(copy, monkeypatch):
+    def measure(model, x, labels):
+        found = usual(model, x, labels)
+        found.probabilities[:7] = np.nan
+        return runs.Evaluation(np.nan, 0.5, found.probabilities, found.true, found.predicted)
+
+    usual = runs.measure
+    monkeypatch.setattr(runs, "measure", measure)
+    page = page_of(copy)
+    assert page.headings == ALL
+    assert "outputs for 7 of 120 test images are not numbers" in page.text
+    assert "of 113 were misread" in page.text
+    text = (copy / "report.html").read_text(encoding="utf-8")
+    counts = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', text)
+    assert sum(map(int, counts)) == 113
+    cells = json.loads(re.search(r'id="cells">(.*?)</script>', text, re.S)[1])
+    assert min(row for row, *_ in cells["images"]) >= 7
+
+
+def test_a_model_that_is_damaged_is_replaced_by_the_newest_sound_checkpoint(copy):
+    newest = copy / runs.CHECKPOINTS / "epoch-0003.safetensors"
+    shutil.copy(newest, newest.with_name("epoch-0002.safetensors"))
+    for path in (copy / "model.safetensors", newest):
+        path.write_bytes(b"x" * 99)
+    page = page_of(copy)
+    assert page.headings == ALL
+    assert "model.safetensors can't be read: " in page.text
+    assert "epoch-0003.safetensors can't be read: " in page.text
+    assert "The model is that of epoch-0002.safetensors." in page.text
+    assert "not come to its end" not in page.text
+
+
+def test_of_a_run_without_a_sound_model_the_page_has_the_rest(copy):
+    shutil.rmtree(copy / runs.CHECKPOINTS)
+    (copy / "model.safetensors").write_bytes(b"x" * 99)
+    page = page_of(copy)
+    assert page.headings == ["Curves", "Layers over time", "How it was made"]
+    assert "expected a .safetensors file" in page.text
+    assert "There is no other model" in page.text
+    accuracy = json.loads((copy / "run.json").read_text())["results"]["test_accuracy"]
+    assert f"{accuracy:.2%}" in page.text
+
+
+@pytest.mark.parametrize(
+    "name", ["seconds", "images_per_second", "epochs", "test_accuracy", "test_loss"]
+)
+def test_a_result_that_was_no_number_is_null_and_left_out(copy, tmp_path, name):
+    record = json.loads((copy / "run.json").read_text())
+    change_record(
+        copy,
+        results=record["results"] | {name: None},
+        options=record["options"] | {"data": str(tmp_path / "gone")},
+    )
+    assert "How it was made" in page_of(copy).headings
+    assert quietly(report, copy, copy, "--out", tmp_path / "both.html")[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a name that is no text")
+def test_a_folder_whose_name_is_no_text(copy, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    odd = [os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/a/\xff", b"/b/\xff")]
+    copy.rename(odd[0])
+    shutil.copytree(odd[0], odd[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "minicnn.report", odd[0]], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with open(f"{odd[0]}/report.html", encoding="utf-8") as file:
+        assert file.read().count(": ?</h1>") == 1
+    assert quietly(report, *odd, "--out", tmp_path / "both.html")[0] == 0
+    assert f"{tmp_path}/b/?" in Page((tmp_path / "both.html").read_text(encoding="utf-8")).text
 
 
 def test_the_commands_that_went_on_with_it_are_shown_too(copy):
@@ -259,9 +335,13 @@ def test_more_classes_than_a_matrix_can_show_still_have_their_rows(copy, monkeyp
         (lambda f: (f / "run.json").unlink(), "holds no run.json"),
         (lambda f: (f / "run.json").write_text("{"), r"run.json: expected JSON"),
         (lambda f: (f / "run.json").write_text("[]"), r"expected an object, received"),
-        (lambda f: (f / "run.json").write_text('{"options": {}}'), "recipe: expected dict"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"x" * 99), "expected a .safetensors"),
+        (lambda f: (f / "run.json").write_text('{"status": ""}'), "options: expected an object"),
         (lambda f: (f / "history.csv").write_text("epoch,loss\n1,x\n"), "table of numbers"),
+        (lambda f: (f / "history.csv").write_bytes(b"epoch\n\xe9\n"), r"history\.csv: .*utf-8"),
+        (
+            lambda f: (f / "history.csv").write_text(f"epoch,loss\n1,{'1' * 131_073}\n"),
+            r"history\.csv: .*field larger than field limit \(131072\)",
+        ),
     ],
 )
 def test_a_damaged_run_folder_is_one_line_on_stderr(copy, damage, message):

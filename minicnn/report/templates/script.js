@@ -19,7 +19,7 @@ function digit(number) {
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", `test image ${row}`);
   const which = element("small", "", `no. ${row}`);
-  const sure = probability === null ? "not a number" : `${Math.round(100 * probability)} % sure`;
+  const sure = `${Math.round(100 * probability)} % sure`;
   const caption = element("figcaption", "", sure, element("br"), which);
   return element("figure", isTrue === predicted ? "digit" : "digit wrong", picture, caption);
 }
