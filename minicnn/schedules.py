@@ -131,9 +131,10 @@ def _power(base: float, exponent: float) -> float:
 
 def _rate(rate: float, name: str = "a learning rate") -> float:
     """A number >= 0 as Python's own: a schedule that comes back from a file has no other."""
-    if not 0 <= rate <= float_info.max:
+    value = rate.item() if isinstance(rate, np.generic) else rate  # float32 would take max for inf
+    if not 0 <= value <= float_info.max:
         raise ValueError(f"expected {name} >= 0, received {rate!r}")
-    return float(rate)
+    return float(value)
 
 
 def _check_steps(name: str, steps: int, minimum: int) -> None:

@@ -122,6 +122,17 @@ def test_names_of_the_model_are_used(tmp_path, scans, capsys):
     assert {*rows(out)[0][1::2]} == {"[bold]cat", "dög"}
 
 
+def test_a_line_stays_a_line_whatever_the_names(tmp_path, scans, capsys):
+    model = saved(tmp_path / "m.safetensors", classes=3)
+    model.class_names = ["a\tb", "c\nd", "e\r\u2028"]
+    model.save(tmp_path / "m.safetensors")
+    (scans / "1.png").rename(scans / "o\tn\ne.png")
+    _, out, _ = run(capsys, tmp_path / "m.safetensors", scans / "o\tn\ne.png")
+    (row,) = rows(out)
+    assert row[0] == str(scans / r"o\tn\ne.png")
+    assert {*row[1::2]} == {r"a\tb", r"c\nd", r"e\r\u2028"}
+
+
 def test_a_terminal_is_shown_a_table(digit_run, scans, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "200")

@@ -460,6 +460,14 @@ def transparent():
     return image
 
 
+def keyed():
+    """16 bits; of a dark drawing the paper is the transparent key, which is black."""
+    pixels = np.asarray(drawing()).astype(np.uint16) * 257
+    image = Image.fromarray(np.where(pixels == 65535, 0, np.maximum(pixels, 1)))
+    image.info["transparency"] = 0
+    return image
+
+
 MODES = {
     "grey": (drawing, "PNG"),
     "one bit": (lambda: drawing().convert("1"), "PNG"),
@@ -471,6 +479,8 @@ MODES = {
         lambda: Image.fromarray(np.asarray(drawing()).astype(np.uint16) * 257),
         "PNG",
     ),
+    "16 bits, transparent": (keyed, "PNG"),
+    "8 bits of 32": (lambda: Image.fromarray(np.asarray(drawing()).astype(np.int32)), "TIFF"),
     "jpeg": (drawing, "JPEG"),
     "bmp": (lambda: drawing().convert("RGB"), "BMP"),
     "tiff": (drawing, "TIFF"),

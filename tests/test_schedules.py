@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from math import cos, pi
 
 import numpy as np
 import pytest
 
 from minicnn import optimizers, schedules
+from minicnn.registry import config_of
 from minicnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay
 
 
@@ -110,9 +112,27 @@ def test_schedules_come_as_objects_and_configurations() -> None:
     assert schedules.get(saved | {"warmup_steps": 10, "final": 0.01}) == schedule
 
 
+def test_numbers_of_numpy_become_pythons_own() -> None:
+    """What a file gives back has no others, and JSON takes no others."""
+    x = np.float32(0.5)
+    for schedule in (
+        Constant(x),
+        StepDecay(x, 10, x),
+        ExponentialDecay(x, 10, x),
+        CosineDecay(x, 10, 2, x),
+        schedules.get(x),
+    ):
+        saved = json.loads(json.dumps(config_of(schedule)))
+        assert schedules.get(saved) == schedule
+        assert {type(schedule(step)) for step in (0, 3, 99)} == {float}
+
+
 def test_what_is_no_rate_is_an_error_that_says_so() -> None:
     with pytest.raises(ValueError, match="expected a learning rate >= 0, received -1"):
         schedules.get(-1)
+    for infinite in (np.float32(np.inf), np.inf, 10**400):
+        with pytest.raises(ValueError, match="expected a learning rate >= 0, received"):
+            Constant(infinite)
     with pytest.raises(ValueError, match="unknown schedule 'cosine'") as caught:
         schedules.get("cosine")
     for name in schedules.TABLE:

@@ -34,7 +34,8 @@ class LayerStats(Callback):
     (the outputs for a fixed probe of images, in inference): mean, spread, norm, extremes, zeros and
     a histogram; see measures.py. It changes nothing: neither weights nor any generator.
 
-    Where measuring takes more than 1 % of the time, epochs are left out; the last one never is.
+    Where measuring takes more than 1 % of the time, epochs are left out, but not the last one; if a
+    run is stopped within an epoch, the one before may be: the weights have moved since.
     Averaged weights (SwapEMA) are measured as averaged.
 
     Args:

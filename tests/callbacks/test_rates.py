@@ -89,6 +89,35 @@ def test_a_resumed_epoch_is_asked_for_once(tmp_path, done):
     same_weights(rest, whole)
 
 
+# ---- the logs ----
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    "other",
+    [
+        LearningRateScheduler(lambda epoch, rate: rate * 0.75),
+        ReduceLROnPlateau("accuracy", factor=0.25, patience=2, min_delta=1e9),
+    ],
+)
+def test_the_logs_have_the_rate_that_the_epoch_had(order, other):
+    """Also where two callbacks change it, and whoever looks first or last."""
+    used, told = [], []
+    first = LambdaCallback(
+        on_batch_end=lambda s: used.append(s.model.optimizer.schedule.learning_rate),
+        on_epoch_end=lambda s: told.append(s.logs["learning_rate"]),
+    )
+    last = LambdaCallback(on_epoch_end=lambda s: told.append(s.logs["learning_rate"]))
+    both = [ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9), other][::order]
+    model = new_model(optimizer=optimizers.SGD(1.0))
+    _, history = train([first, *both, last], model=model, epochs=4)
+    expected = used[::STEPS]
+    assert len(set(expected)) > 2
+    assert used == [rate for rate in expected for _ in range(STEPS)]
+    assert told == [rate for rate in expected for _ in range(2)]
+    assert rates(history) == expected
+
+
 # ---- ReduceLROnPlateau ----
 
 

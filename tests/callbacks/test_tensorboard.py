@@ -230,6 +230,21 @@ def test_a_file_that_cannot_be_made_warns_once(tmp_path):
     assert len(caught) == 1
 
 
+@needs_library
+def test_a_file_that_somebody_deletes_is_missed_once_and_begun_anew(tmp_path):
+    def delete(state):
+        if state.epoch in (0, 3):
+            for path in files(tmp_path / "training"):
+                path.unlink()
+
+    watcher = TensorBoard(tmp_path, histograms=False, images=False)
+    with pytest.warns(RunWarning, match=r"TensorBoard: can't write .* is gone") as caught:
+        _, history = train([watcher, LambdaCallback(on_epoch_end=delete)], epochs=6)
+    assert len(caught) == 1
+    assert list(curve(tmp_path / "training", "loss")) == [6]
+    assert curve(tmp_path / "validation", "loss") == as_steps(history.history["val_loss"])
+
+
 def test_without_the_library_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r'pip install "minicnn\[tensorboard\]"'):
