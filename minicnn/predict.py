@@ -88,7 +88,7 @@ def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:
     known = None if options.polarity == "auto" else options.polarity
     if model.preparation is not None and not options.mnist:
         made = preprocess.sheet_like(grey, size, **model.preparation, polarity=known)
-        return Reading(path, grey, made.image, None, made.inverted)
+        return Reading(path, grey, made.image, inverted=made.inverted)
     try:
         made = preprocess.mnist_like(grey, size, options.box, polarity=known)
     except DataError as error:

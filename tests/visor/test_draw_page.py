@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from recorded import DRAWINGS, SIZE, rasterized
 
-from minicnn import MnistData
+from minicnn import MnistData, Sequential
 
 SEVEN = next(drawing for drawing in DRAWINGS if drawing["label"] == 7)
 
@@ -411,3 +411,23 @@ def test_it_fits_and_anybody_can_use_it(opened, fits, screen, scheme):
     controls = "#draw button:visible, #draw select, #draw .pick"
     heights = "all => all.map(one => one.getBoundingClientRect().height)"
     assert min(page.locator(controls).evaluate_all(heights)) >= 40
+
+
+@pytest.mark.parametrize("screen", ["wide", "phone"])
+def test_a_network_of_ones_own_pictures_is_told_of_as_such(
+    run, serve, browse, fits, tmp_path, screen
+):
+    model = Sequential.load(run / "model.safetensors")
+    model.preparation = {"fit": "pad", "invert": "auto"}
+    model.save(tmp_path / "own.safetensors")
+    with serve(tmp_path / "own.safetensors", "--drawings", tmp_path / "kept") as own:
+        page = browse(f"{own.link}/#draw", screen, strict=False)
+        page.locator("#mnist-bars li").first.wait_for()
+        draw(page, SEVEN)
+        settled(page)
+        assert page.locator("#way-mnist").inner_text() == "As its own pictures were made"
+        assert page.locator("#mnist-how").inner_text().startswith("Made smaller as a whole")
+        assert page.locator("#paper-box").is_hidden()
+        seen = page.get_by_label("What the network sees, made ready as its own pictures were")
+        assert seen.is_visible()
+        fits(page)

@@ -18,7 +18,7 @@ def test_each_reason_why_the_two_ways_differ_is_told(ask):
     same |= {"inverted": False, "widened": 0}
 
     def told(**other):
-        return ask("draw/reasons.js", "m.reasons(value, [28, 28])", same | other)
+        return ask("draw/reasons.js", "m.reasons(value, { shape: [28, 28] })", same | other)
 
     assert told() == ["The two pictures differ by little: here that is enough."]
     (reason,) = told(box=[90, 130, 190, 150])
@@ -30,6 +30,23 @@ def test_each_reason_why_the_two_ways_differ_is_told(ask):
     assert len(told(box=[0, 0, 100, 20], widened=3)) == 3
     (reason,) = told(inverted=True, box=[0, 0, 100, 20])
     assert "dark on bright" in reason
+
+
+def test_what_a_network_of_ones_own_pictures_is_told(ask):
+    own = {"shape": [32, 32], "preparation": {"fit": "pad", "invert": "auto"}}
+    mnist = {"shape": [28, 28], "preparation": None}
+    assert ask("draw/words.js", "m.called(value).as", own) == "its own pictures were"
+    assert ask("draw/words.js", "m.called(value).as", mnist) == "MNIST was"
+    assert "box of 20×20" in ask("draw/words.js", "m.how(value)", mnist)
+    told = [
+        ask("draw/words.js", f"m.how(value, {{ inverted: {yes} }})", own)
+        for yes in ("true", "false")
+    ]
+    assert [text.split()[0] for text in told] == ["Inverted,", "Made"]
+    for inverted, words in ((True, "dark on bright"), (False, "single pixels")):
+        value = {"inverted": inverted, "model": own}
+        (reason,) = ask("draw/reasons.js", "m.reasons(value, value.model)", value)
+        assert words in reason
 
 
 def test_of_many_classes_those_that_are_confused_are_shown(ask):

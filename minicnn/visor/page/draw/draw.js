@@ -7,6 +7,7 @@ import { postBlob } from "../server.js";
 import { keeping } from "./keep.js";
 import { paper } from "./paper.js";
 import { reasons } from "./reasons.js";
+import { called, how } from "./words.js";
 
 const WAYS = ["mnist", "tutorial"];
 let model = null; // as /api/about tells it
@@ -65,8 +66,17 @@ export function renewed(about) {
     }
     kept.classes(model.class_names);
   }
+  tellWhatTheFirstWayIs();
   if (sheet.isEmpty) blank();
   else ask();
+}
+
+function tellWhatTheFirstWayIs() {
+  const { title, as, whose } = called(model);
+  byId("way-mnist").textContent = title;
+  byId("mnist-seen").ariaLabel = `What the network sees, made ready as ${as}`;
+  byId("mnist-bars").ariaLabel = `Probability of each class, ${whose}`;
+  byId("mnist-how").textContent = how(model);
 }
 
 /** The visor answers again. */
@@ -109,7 +119,7 @@ function unanswered() {
 
 /** Nothing is told of how a picture was made ready, or how long that took. */
 function untold() {
-  byId("mnist-how").textContent = how();
+  byId("mnist-how").textContent = how(model);
   byId("draw-time").textContent = "";
   delete byId("draw-time").dataset.milliseconds;
 }
@@ -138,7 +148,7 @@ async function askOnce() {
     if (sheet.isEmpty) return true;
     answer = got;
     for (const way of WAYS) showWay(way, got[way]);
-    showBox(got.mnist.box);
+    showBox(model.preparation ? null : got.mnist.box); // where all of it is taken there is nothing to frame
     if (hasFailed) byId("draw-error").hidden = true;
     hasFailed = false;
     return true;
@@ -185,11 +195,11 @@ function settled() {
   else if (change) tellTime(performance.now() - change.at); // else it is another model that has answered once more
   change = null;
   if (!mnist.pixels) return say("Too little is drawn to tell it from dust.");
-  byId("mnist-how").textContent = how(mnist);
+  byId("mnist-how").textContent = how(model, mnist);
   const [first, second] = [mnist, tutorial].map(({ probabilities }) => model.class_names[probabilities.indexOf(Math.max(...probabilities))]);
   say(first === second
     ? `Both ways the network reads ${first}.`
-    : `Made ready as MNIST was, the network reads ${first}; as it stands, ${second}. ${reasons(mnist, model.shape).join(" ")}`);
+    : `Made ready as ${called(model).as}, the network reads ${first}; as it stands, ${second}. ${reasons(mnist, model).join(" ")}`);
 }
 
 function tellTime(milliseconds) {
@@ -198,15 +208,6 @@ function tellTime(milliseconds) {
   if (change.how !== "lifted") time.textContent = `Answered in ${whole} ms.`;
   else if (milliseconds < 1) time.textContent = "Answered before the pen was lifted."; // while it was drawn
   else time.textContent = `Answered ${whole} ms after the pen was lifted.`;
-}
-
-/** What the MNIST way does, or has done with a drawing. */
-function how(done = null) {
-  const box = model.shape.map((side) => Math.max(Math.round((side * 20) / 28), 1)).join("×"); // as preprocess.py has it
-  if (!done) return `Cut out, fitted into a box of ${box} pixels, and centred by its mass.`;
-  const first = done.inverted ? "Inverted, cut" : "Cut";
-  const wider = done.widened ? ` Its thin strokes were made ${done.widened} pixels wider first.` : "";
-  return `${first} out, scaled by ${done.scale.toFixed(2)} into a box of ${box} pixels, and centred by its mass.${wider}`;
 }
 
 function say(text) {

@@ -4,8 +4,9 @@ const INK = 0.25; // as preprocess.py has it: what is weaker is not inside the b
 const SIZE = 1.25; // times as large or as small, until size counts
 const PLACE = 2 / 28; // of the picture's side, until the place counts
 
-/** A sentence for each reason; `mnist` as /api/read tells it, shape: [H, W] of what the network sees. */
-export function reasons(mnist, shape) {
+/** A sentence for each reason; `mnist` as /api/read tells it, the model as /api/about does. */
+export function reasons(mnist, { shape, preparation }) {
+  if (preparation) return [ofOwnPictures(mnist)];
   // nothing else matters then: the two pictures have next to nothing in common
   if (mnist.inverted) return ["The picture is dark on bright, and the tutorial's way does not invert it: MNIST's digits are bright on dark."];
   const made = boundsOf(mnist.pixels, shape);
@@ -18,6 +19,10 @@ export function reasons(mnist, shape) {
   if (mnist.widened) found.push("Its strokes are thin, and the tutorial's way does not widen them.");
   return found.length ? found : ["The two pictures differ by little: here that is enough."];
 }
+
+const ofOwnPictures = ({ inverted }) => (inverted
+  ? "The picture is dark on bright, and the tutorial's way does not invert it: the network's own pictures are bright on dark."
+  : "The tutorial's way takes single pixels of the picture; the network's own pictures were made smaller as a whole.");
 
 /** [top, left, bottom, right] of the ink; the last two are outside. */
 function boundsOf(pixels, [height, width]) {
