@@ -238,7 +238,7 @@ def bar(path, height, width, box, **options):
     [
         ("small.png", (200, 300), (40, 100, 160, 120)),
         ("large.png", (3000, 2501), (1200, 1500, 2400, 1800)),  # seen at a half
-        ("large.jpg", (4480, 3200), (1280, 1600, 3200, 1920)),  # decoded at a half, seen at a third
+        ("large.jpg", (4480, 3200), (1280, 1600, 3200, 1920)),  # decoded at 1/2, seen at 1/4
         ("edge.png", (2055, 500), (15, 200, 2055, 260)),  # an odd number of rows, to the last one
     ],
 )
