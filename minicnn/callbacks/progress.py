@@ -67,12 +67,11 @@ class ProgressBar(Callback):
             self._live.start()
 
     def on_epoch_begin(self, state: State) -> None:
-        self._clock.begin_epoch(time.perf_counter(), state.seen)
+        self._clock.begin_epoch(_training_time(state), state.seen)
         self._in_epoch, self._done = True, 0
 
     def on_batch_end(self, state: State) -> None:
-        now = time.perf_counter()
-        images = state.seen
+        now, images = _training_time(state), state.seen
         self._clock.batch(now, images)
         self._done = state.step + 1
         if self._live is None:
@@ -83,12 +82,12 @@ class ProgressBar(Callback):
             return
         left = self._clock.seconds_left(now, state)
         self._live.update(_Line(state, images, self._clock.rate(), left), refresh=True)
-        cost = time.perf_counter() - now
+        cost = _training_time(state) - now
         self._next = now + max(self.every_seconds, cost / _MAX_COST)
 
     def on_epoch_end(self, state: State) -> None:
         self._in_epoch = False
-        seconds, rate = self._clock.end_epoch(time.perf_counter())
+        seconds, rate = self._clock.end_epoch(_training_time(state))
         parts = [*_metrics(state.logs), ("", f"{seconds:.1f} s")]
         if rate:  # none, if the run was resumed after the epoch's last step
             parts.append(("", f"{rate:,.0f} images/s"))
@@ -120,6 +119,11 @@ class ProgressBar(Callback):
         else:
             self._live.update(Text(""))  # or the line of the past epoch would show up again
             self._console.print(_wrapped(label, parts, gap, self._console.width))
+
+
+def _training_time(state: State) -> float:
+    """Seconds on a clock that stands still while training was asked to wait."""
+    return time.perf_counter() - state.waited
 
 
 class _Clock:

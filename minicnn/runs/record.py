@@ -121,7 +121,8 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
     """Write `content` as readable JSON, by rename; NaN and infinity become null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, default=str)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # (a file's name may be no Unicode: as \udc.., which JSON reads back)
+        temporary.write_bytes(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def fingerprint(*arrays: Array) -> str:

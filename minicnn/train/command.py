@@ -24,6 +24,7 @@ from ..callbacks import (
     TerminateOnNaN,
 )
 from ..errors import CallbackError, RunWarning
+from ..options import bear_any_text
 from . import closing, plan, resuming, watching
 from .options import parser
 from .plan import Plan
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     command = shlex.join(["python", "-m", "minicnn.train", *arguments])
     options = parser().parse_args(arguments)
+    bear_any_text()
     try:
         with _plain_warnings():
             return _train(options, command, arguments)

@@ -64,7 +64,8 @@ class Resumption:
         # The checkpoint's own schedule counts, not run.json's epochs: those may have been written
         # by a longer run that was killed before it had a checkpoint.
         if self._stretch(chosen):
-            line += f"; the learning rate now follows the schedule of {epochs} epochs"
+            of = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+            line += f"; the learning rate now follows the schedule of {of}"
         return f"{line}."
 
     def _check_what_is_left(self, epochs: int) -> None:

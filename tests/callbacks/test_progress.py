@@ -227,3 +227,21 @@ def test_durations():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="every_seconds >= 0, received -1"):
         ProgressBar(every_seconds=-1)
+
+
+def test_a_pause_is_no_time_of_training(new_state, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    out = io.StringIO()
+    bar, state = ProgressBar(console=Console(file=out, width=120)), new_state(epochs=1, steps=2)
+    bar.on_train_begin(state)
+    bar.on_epoch_begin(state)
+    for state.step in range(2):
+        clock[0] += 1
+        state.seen = (state.step + 1) * 50
+        bar.on_batch_end(state)
+        clock[0] += 60
+        state.waited += 60
+    bar.on_epoch_end(state)
+    assert "2.0 s" in out.getvalue()
+    assert "50 images/s" in out.getvalue()
