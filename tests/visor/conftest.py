@@ -12,6 +12,7 @@ import warnings
 from types import SimpleNamespace
 
 import pytest
+from waiting import PATIENCE
 
 pytest.importorskip("starlette", reason='needs the extra "visor"')
 with warnings.catch_warnings():  # its newer releases would rather have httpx2; httpx does
@@ -62,7 +63,7 @@ def serving(*arguments, cwd=None):
             if found and found[0].startswith(link) and "net::ERR" not in page.expected:
                 page.context.close()  # or it would complain of the lost connection
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +96,7 @@ def browse(chromium):
             bypass_csp=not strict,
         )
         page, said = context.new_page(), []
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.expected = []
         page.on(
             "console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None

@@ -10,6 +10,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from waiting import PATIENCE
 
 from minicnn import evaluate
 from minicnn.visor import command, server
@@ -123,7 +124,7 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.parametrize("name", ["starlette", "uvicorn", "plotly", "jinja2"])
 def test_a_missing_package_is_told_at_once(run, name):
     arguments = [sys.executable, "-c", HIDING, name, str(run), "--no-browser"]
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 2, ended
     assert ended.stderr.count("\n") == 1
     assert 'pip install "minicnn[visor]"' in ended.stderr
@@ -173,7 +174,7 @@ def get(link, path, headers=None):
     """The status of an answer."""
     import http.client
 
-    connection = http.client.HTTPConnection(link.hostname, link.port, timeout=10)
+    connection = http.client.HTTPConnection(link.hostname, link.port, timeout=PATIENCE)
     connection.request("GET", path, headers=headers or {})
     with contextlib.closing(connection):
         answer = connection.getresponse()
@@ -209,7 +210,7 @@ def test_an_answer_does_not_wait_for_the_next(run, serve):
     import http.client
 
     with serve(run) as running:
-        connection = http.client.HTTPConnection(urlsplit(running.link).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(running.link).netloc, timeout=PATIENCE)
         took = []
         for _ in range(30):
             begun = time.perf_counter()

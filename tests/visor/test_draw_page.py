@@ -95,14 +95,18 @@ def test_the_paper_holds_what_was_drawn(opened):
 
 
 def test_it_answers_while_one_draws(opened):
-    page = opened()
+    page, asking = opened(), set()
+    page.on("request", lambda request: asking.add(request))
+    page.on("requestfinished", lambda request: asking.discard(request))
     draw(page, SEVEN, until=-3)
     page.wait_for_function("document.getElementById('mnist-answer').textContent !== '–'")
     assert page.locator("#draw-time").inner_text() == ""  # the pen is not lifted yet
     bars = page.locator("#mnist-bars .share").all_inner_texts()
     assert len(bars) == 10
     assert sum(float(share.rstrip(" %")) for share in bars) == pytest.approx(100, abs=0.6)
-    page.wait_for_timeout(300)  # until it has answered to all of it
+    page.wait_for_timeout(200)
+    while asking:  # until it has answered to all that is drawn
+        page.wait_for_timeout(200)
     page.mouse.up()
     settled(page)
     assert "before the pen was lifted" in page.locator("#draw-time").inner_text()

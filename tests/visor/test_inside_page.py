@@ -249,7 +249,7 @@ def test_a_large_network_is_drawn_too(serve, browse, tmp_path):
     model.save(tmp_path / "node.safetensors")
     with serve(tmp_path / "node.safetensors", cwd=tmp_path) as running:
         page = browse(f"{running.link}/#inside")
-        page.locator("#inside-steps .step").first.wait_for(timeout=30_000)
+        page.locator("#inside-steps .step").first.wait_for()
         assert page.locator(".layer").count() == 1 + len(model.layers)
         assert page.locator(".layer .map").count() == 1 + 3 * 32 + 3 * 64 + 5
         for layer, kind in ((1, "Conv2D"), (8, "Dropout"), (11, "Dense")):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
+from waiting import PATIENCE
 
 from minicnn import Sequential
 from minicnn.errors import ModelError
@@ -124,10 +125,10 @@ def test_in_the_event_loop_nobody_waits_for_a_model(own, at_once, monkeypatch):
             await asyncio.sleep(0.01)
         return took
 
-    took = apart.run(asyncio.wait_for(ask(), 10))
+    took = apart.run(asyncio.wait_for(ask(), PATIENCE))
     assert reading.is_set()
     assert len(took) > 5
-    assert sorted(took)[-2] < 0.1  # the one that starts a thread may be held up
+    assert sorted(took)[-2] < 0.25  # the one that starts a thread may be held up
 
 
 def test_many_threads_measure_once(own, monkeypatch):

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import time
 from types import SimpleNamespace
 
 import pytest
+from waiting import PATIENCE
 
 EPOCHS = 4
 ALL = [str(epoch) for epoch in range(EPOCHS, 0, -1)]  # as the table tells them
@@ -54,8 +56,8 @@ def drawn(page, epochs, points=None, hurry=True):
     """
     wanted = [str(epochs), str(points)] if points is not None else [str(epochs)]
     names = ["epochs", "batches"][: len(wanted)]
-    held = []
-    for _ in range(100):
+    held, end = [], time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         held = [[one.get_attribute(f"data-{name}") for name in names] for one in charts(page)]
         if held and all(one == wanted for one in held):
             return

@@ -15,6 +15,7 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import PATIENCE
 
 from minicnn import MnistData, Sequential
 from minicnn.train import watching
@@ -63,7 +64,7 @@ def ask(link, path, value=None):
     headers = {"content-type": "application/json"}
     data = None if value is None else json.dumps(value).encode()
     request = urllib.request.Request(link + path, data, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return json.load(answer)
 
 
@@ -76,8 +77,8 @@ def told(folder, event):
     return sum(json.loads(line)["event"] == event for line in lines)
 
 
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.05)
@@ -109,7 +110,7 @@ def test_the_page_has_the_run_wait_go_on_and_stop(training, tmp_path):
         assert (folder / "model.safetensors").exists()
         ask(link, "/api/about")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         wait_for(lambda: page_is_gone(link))
         assert "stopped on the page" in (folder / "live.jsonl").read_text()
 
@@ -150,7 +151,7 @@ def test_one_interrupt_ends_training_saves_and_closes_the_page(training, tmp_pat
     with training(folder) as (process, link):
         wait_for(lambda: told(folder, "epoch") >= 1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE) == 130
         assert (folder / "model.safetensors").exists()
         wait_for(lambda: page_is_gone(link))
 
@@ -162,7 +163,7 @@ def test_an_interrupt_ends_a_pause(training, tmp_path):
         ask(link, "/api/control", {"command": "pause"})
         wait_for(lambda: told(folder, "pause") == 1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE) == 130
         assert (folder / "model.safetensors").exists()
 
 
@@ -220,7 +221,7 @@ def test_the_page_goes_with_a_run_that_is_killed(training, tmp_path):
 def test_the_weights_are_those_of_a_run_without_it(training, sheet, tmp_path):
     options = ["--data", str(sheet), *LONG, "--epochs", "2", "--out"]
     command = [sys.executable, "-m", "minicnn.train", *options]
-    subprocess.run([*command, str(tmp_path / "alone")], check=True, timeout=60)
+    subprocess.run([*command, str(tmp_path / "alone")], check=True, timeout=3 * PATIENCE)
     with training(tmp_path / "watched", "--epochs", "2") as (process, _):
         assert any("The page stays open" in line for line in iter(process.stdout.readline, ""))
     weights = [
