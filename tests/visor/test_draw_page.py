@@ -109,7 +109,7 @@ def test_it_answers_while_one_draws(opened):
         page.wait_for_timeout(200)
     page.mouse.up()
     settled(page)
-    assert "before the pen was lifted" in page.locator("#draw-time").inner_text()
+    assert "by the time the pen was lifted" in page.locator("#draw-time").inner_text()
 
 
 def test_what_the_network_sees_is_shown_both_ways(opened):

@@ -23,7 +23,7 @@ let isAsking = false;
 let asked = ""; // what the last question was about: see subject()
 let hasFailed = false; // the last question has
 let isFinal = false; // no stroke is going on
-let change = null; // the last one, { how, at: its time }; null once that is answered
+let change = null; // the last one, { how, at: its time, isKnown: has its answer }; null once that is told
 
 /** Begin: `about` as /api/about tells it. */
 export function start(about) {
@@ -88,9 +88,9 @@ const polarity = () => (sheet.photo ? null : "bright-on-dark");
 
 function changed(how) {
   isFinal = how !== "drawing";
-  change = { how, at: performance.now() };
-  kept.changed();
   const empty = sheet.isEmpty;
+  change = { how, at: performance.now(), isKnown: !empty && answer !== null && !isAsking && asked === subject() };
+  kept.changed();
   byId("draw-undo").disabled = empty || Boolean(sheet.photo);
   byId("draw-clear").disabled = empty;
   byId("paper-hint").hidden = !empty;
@@ -206,7 +206,7 @@ function tellTime(milliseconds) {
   const time = byId("draw-time"), whole = milliseconds.toFixed(0);
   time.dataset.milliseconds = milliseconds.toFixed(1);
   if (change.how !== "lifted") time.textContent = `Answered in ${whole} ms.`;
-  else if (milliseconds < 1) time.textContent = "Answered before the pen was lifted."; // while it was drawn
+  else if (change.isKnown || whole === "0") time.textContent = "Answered by the time the pen was lifted.";
   else time.textContent = `Answered ${whole} ms after the pen was lifted.`;
 }
 
