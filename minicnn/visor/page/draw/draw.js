@@ -153,6 +153,7 @@ async function askOnce() {
     hasFailed = false;
     return true;
   } catch (error) {
+    if (sheet.isEmpty) return true;
     hasFailed = true;
     change = null; // when that is answered says nothing of how fast
     unanswered();
