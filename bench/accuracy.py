@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minicnn import kernels, networks
+from minicnn import architectures, kernels
 
 from . import child, frameworks
 from .agreement import Disagreement
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Which data, and how good."""
     add = parser.add_argument
     add("--data", default="sample", help='"sample", "mnist", "fashion", or a folder with a sheet')
-    add("--model", choices=networks.TABLE, default="course")
+    add("--model", choices=architectures.TABLE, default="course")
     add("--target", type=share, nargs="+", help="accuracies to reach, as shares: 0.98 0.99")
     add("--seed", type=int, default=0)
     add("--no-numpy", action="store_true", help="leave out the NumPy backend, which is slow")

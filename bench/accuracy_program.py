@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import Sequential, kernels, networks, recipes
+from minicnn import Sequential, architectures, kernels
 from minicnn.batches import Batches
 from minicnn.data import MnistData
+from minicnn.train import recipes
 from minicnn.typing import Array
 
 from .child import tell
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     who, source, network, seed, quick = argv
     data = MnistData(source, seed=int(seed)).load()
     recipe = recipes.default(data.num_train)
-    layers = networks.TABLE[network](data.num_classes)
+    layers = architectures.TABLE[network](data.num_classes)
     model = Sequential(layers, data.image_shape, seed=int(seed))
     steps = recipe.epochs * -(-data.num_train // recipe.batch_size)
     looks = max(1, steps // recipe.epochs // LOOKS)

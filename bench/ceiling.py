@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn import kernels
-from minicnn.kernels.threads import pieces, run
+from minicnn.kernels.batch_pieces import pieces, run
 
 
 class Ceilings(NamedTuple):
@@ -34,9 +34,9 @@ def measure(seconds: float = 0.3) -> Ceilings:
     With Numba by minicnn's register tile and a triad; without it by BLAS and NumPy's addition.
     """
     if "numba" in kernels.available_backends():
-        from minicnn.kernels import ceiling
+        from minicnn.kernels.engine import peak
 
-        return Ceilings(ceiling.peak_flops(seconds), ceiling.bandwidth(seconds))
+        return Ceilings(peak.peak_flops(seconds), peak.bandwidth(seconds))
     return Ceilings(_blas_flops(seconds), _addition_bandwidth(seconds))
 
 

@@ -78,7 +78,7 @@ def peak_memory_mib() -> float:
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
-        from minicnn.machine import peak_memory_mib as peak
+        from minicnn.runs.machine import peak_memory_mib as peak
 
         return peak() or 0.0
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from minicnn import kernels, machine
+from minicnn import kernels
+from minicnn.runs import machine
 
 from . import compare, environment, report, tables
 from .agreement import Disagreement

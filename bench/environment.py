@@ -9,8 +9,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from minicnn import kernels, machine
-from minicnn.machine import Bystanders
+from minicnn import kernels
+from minicnn.runs import machine
+from minicnn.runs.machine import Bystanders
 
 VARIABLES = (  # whatever begins so may make somebody faster or slower
     "MINICNN_", "NUMBA_", "NPY_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "GOMP_", "KMP_",
@@ -38,7 +39,7 @@ def vector_unit() -> str | None:
     """The vector unit that minicnn's kernels are compiled for; None without Numba."""
     if "numba" not in kernels.available_backends():
         return None
-    from minicnn.kernels.simd import vectors
+    from minicnn.kernels.engine.codegen.simd import vectors
 
     return vectors().name
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from minicnn import kernels, networks
+from minicnn import architectures, kernels
 
 from . import child, frameworks
 from .agreement import Disagreement
@@ -30,7 +30,7 @@ TOLERANCE = 2e-3  # of the last step's loss, between competitors
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which network and sizes."""
     add = parser.add_argument
-    add("--model", choices=networks.TABLE, default="course")
+    add("--model", choices=architectures.TABLE, default="course")
     add("--batch", type=positive, nargs="+", default=list(BATCHES), help="with 12,000 images")
     add("--images", type=positive, nargs="+", default=list(IMAGES), help="with batches of 128")
 

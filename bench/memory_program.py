@@ -33,11 +33,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _minicnn(who: str, network: str, pixels: np.ndarray, labels: np.ndarray, batch: int) -> float:
-    from minicnn import Sequential, kernels, networks
+    from minicnn import Sequential, architectures, kernels
     from minicnn.data import ScaledImages
 
     kernels.use_backend("numpy" if who == "minicnn-numpy" else None)
-    model = Sequential(networks.TABLE[network](10), SHAPE, seed=0)
+    model = Sequential(architectures.TABLE[network](10), SHAPE, seed=0)
     model.compile()
     x, y = ScaledImages(pixels, SHAPE), np.eye(10, dtype=np.uint8)[labels]
     rows = np.random.default_rng(1)
@@ -51,13 +51,13 @@ def _minicnn(who: str, network: str, pixels: np.ndarray, labels: np.ndarray, bat
 def _torch(who: str, network: str, pixels: np.ndarray, labels: np.ndarray, batch: int) -> float:
     import torch
 
-    from minicnn import Sequential, kernels, networks
+    from minicnn import Sequential, architectures, kernels
 
     from .torch_twin import twin
 
     torch.set_num_threads(kernels.get_threads())
     layout = torch.channels_last if who.endswith("last") else torch.contiguous_format
-    net = twin(Sequential(networks.TABLE[network](10), SHAPE, seed=0)).to(memory_format=layout)
+    net = twin(Sequential(architectures.TABLE[network](10), SHAPE, seed=0)).to(memory_format=layout)
     adam = torch.optim.Adam(net.parameters(), fused=True)
     images = torch.from_numpy(pixels).reshape(-1, 1, *SHAPE[:2])
     targets = torch.from_numpy(labels)

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minicnn import MnistData, Sequential, callbacks, networks, recipes
+from minicnn import MnistData, Sequential, architectures, callbacks
 from minicnn.callbacks import Callback, State
+from minicnn.train import recipes
 from minicnn.typing import Array
 
 from .agreement import Disagreement
@@ -49,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What is trained, and how long."""
     add = parser.add_argument
     add("--data", default="sample", help='"sample", "mnist", "fashion", or a folder with a sheet')
-    add("--model", choices=networks.TABLE, default="course")
+    add("--model", choices=architectures.TABLE, default="course")
     add("--batch", type=positive, help="default: the recipe's")
     add("--epochs", type=positive, default=40, help="of each run (40)")
     add("--each", action="store_true", help="each observer by itself, too")
@@ -138,7 +139,9 @@ def _train(
 ) -> tuple[Times, Sequential]:
     count = data.num_train
     recipe = recipes.default(count).changed(epochs=epochs, batch_size=options.batch)
-    model = Sequential(networks.TABLE[options.model](data.num_classes), data.image_shape, seed=0)
+    model = Sequential(
+        architectures.TABLE[options.model](data.num_classes), data.image_shape, seed=0
+    )
     model.compile(recipe.make_optimizer(count), recipe.make_loss(), ["accuracy"])
     watch, begun = _Watch(watching), time.perf_counter()
     model.fit(

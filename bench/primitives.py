@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from minicnn import Sequential, kernels, layers, networks
+from minicnn import Sequential, architectures, kernels, layers
 from minicnn.typing import Array
 
 from .agreement import check_alike
@@ -25,7 +25,7 @@ def primitives(model: str, batch: int) -> dict[str, Calls]:
         Disagreement: the backends do not compute the same.
     """
     rng = np.random.default_rng(0)
-    net = Sequential(networks.TABLE[model](10), (28, 28, 1), seed=0)
+    net = Sequential(architectures.TABLE[model](10), (28, 28, 1), seed=0)
     conv = [layer for layer in net.layers if isinstance(layer, layers.Conv2D)][1]
     H, W, C = conv.input_shape
     OH, OW, F = conv.output_shape

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minicnn.files import atomic_path
+from minicnn.atomic_file import atomic_path
 
 from . import environment
 from .timing import Quartiles, quartiles

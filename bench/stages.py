@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn import Sequential, kernels, networks, optimizers
+from minicnn import Sequential, architectures, kernels, optimizers
 from minicnn.batches import Batches, samples
 from minicnn.data import ScaledImages
 from minicnn.fit import train_step
@@ -39,7 +39,7 @@ CHECKED = 10
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which network and batch."""
-    parser.add_argument("--model", choices=networks.TABLE, default="course")
+    parser.add_argument("--model", choices=architectures.TABLE, default="course")
     parser.add_argument("--batch", type=positive, help="images; default: 512")
     parser.add_argument("--no-primitives", action="store_true", help="the step alone")
 
@@ -115,7 +115,7 @@ def _watched_step(
     count = max(IMAGES, batch)
     pixels = rng.integers(0, 256, (count, SHAPE[0] * SHAPE[1]), np.uint8)
     labels = np.eye(10, dtype=np.uint8)[rng.integers(0, 10, count)]
-    model = Sequential(networks.TABLE[name](10), SHAPE, seed=0)
+    model = Sequential(architectures.TABLE[name](10), SHAPE, seed=0)
     model.compile(optimizers.Adam(1e-3), metrics=["accuracy"])
     model.fused = fused
     data = samples(ScaledImages(pixels, SHAPE), labels, SHAPE, model.dtype)

@@ -18,10 +18,10 @@ from functools import partial
 import numba
 import numpy as np
 
-from minicnn.kernels import team as teams
-from minicnn.kernels import threads
+from minicnn.kernels import batch_pieces
+from minicnn.kernels.engine.threads import team as teams
+from minicnn.kernels.engine.threads.work_sharing import share
 from minicnn.kernels.jit import inner
-from minicnn.kernels.sharing import share
 from minicnn.typing import Array
 
 from .child import tell
@@ -110,7 +110,7 @@ def _team(results: Array, turns: int) -> None:
 
 
 def _pool(results: Array, turns: int) -> None:
-    threads.run([partial(_work, results, piece, turns) for piece in range(PIECES)])
+    batch_pieces.run([partial(_work, results, piece, turns) for piece in range(PIECES)])
 
 
 REGIONS: dict[str, Region] = {"team": _team, "pool": _pool, "alone": _alone}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minicnn import Sequential, kernels, networks, optimizers
+from minicnn import Sequential, architectures, kernels, optimizers
 from minicnn.typing import Array
 
 from . import frameworks
@@ -40,7 +40,7 @@ TOLERANCE = 1e-3  # of the losses over 20 steps, relative to the largest
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which networks and batches, and against whom."""
     add = parser.add_argument
-    add("--model", choices=networks.TABLE, nargs="+", default=["course"])
+    add("--model", choices=architectures.TABLE, nargs="+", default=["course"])
     add("--batch", type=positive, nargs="+", help="images; default: 64 512 (inference: 1 512)")
     add("--inference", action="store_true", help="forward only")
     add("--compile", action="store_true", help="also torch.compile, which takes its time")
@@ -78,7 +78,7 @@ def competitors(name: str, batch: int, options: argparse.Namespace) -> dict[str,
     y = np.eye(10, dtype=np.uint8)[rng.integers(0, 10, batch)]
 
     def model(fused: bool = True) -> Sequential:
-        m = Sequential(networks.TABLE[name](10), SHAPE, seed=0)
+        m = Sequential(architectures.TABLE[name](10), SHAPE, seed=0)
         m.compile(optimizers.Adam(1e-3))
         m.fused = fused
         return m

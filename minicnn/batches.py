@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import stored
+from . import state_checks
 from .typing import Array, Shape
 
 
@@ -157,9 +157,9 @@ class Batches:
             ValueError: it was read from something else; nothing has changed.
         """
         drawn = self.rng is None or saved.get("before") is not None
-        start = stored.whole(saved, "start", 0 if drawn else self.n, self.n)
+        start = state_checks.whole(saved, "start", 0 if drawn else self.n, self.n)
         if self.rng is not None and drawn:
-            self.rng.bit_generator.state = stored.generator(saved, "before", self.rng)
+            self.rng.bit_generator.state = state_checks.generator(saved, "before", self.rng)
             self._new_pass()
         self._start = start
 

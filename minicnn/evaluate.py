@@ -14,12 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import kernels, runs
-from .classifier import check_finite, load_classifier
-from .data import MnistData, ScaledImages
-from .errors import DataError
-from .metrics import wilson
-from .model import Sequential
-from .options import (
+from .command_line import (
     add_data,
     add_kernels,
     add_model,
@@ -27,6 +22,11 @@ from .options import (
     chosen_kernels,
     reader_may_leave,
 )
+from .data import MnistData, ScaledImages
+from .errors import DataError
+from .metrics import wilson
+from .model import Sequential
+from .runs.classifier import check_finite, load_classifier
 from .typing import Array
 from .version import __version__
 

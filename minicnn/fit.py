@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import stored
+from . import state_checks
 from .batches import Batches, Samples
-from .callbacks.base import Callback, State, tell
-from .resume import Run
+from .hooks import Callback, State, tell
+from .run_state import Run
 from .schedules import Constant
 from .typing import Array
 
 if TYPE_CHECKING:
     from .augmentation import Augmentation
-    from .checkpoints import Checkpoint
     from .model import Sequential
+    from .saving.checkpoints import Checkpoint
 
 Logs = dict[str, float]
 
@@ -219,9 +219,9 @@ class Means:
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
         """Take back what get_state() returned; ValueError if it is something else."""
-        totals = stored.table(saved, "totals")
-        self.totals = {name: stored.number(totals, name) for name in totals}
-        self.count = stored.whole(saved, "count", minimum=1 if totals else 0)
+        totals = state_checks.table(saved, "totals")
+        self.totals = {name: state_checks.number(totals, name) for name in totals}
+        self.count = state_checks.whole(saved, "count", minimum=1 if totals else 0)
 
 
 def _samples_in(steps: int, n: int, batch_size: int) -> int:

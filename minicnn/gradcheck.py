@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import kernels, layers, losses
+from .command_line import reader_may_leave
 from .layers import Layer
 from .losses import Loss
 from .network import Network
-from .options import reader_may_leave
 from .typing import Array, Shape
 
 EPSILON = 1e-5

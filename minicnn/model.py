@@ -21,7 +21,7 @@ from .typing import Array
 if TYPE_CHECKING:
     from .augmentation import Augmentation
     from .callbacks import Callback, History
-    from .checkpoints import Checkpoint
+    from .saving.checkpoints import Checkpoint
 
 DEFAULT_BATCH = 256  # of evaluate and predict: bounds their memory
 
@@ -125,9 +125,9 @@ class Sequential(Network):
             ModelError: a checkpoint that is damaged, or of another model or run.
             RuntimeError: compile() was not called.
         """
-        from . import checkpoints
         from . import fit as loop
         from .callbacks import History, ProgressBar
+        from .saving import checkpoints
 
         batch_size = 32 if batch_size is None else batch_size
         _check_count("batch_size", batch_size)
@@ -227,14 +227,14 @@ class Sequential(Network):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration to one `.safetensors` file (see saving.py)."""
-        from .saving import save
+        from .saving.model_file import save
 
         save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Sequential:
         """Read a model that save() wrote. Raises ModelError for anything else."""
-        from .saving import load
+        from .saving.model_file import load
 
         return load(path)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels, schedules, stored
+from . import kernels, schedules, state_checks
 from .registry import config_of, lookup
 from .schedules import Schedule
 from .typing import Array
@@ -80,18 +80,18 @@ class Optimizer:
         Raises:
             ValueError: it does not fit them; the optimizer stays as it was.
         """
-        tables = stored.table(saved, "slots")
+        tables = state_checks.table(saved, "slots")
         if not tables.keys() <= weights.keys():
             raise ValueError(f"expected slots of {sorted(weights)}, received {sorted(tables)}")
         slots = {
             name: {
-                slot: stored.like(array, weights[name], f"slot {slot} of {name}").copy()
-                for slot, array in stored.table(tables, name).items()
+                slot: state_checks.like(array, weights[name], f"slot {slot} of {name}").copy()
+                for slot, array in state_checks.table(tables, name).items()
             }
             for name in tables
         }
-        rate = schedules.get(stored.table(saved, "learning_rate"))
-        self.iterations = stored.whole(saved, "iterations")
+        rate = schedules.get(state_checks.table(saved, "learning_rate"))
+        self.iterations = state_checks.whole(saved, "iterations")
         self.learning_rate, self.slots = rate, slots
 
     def step(self, parameters: Iterable[Parameter]) -> None:

@@ -502,7 +502,9 @@ def test_where_no_kernel_can_be_kept_that_is_broken(tmp_path: Path) -> None:
 def test_a_numba_that_does_not_tell_its_cache_leaves_it_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sharing = pytest.importorskip("minicnn.kernels.sharing", exc_type=ImportError)
+    sharing = pytest.importorskip(
+        "minicnn.kernels.engine.threads.work_sharing", exc_type=ImportError
+    )
     monkeypatch.setattr(sharing, "help_until_idle", lambda: None)
     found = facts_of("kernel_cache")
     assert found["folder"] is None

@@ -181,7 +181,11 @@ def test_occlusion_is_for_images():
 
 # ---- no trace ------------------------------------------------------------------------------
 
-EXPLANATIONS = [explain.activations, explain.saliency, lambda m, x: explain.occlusion(m, x, 3, 4)]
+EXPLANATIONS = [
+    explain.activations,
+    explain.saliency,
+    lambda m, x: explain.occlusion(m, x, 3, 4),
+]
 
 
 def everything_in(model):

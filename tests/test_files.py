@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.files import atomic_path
+from minicnn.atomic_file import atomic_path
 
 
 def inside(folder):
@@ -125,7 +125,7 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path, umask):
     """mkstemp's files are private: a run folder that a web server can't read would be the price."""
     target = tmp_path / "a.txt"
     code = (
-        "import sys; from minicnn.files import atomic_path\n"
+        "import sys; from minicnn.atomic_file import atomic_path\n"
         "with atomic_path(sys.argv[1]) as t: t.write_text('new')\n"
     )
     subprocess.run(

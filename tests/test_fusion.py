@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 pytest.importorskip("numba")
 
-from minicnn import MnistData, Sequential, gradcheck, kernels, layers, losses, networks, optimizers
+from minicnn import (
+    MnistData,
+    Sequential,
+    architectures,
+    gradcheck,
+    kernels,
+    layers,
+    losses,
+    optimizers,
+)
 from minicnn.layers.stages import BATCH_SIZES, Stage
 
 STEPS = 50
@@ -36,7 +45,7 @@ def digits() -> tuple[NDArray[Any], NDArray[Any]]:
 
 def course(fused: bool = True, dtype: str = "float32", **options: Any) -> Sequential:
     """The course network, compiled."""
-    model = Sequential(networks.course(), (28, 28, 1), seed=0, dtype=dtype)
+    model = Sequential(architectures.course(), (28, 28, 1), seed=0, dtype=dtype)
     options.setdefault("optimizer", "adam")
     model.compile(metrics=["accuracy"], **options)
     model.fused = fused

@@ -17,18 +17,10 @@ import pytest
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from minicnn import (
-    ModelError,
-    Sequential,
-    checkpoints,
-    kernels,
-    layers,
-    optimizers,
-    schedules,
-    sealed,
-)
+from minicnn import ModelError, Sequential, kernels, layers, optimizers, schedules
 from minicnn.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, PlotMetrics
 from minicnn.runs import Stopwatch
+from minicnn.saving import checkpoints, sealed_file
 
 SHAPE, N = (6, 6, 1), 10
 NAME = "epoch-0001+000002.safetensors"
@@ -113,7 +105,7 @@ def parts(content):
 
 def sealed_again(about, tensors):
     about = {key: value for key, value in about.items() if key != "sha256"}
-    about["sha256"] = sealed._checksum(about, tensors)
+    about["sha256"] = sealed_file._checksum(about, tensors)
     return save_tensors(tensors, {"minicnn": json.dumps(about)})
 
 

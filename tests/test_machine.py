@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from minicnn import machine
+from minicnn.runs import machine
 
 
 def system(root: Path, groups: str, **files: str) -> Path:

@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from minicnn import Sequential, kernels, layers, losses, metrics, networks, optimizers
+from minicnn import Sequential, architectures, kernels, layers, losses, metrics, optimizers
 
 SHAPE = (6, 6, 1)
 
@@ -48,7 +48,7 @@ def differ(a, b):
     [("course", 53_866), ("codelab", 5_994), ("examples", 33_194), ("node", 594_922)],
 )
 def test_the_tutorials_networks_have_as_many_parameters_as_it_says(name, count):
-    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1))
+    model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1))
     assert model.num_params == count
     with kernels.use_backend("numpy"):  # what it counts is the same; Numba would compile for long
         assert sum(w.size for _, w, _ in _with_grads(model)) == count
@@ -64,7 +64,7 @@ def _with_grads(model):
 
 
 def test_the_course_network_layer_by_layer():
-    model = Sequential(networks.course(), input_shape=(28, 28, 1))
+    model = Sequential(architectures.course(), input_shape=(28, 28, 1))
     assert [layer.output_shape for layer in model.layers] == [
         (26, 26, 8),
         (13, 13, 8),
@@ -79,7 +79,7 @@ def test_the_course_network_layer_by_layer():
 
 
 def test_the_networks_take_the_number_of_classes():
-    for make in networks.TABLE.values():
+    for make in architectures.TABLE.values():
         assert Sequential(make(7), input_shape=(28, 28, 1)).output_shape == (7,)
 
 

@@ -7,22 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from minicnn import (
-    MnistData,
-    ModelError,
-    Sequential,
-    kernels,
-    layers,
-    optimizers,
-    predict,
-    preprocess,
-    sealed,
-    train,
-)
-from minicnn.classifier import load_classifier
+from minicnn import MnistData, ModelError, Sequential, kernels, layers, optimizers, train
 from minicnn.data.folder import build_from_folder
 from minicnn.data.subset import subset
-from minicnn.saving import CONTENTS
+from minicnn.pictures import prepare
+from minicnn.predict import command
+from minicnn.runs.classifier import load_classifier
+from minicnn.saving import sealed_file
+from minicnn.saving.model_file import CONTENTS
 
 SIDE = 24  # of an image for the network
 
@@ -82,7 +74,7 @@ def network(sheet, tmp_path_factory):
 
 def named(capsys, *arguments):
     """(exit code, {picture: its class}, stderr)"""
-    code = predict.main([*map(str, arguments), "--json"])
+    code = command.main([*map(str, arguments), "--json"])
     out, err = capsys.readouterr()
     lines = map(json.loads, out.splitlines())
     return code, {line["image"]: line["name"] for line in lines}, err
@@ -122,7 +114,7 @@ def test_the_pixels_are_those_of_the_sheet(pictures, tmp_path, fit, invert, grou
     images = [*np.asarray(data.train_x), *np.asarray(data.test_x)]
     in_sheet = {image.tobytes() for image in images}
     for path in folder.rglob("*.png"):
-        made = preprocess.made_ready(preprocess.read_grey(path), (20, 26), data.preparation)
+        made = prepare.made_ready(prepare.read_grey(path), (20, 26), data.preparation)
         assert made.image[..., None].tobytes() in in_sheet
 
 
@@ -130,14 +122,14 @@ def test_polarity_can_be_given():
     page = np.zeros((8, 8), np.float32)
     page[2:5, 2:5] = 1
     for polarity, image in (("bright-on-dark", page), ("dark-on-bright", 1 - page)):
-        made = preprocess.sheet_like(page, 8, polarity=polarity)
+        made = prepare.sheet_like(page, 8, polarity=polarity)
         np.testing.assert_array_equal(made.image, image)
 
 
 @pytest.mark.parametrize("options", [{"fit": "cut"}, {"invert": "maybe"}, {"polarity": "grey"}])
 def test_what_it_does_not_know_is_refused(options):
     with pytest.raises(ValueError, match=f"expected {next(iter(options))}"):
-        preprocess.sheet_like(np.zeros((8, 8), np.float32), **options)
+        prepare.sheet_like(np.zeros((8, 8), np.float32), **options)
 
 
 def test_box_goes_with_mnist(network, pictures, capsys):
@@ -172,17 +164,17 @@ def test_a_run_of_the_command_line_has_it(sheet, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", [3, {"fit": "pad"}, {"fit": "pad", "invert": "no", "x": 1}])
 def test_nonsense_in_a_file_is_a_model_error(network, tmp_path, value):
-    contents, tensors = sealed.read(network, CONTENTS)
+    contents, tensors = sealed_file.read(network, CONTENTS)
     contents["model"]["preparation"] = value
     path = tmp_path / "model.safetensors"
-    path.write_bytes(sealed.to_bytes(contents, tensors))
+    path.write_bytes(sealed_file.to_bytes(contents, tensors))
     with pytest.raises(ModelError, match="expected preparation with fit and invert"):
         Sequential.load(path)
 
 
 def test_a_model_of_before_there_was_any_is_read(network, tmp_path):
-    contents, tensors = sealed.read(network, CONTENTS)
+    contents, tensors = sealed_file.read(network, CONTENTS)
     del contents["model"]["preparation"]
     path = tmp_path / "model.safetensors"
-    path.write_bytes(sealed.to_bytes(contents, tensors))
+    path.write_bytes(sealed_file.to_bytes(contents, tensors))
     assert Sequential.load(path).preparation is None

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import ModelError, Sequential, kernels, layers, losses, plots, predict
-from minicnn.classifier import check_finite, load_classifier
+from minicnn import ModelError, Sequential, kernels, layers, losses, plots
+from minicnn.predict import command as predict
+from minicnn.runs.classifier import check_finite, load_classifier
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw, ImageFilter
 
-from minicnn import DataError, Sequential, imaging, ink, kernels, preprocess
-from minicnn.blobs import blobs
+from minicnn import DataError, Sequential, kernels
 from minicnn.data.picture import Unreadable, open_grey
+from minicnn.pictures import imaging, ink, prepare
+from minicnn.pictures.components import blobs
 
 PAGE = (300, 400)
 COUNT = 150  # test digits
@@ -123,20 +124,20 @@ def dust_and_table(image, rng):
 )
 def test_digits_in_other_pictures_are_read_as_before(images, before, read, rng, picture, least):
     pages = [np.clip(picture(image, rng), 0, 1) for image in images]
-    now = read([preprocess.mnist_like(page).image for page in pages])
+    now = read([prepare.mnist_like(page).image for page in pages])
     assert (now == before).mean() >= least
 
 
 def test_without_it_hardly_any_would_be_read(images, before, read, rng):
     """Or the tests above would prove nothing: the tutorial's way, on a dark canvas."""
-    seen = [preprocess.tutorial_like(pasted(image, rng, (280, 280), 5)) for image in images]
+    seen = [prepare.tutorial_like(pasted(image, rng, (280, 280), 5)) for image in images]
     assert (read(seen) == before).mean() < 0.6
 
 
 def test_turned_round_is_the_same(images, rng):
     for image in images[:40]:
         page = white_page(image, rng)
-        dark, bright = preprocess.mnist_like(page), preprocess.mnist_like(1 - page)
+        dark, bright = prepare.mnist_like(page), prepare.mnist_like(1 - page)
         assert (dark.inverted, bright.inverted) == (True, False)
         assert dark.box == bright.box
         np.testing.assert_allclose(dark.image, bright.image, atol=0.02)
@@ -146,7 +147,7 @@ def test_what_is_mnist_already_stays_as_it_is(images):
     """20 pixels at most, in the middle: fitted by a factor of 1, moved by 0."""
     changes = []
     for image in images:
-        made = preprocess.mnist_like(image / np.float32(255))
+        made = prepare.mnist_like(image / np.float32(255))
         changes.append(np.abs(made.image - image / 255).mean())
     assert np.median(changes) < 0.005
     assert np.mean(np.array(changes) < 0.02) > 0.95
@@ -157,7 +158,7 @@ def test_where_it_lies_on_the_page_does_not_matter(images):
     for top, left in ((0, 3), (40, 100), (101, 199)):
         page = np.ones((300, 400))
         page[top : top + 196, left : left + 196] -= np.kron(images[0] / 255, np.ones((7, 7)))
-        made = preprocess.mnist_like(page)
+        made = prepare.mnist_like(page)
         first = made.image if first is None else first
         np.testing.assert_allclose(made.image, first, atol=0.02)
 
@@ -169,7 +170,7 @@ def test_a_square_is_fitted_and_centred():
     """40 pixels to 20 pixels; its centre of mass, 9.5 of 0 … 19, goes to pixel 14 (4 or 5 up)."""
     page = np.zeros((100, 200))
     page[10:50, 120:160] = 1
-    made = preprocess.mnist_like(page)
+    made = prepare.mnist_like(page)
     assert made.box == (10, 120, 50, 160)
     assert made.scale == 0.5
     assert not made.inverted
@@ -187,7 +188,7 @@ def test_the_centre_of_mass_decides_not_the_box():
     page = np.zeros((120, 120))
     page[10:40, 40:80] = 1  # 40 × 30
     page[40:60, 54:66] = 1
-    image = preprocess.mnist_like(page).image
+    image = prepare.mnist_like(page).image
     rows = image.sum(axis=1) @ np.arange(28) / image.sum()
     columns = image.sum(axis=0) @ np.arange(28) / image.sum()
     assert abs(rows - 14) <= 0.5
@@ -200,7 +201,7 @@ def test_the_centre_of_mass_decides_not_the_box():
 def test_proportions_are_kept():
     page = np.zeros((200, 200))
     page[20:180, 90:130] = 1  # 160 × 40
-    image = preprocess.mnist_like(page).image
+    image = prepare.mnist_like(page).image
     assert image.any(axis=1).sum() == 20
     assert image.any(axis=0).sum() == 5
 
@@ -219,7 +220,7 @@ def test_proportions_are_kept():
     ],
 )
 def test_any_size_and_box(size, box, expected):
-    made = preprocess.mnist_like(ring(), size, box)
+    made = prepare.mnist_like(ring(), size, box)
     assert made.image.shape == ((size, size) if isinstance(size, int) else size)
     used = [int(made.image.any(axis=axis).sum()) for axis in (1, 0)]
     assert used == [min(expected)] * 2  # a ring is as wide as it is tall
@@ -229,7 +230,7 @@ def test_a_fine_pens_strokes_are_widened():
     """One pixel of 200 is a tenth of a pixel of 20: it would be a shade, not a stroke."""
     page = np.zeros((300, 300))
     page[50:250, 150] = page[50, 100:200] = 1
-    made = preprocess.mnist_like(page)
+    made = prepare.mnist_like(page)
     assert made.widened > 10
     across = made.image[15]
     assert across.max() > 0.7
@@ -238,12 +239,12 @@ def test_a_fine_pens_strokes_are_widened():
 
 
 def test_broad_strokes_are_left_alone():
-    assert preprocess.mnist_like(ring()).widened == 0
+    assert prepare.mnist_like(ring()).widened == 0
 
 
 def test_the_brightest_is_one_and_nothing_is_negative(images, rng):
     for image in images[:20]:
-        made = preprocess.mnist_like(np.clip(photograph(image, rng), 0, 1)).image
+        made = prepare.mnist_like(np.clip(photograph(image, rng), 0, 1)).image
         assert made.max() == 1
         assert made.min() == 0
 
@@ -255,29 +256,29 @@ def test_the_brightest_is_one_and_nothing_is_negative(images, rng):
 @pytest.mark.parametrize("high", [0.6, 1.0])
 def test_polarity_is_that_of_the_border(low, high):
     drawn = ring()
-    assert preprocess.polarity(low + (high - low) * drawn) == "bright-on-dark"
-    assert preprocess.polarity(high - (high - low) * drawn) == "dark-on-bright"
+    assert prepare.polarity(low + (high - low) * drawn) == "bright-on-dark"
+    assert prepare.polarity(high - (high - low) * drawn) == "dark-on-bright"
 
 
 @pytest.mark.parametrize("bright", [False, True])
 def test_a_digit_that_fills_its_picture(bright):
     drawn = ring(outer=50, inner=38)
     page = drawn if bright else 1 - drawn
-    assert preprocess.polarity(page) == ("bright-on-dark" if bright else "dark-on-bright")
+    assert prepare.polarity(page) == ("bright-on-dark" if bright else "dark-on-bright")
 
 
 def test_a_page_half_in_the_shade_is_still_a_page():
     shade = np.where(np.arange(100) < 50, 0.9, 0.4)
-    assert preprocess.polarity(shade * (1 - 0.8 * ring())) == "dark-on-bright"
+    assert prepare.polarity(shade * (1 - 0.8 * ring())) == "dark-on-bright"
 
 
 def test_polarity_can_be_given():
     """Of a black ring on white, the white disc inside is the drawing, if one says so."""
     page = 1 - ring()
-    assert preprocess.mnist_like(page, polarity="dark-on-bright").box == (20, 20, 81, 81)
-    assert preprocess.mnist_like(page, polarity="bright-on-dark").box == (31, 31, 70, 70)
+    assert prepare.mnist_like(page, polarity="dark-on-bright").box == (20, 20, 81, 81)
+    assert prepare.mnist_like(page, polarity="bright-on-dark").box == (31, 31, 70, 70)
     with pytest.raises(ValueError, match=r"expected polarity dark-on-bright, .*received 'dark'"):
-        preprocess.mnist_like(page, polarity="dark")
+        prepare.mnist_like(page, polarity="dark")
 
 
 # ---- nothing drawn ----
@@ -287,7 +288,7 @@ def test_polarity_can_be_given():
 @pytest.mark.parametrize("shape", [(280, 280), (1, 1), (1, 500), (3, 3)])
 def test_a_blank_picture(shape, value):
     with pytest.raises(DataError, match="nothing drawn"):
-        preprocess.mnist_like(np.full(shape, value))
+        prepare.mnist_like(np.full(shape, value))
 
 
 def test_a_blank_photograph(rng):
@@ -295,12 +296,12 @@ def test_a_blank_photograph(rng):
     for noise in (0.0, 0.01, 0.04):
         page = 0.9 - 0.3 * x / 400 - 0.2 * y / 300 + rng.normal(0, noise, (300, 400))
         with pytest.raises(DataError, match="nothing drawn"):
-            preprocess.mnist_like(page.clip(0, 1))
+            prepare.mnist_like(page.clip(0, 1))
 
 
 def test_noise_alone(rng):
     with pytest.raises(DataError, match="nothing drawn"):
-        preprocess.mnist_like(rng.random((280, 280)))
+        prepare.mnist_like(rng.random((280, 280)))
 
 
 # ---- properties ----
@@ -316,7 +317,7 @@ def test_anything_is_an_image_or_nothing_drawn(data):
     page = data.draw(arrays(np.float32, SHAPES, elements=VALUES))
     size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     try:
-        made = preprocess.mnist_like(page, size)
+        made = prepare.mnist_like(page, size)
     except DataError:
         return
     assert made.image.shape == size
@@ -337,9 +338,9 @@ def test_a_ring_is_a_ring_wherever_and_however_bright(top, left, outer, low, hig
     size = 2 * outer + 1
     drawn = ring((size, size), (outer, outer), outer, 0.6 * outer)
     page[top : top + size, left : left + size] = drawn[: 320 - top, : 320 - left]
-    made = preprocess.mnist_like(high - (high - low) * page)
+    made = prepare.mnist_like(high - (high - low) * page)
     assert made.inverted
-    expected = preprocess.mnist_like(np.pad(drawn, 30))
+    expected = prepare.mnist_like(np.pad(drawn, 30))
     np.testing.assert_allclose(made.image, expected.image, atol=0.1)
 
 
@@ -348,15 +349,15 @@ def test_a_ring_is_a_ring_wherever_and_however_bright(top, left, outer, low, hig
 
 def test_every_tenth_pixel():
     canvas = np.arange(280 * 280, dtype=np.float64).reshape(280, 280) / 280**2
-    seen = preprocess.tutorial_like(canvas)
+    seen = prepare.tutorial_like(canvas)
     np.testing.assert_array_equal(seen, canvas[::10, ::10].astype(np.float32))
     assert seen.dtype == np.float32
 
 
 def test_other_sizes_are_sampled_too():
     page = np.arange(12.0).reshape(3, 4) / 12
-    assert preprocess.tutorial_like(page, (1, 2)).tolist() == [[0, np.float32(2 / 12)]]
-    large = preprocess.tutorial_like(page, (6, 4))
+    assert prepare.tutorial_like(page, (1, 2)).tolist() == [[0, np.float32(2 / 12)]]
+    large = prepare.tutorial_like(page, (6, 4))
     np.testing.assert_array_equal(large, np.repeat(page, 2, axis=0).astype(np.float32))
 
 
@@ -380,7 +381,7 @@ def test_other_sizes_are_sampled_too():
     ],
 )
 def test_grey_of_arrays(image, expected):
-    found = preprocess.grey(image)
+    found = prepare.grey(image)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -388,7 +389,7 @@ def test_grey_of_arrays(image, expected):
 def test_grey_of_a_large_array_is_averaged():
     large = np.zeros((4096, 3000), np.uint8)
     large[::2] = 255
-    found = preprocess.grey(large)
+    found = prepare.grey(large)
     assert found.shape == (2048, 1500)
     np.testing.assert_allclose(found, 0.5, atol=1e-6)
 
@@ -409,10 +410,10 @@ def test_grey_of_a_large_array_is_averaged():
 )
 def test_other_arrays_are_refused(image, error, words):
     with pytest.raises(error, match=words):
-        preprocess.grey(image)
+        prepare.grey(image)
 
 
-@pytest.mark.parametrize("call", [preprocess.mnist_like, preprocess.polarity, ink.find])
+@pytest.mark.parametrize("call", [prepare.mnist_like, prepare.polarity, ink.find])
 @pytest.mark.parametrize(
     ("page", "words"),
     [
@@ -441,7 +442,7 @@ def test_what_is_not_grey_is_refused(call, page, words):
 )
 def test_sizes_that_make_no_sense(size, box, words):
     with pytest.raises(ValueError, match=words):
-        preprocess.mnist_like(ring(), size, box)
+        prepare.mnist_like(ring(), size, box)
 
 
 # ---- files of every kind ----
@@ -494,8 +495,8 @@ def test_every_kind_of_file_is_the_same_digit(tmp_path, kind):
     make, form = MODES[kind]
     path = tmp_path / "seven"
     make().save(path, form)
-    expected = preprocess.mnist_like(preprocess.grey(drawing()))
-    made = preprocess.mnist_like(preprocess.read_grey(path))
+    expected = prepare.mnist_like(prepare.grey(drawing()))
+    made = prepare.mnist_like(prepare.read_grey(path))
     assert made.inverted
     assert np.abs(made.image - expected.image).mean() < 0.03
 
@@ -504,39 +505,39 @@ def test_a_picture_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: turn by 90°
     drawing().rotate(90, expand=True).save(tmp_path / "p.jpg", exif=exif, quality=95)
-    found = preprocess.read_grey(tmp_path / "p.jpg")
+    found = prepare.read_grey(tmp_path / "p.jpg")
     assert found.shape == (100, 120)
-    assert np.abs(found - preprocess.grey(drawing())).mean() < 0.02
+    assert np.abs(found - prepare.grey(drawing())).mean() < 0.02
 
 
 def test_the_first_frame_of_an_animation(tmp_path):
     frames = [drawing(), Image.new("L", (120, 100), 0)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    found = preprocess.read_grey(tmp_path / "a.gif")
-    assert np.abs(found - preprocess.grey(drawing())).mean() < 0.02
+    found = prepare.read_grey(tmp_path / "a.gif")
+    assert np.abs(found - prepare.grey(drawing())).mean() < 0.02
 
 
 def test_a_file_object_can_be_read():
     file = io.BytesIO()
     drawing().save(file, "PNG")
-    found = preprocess.read_grey(file)
-    np.testing.assert_array_equal(found, preprocess.grey(drawing()))
+    found = prepare.read_grey(file)
+    np.testing.assert_array_equal(found, prepare.grey(drawing()))
     with pytest.raises(DataError, match="picture: can't be read as a picture"):
-        preprocess.read_grey(io.BytesIO(b"no picture"))
+        prepare.read_grey(io.BytesIO(b"no picture"))
 
 
 def test_a_large_photograph_is_made_smaller(tmp_path):
     Image.new("L", (5000, 2000), 200).save(tmp_path / "l.png")
-    found = preprocess.read_grey(tmp_path / "l.png")
+    found = prepare.read_grey(tmp_path / "l.png")
     assert max(found.shape) <= 2048
     assert found.shape == (667, 1667)
 
 
 def test_a_limit_of_ones_own(tmp_path):
     drawing().save(tmp_path / "d.png")
-    assert preprocess.read_grey(tmp_path / "d.png", most=12_000).shape == (100, 120)
+    assert prepare.read_grey(tmp_path / "d.png", most=12_000).shape == (100, 120)
     with pytest.raises(DataError, match=r"d\.png: .*at most 11,999 pixels, received 120×100"):
-        preprocess.read_grey(tmp_path / "d.png", most=11_999)
+        prepare.read_grey(tmp_path / "d.png", most=11_999)
 
 
 # ---- hostile files ----
@@ -585,20 +586,20 @@ def test_a_hostile_file_is_a_data_error_that_names_it(tmp_path, kind):
     else:
         path.write_bytes(HOSTILE[kind])
     with pytest.raises(DataError, match=r"bad\.png: can't be read as a picture: ."):
-        preprocess.read_grey(path)
+        prepare.read_grey(path)
 
 
 def test_a_folder_a_pipe_and_nothing_at_all(tmp_path):
     import os
 
     with pytest.raises(DataError, match="expected a picture file, received a folder"):
-        preprocess.read_grey(tmp_path)
+        prepare.read_grey(tmp_path)
     with pytest.raises(DataError, match=r"nowhere\.png: .*no such file"):
-        preprocess.read_grey(str(tmp_path / "nowhere.png"))
+        prepare.read_grey(str(tmp_path / "nowhere.png"))
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.png")
         with pytest.raises(DataError, match=r"pipe\.png: expected a picture file"):
-            preprocess.read_grey(tmp_path / "pipe.png")
+            prepare.read_grey(tmp_path / "pipe.png")
 
 
 @given(st.data())
@@ -610,9 +611,9 @@ def test_flipped_bits_are_a_picture_or_a_data_error(data):
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
-        found = preprocess.read_grey(io.BytesIO(bytes(body)), most=1e6)
+        found = prepare.read_grey(io.BytesIO(bytes(body)), most=1e6)
         assert 0 <= found.min() <= found.max() <= 1
-        preprocess.mnist_like(found)
+        prepare.mnist_like(found)
     except DataError:
         pass
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn import MnistData, Sequential, kernels, networks, recipes, runs, train
+from minicnn import MnistData, Sequential, architectures, kernels, runs, train
 from minicnn.augmentation import Augmentation
 from minicnn.optimizers import AdamW
-from minicnn.recipes import Recipe
 from minicnn.schedules import Constant, CosineDecay
-from minicnn.train import plan
+from minicnn.train import plan, recipes
 from minicnn.train.options import parser
 from minicnn.train.plan import Plan
+from minicnn.train.recipes import Recipe
 
 SIZES = [1, 10, recipes.FEW - 1, recipes.FEW, 10_000, recipes.MANY - 1, recipes.MANY, 55_000]
 
@@ -28,7 +28,7 @@ SIZES = [1, 10, recipes.FEW - 1, recipes.FEW, 10_000, recipes.MANY - 1, recipes.
 @pytest.mark.parametrize("name", recipes.TABLE)
 def test_every_recipe_serves_any_number_of_images(name: str, samples: int) -> None:
     recipe = recipes.TABLE[name](samples)
-    assert recipe.model in networks.TABLE
+    assert recipe.model in architectures.TABLE
     optimizer = recipe.make_optimizer(samples)
     assert recipe.make_loss().label_smoothing == recipe.label_smoothing
     steps = recipe.epochs * -(-samples // recipe.batch_size)
@@ -149,7 +149,10 @@ def test_the_network_is_the_recipes_own_unless_one_is_named(
 ) -> None:
     parsed, chosen = planned(sheet, *options)
     assert parsed.model == chosen.model.name == chosen.recipe.model == model
-    assert chosen.model.num_params == Sequential(networks.TABLE[model](10), (28, 28, 1)).num_params
+    assert (
+        chosen.model.num_params
+        == Sequential(architectures.TABLE[model](10), (28, 28, 1)).num_params
+    )
 
 
 def test_the_recipe_is_that_of_the_table_with_the_other_options_in_its_place(sheet: Path) -> None:

@@ -20,7 +20,6 @@ import minicnn
 from minicnn import (
     ModelError,
     Sequential,
-    checkpoints,
     kernels,
     layers,
     losses,
@@ -31,6 +30,7 @@ from minicnn import (
 )
 from minicnn.callbacks import Callback, EarlyStopping, History, LambdaCallback, ModelCheckpoint
 from minicnn.errors import CallbackError
+from minicnn.saving import checkpoints
 
 SHAPE, N, EPOCHS = (6, 6, 1), 22, 4  # the last batch of 8 is smaller
 BACKENDS = [name for name in kernels.available_backends() if name != "reference"]

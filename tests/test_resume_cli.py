@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import MnistData, Sequential, checkpoints, kernels, runs, train
+from minicnn import MnistData, Sequential, kernels, runs, train
 from minicnn.callbacks import PlotMetrics
+from minicnn.saving import checkpoints
 from minicnn.train import command, plan
 
 TRAIN, TEST = 300, 60  # of the small sheet

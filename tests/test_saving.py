@@ -15,11 +15,11 @@ from safetensors.numpy import load_file, save_file
 from minicnn import (
     ModelError,
     Sequential,
+    architectures,
     kernels,
     layers,
     losses,
     metrics,
-    networks,
     optimizers,
     schedules,
 )
@@ -144,9 +144,9 @@ def test_a_model_on_logits_comes_back_as_one(tmp_path):
     assert again.evaluate(images(), one_hot()) == model.evaluate(images(), one_hot())
 
 
-@pytest.mark.parametrize("name", networks.TABLE)
+@pytest.mark.parametrize("name", architectures.TABLE)
 def test_the_networks_of_the_tutorial_come_back(tmp_path, name):
-    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
     x = images(3, (28, 28, 1))
     with kernels.use_backend("numpy"):  # nothing to compile
         assert there_and_back(model, tmp_path).predict(x).tobytes() == model.predict(x).tobytes()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from minicnn import Sequential, layers, networks
+from minicnn import Sequential, architectures, layers
 from minicnn.summary import human_bytes
 
 
@@ -25,7 +25,7 @@ def rows(text):
 
 
 def course(**options):
-    return Sequential(networks.course(), input_shape=(28, 28, 1), **options)
+    return Sequential(architectures.course(), input_shape=(28, 28, 1), **options)
 
 
 def test_the_course_network_number_by_number(capsys):
@@ -88,10 +88,10 @@ def test_float64_takes_twice_the_bytes(capsys):
     assert row[4:] == ["42.2 KiB", "47.5 KiB"]
 
 
-@pytest.mark.parametrize("name", networks.TABLE)
+@pytest.mark.parametrize("name", architectures.TABLE)
 @pytest.mark.parametrize("batch_size", [1, 512, 60_000])
 def test_it_fits_in_80_columns_without_cutting_a_number(capsys, name, batch_size):
-    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1))
+    model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1))
     text = printed(capsys, model, batch_size=batch_size)
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
@@ -115,7 +115,7 @@ def test_names_are_shown_as_they_are(capsys, name):
 
 def test_an_unbuilt_model_has_nothing_to_show():
     with pytest.raises(RuntimeError, match="input_shape"):
-        Sequential(networks.course()).summary()
+        Sequential(architectures.course()).summary()
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5])

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from minicnn import Sequential, kernels, layers, networks, trace
+from minicnn import Sequential, architectures, kernels, layers
+from minicnn.explain import trace
 from minicnn.gradcheck import numerical_gradient, relative_error, spread
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-12}
@@ -335,7 +336,9 @@ def test_every_number_of_every_layer_is_its_parts(image):
 
 
 def test_a_dense_unit_is_its_largest_terms_and_the_rest():
-    model = shaken(Sequential(networks.codelab(), input_shape=(28, 28, 1), seed=0, dtype="float64"))
+    model = shaken(
+        Sequential(architectures.codelab(), input_shape=(28, 28, 1), seed=0, dtype="float64")
+    )
     image = np.random.default_rng(0).random((28, 28, 1))
     done = trace.run(model, image, 7)
     number = trace.look(done, 5, (3,))
@@ -381,9 +384,9 @@ def test_a_place_that_is_not_there_is_refused(image, layer, place):
         trace.look(done, layer, place)
 
 
-@pytest.mark.parametrize("name", networks.TABLE)
+@pytest.mark.parametrize("name", architectures.TABLE)
 def test_the_shipped_networks_agree_with_their_own_backward(name):
-    parts = [part for part in networks.TABLE[name](10) if not isinstance(part, layers.Dropout)]
+    parts = [part for part in architectures.TABLE[name](10) if not isinstance(part, layers.Dropout)]
     model = shaken(Sequential(parts, input_shape=(28, 28, 1), seed=0))
     image = np.random.default_rng(0).random((28, 28, 1), dtype=np.float32)
     dx = real_pass(model, image, 4)

@@ -344,7 +344,7 @@ def test_nonsense_in_the_environment_is_one_line_on_stderr(sheet, monkeypatch, n
 
 
 def test_tutorial_means_20_epochs_unless_told_otherwise():
-    from minicnn import recipes
+    from minicnn.train import recipes
 
     tutorial = recipes.TUTORIAL
     assert (tutorial.epochs, tutorial.batch_size) == (20, 512)

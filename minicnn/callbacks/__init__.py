@@ -1,7 +1,8 @@
 """What watches a training run, and may end it: five hooks, each with the one `State`."""
 
+from ..hooks import Callback, LambdaCallback, State
+from ..layer_stats.stats_file import read_layer_stats
 from .averaging import SwapEMA
-from .base import Callback, LambdaCallback, State
 from .checkpoint import ModelCheckpoint
 from .confusion import ConfusionMatrix
 from .history import History
@@ -15,7 +16,6 @@ from .progress import ProgressBar
 from .rates import LearningRateScheduler, ReduceLROnPlateau
 from .remote import RemoteControl
 from .samples import SampleGrid
-from .stats_file import read_layer_stats
 from .stopping import EarlyStopping, TerminateOnNaN
 from .tensorboard import TensorBoard
 from .timer import Timer

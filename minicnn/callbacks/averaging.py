@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import stored
+from .. import state_checks
+from ..hooks import Callback, State
 from ..typing import Array
-from .base import Callback, State
 
 
 class SwapEMA(Callback):
@@ -72,17 +72,17 @@ class SwapEMA(Callback):
         self._training = None
         if saved["training"] is not None:
             self._training = self._like_weights(saved, "training")
-        self._t = stored.whole(saved, "t")
+        self._t = state_checks.whole(saved, "t")
 
     def _like_weights(self, saved: Mapping[str, Any], name: str) -> dict[str, Array]:
         """The arrays under `name`, copied, if there is one of its shape for each weight."""
-        arrays = stored.table(saved, name)
+        arrays = state_checks.table(saved, name)
         if arrays.keys() != self._expected.keys():
             raise ValueError(
                 f"{name}: expected {', '.join(self._expected)}, received {', '.join(arrays)}"
             )
         return {
-            key: stored.like(arrays[key], w, f"{name}.{key}").copy()
+            key: state_checks.like(arrays[key], w, f"{name}.{key}").copy()
             for key, w in self._expected.items()
         }
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import stored
+from .. import state_checks
+from ..atomic_file import atomic_path, remove_leftovers
 from ..errors import RunWarning
-from ..files import atomic_path, remove_leftovers
-from .base import Callback, State
+from ..hooks import Callback, State
 from .improvement import Improvement
 from .names import resolve
 from .pace import Pace
 
 if TYPE_CHECKING:
-    from ..checkpoints import Checkpoint
+    from ..saving.checkpoints import Checkpoint
 
 BEST = "best.safetensors"
 ASIDE = ".superseded"  # behind the names of checkpoints that come after the one resumed from
@@ -113,12 +113,12 @@ class ModelCheckpoint(Callback):
         return {"best": best, "run": self._run}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self._run = stored.text(saved, "run")
-        self.best = self._best_written = stored.number(saved, "best")
+        self._run = state_checks.text(saved, "run")
+        self.best = self._best_written = state_checks.number(saved, "best")
         self._see_whether_the_best_is_there()
 
     def on_train_begin(self, state: State) -> None:
-        from .. import checkpoints
+        from ..saving import checkpoints
 
         self._forget()
         self._bytes(state)  # what can't be saved shows now, not after an epoch
@@ -166,7 +166,7 @@ class ModelCheckpoint(Callback):
                 self._save(state)
 
     def _save(self, state: State) -> None:
-        from .. import checkpoints
+        from ..saving import checkpoints
 
         # The best goes first: a run that is resumed from here on won't come by it again.
         self._write_best()
@@ -188,7 +188,7 @@ class ModelCheckpoint(Callback):
             self.best = self._best_written = math.nan
 
     def _bytes(self, state: State) -> bytes:
-        from .. import checkpoints
+        from ..saving import checkpoints
 
         return checkpoints.to_bytes(state.model, state.capture())
 
@@ -206,7 +206,7 @@ class ModelCheckpoint(Callback):
     def _put_aside(self, done: tuple[int, int]) -> None:
         """Let nobody go on from what comes after `done`: the logs, which are cut to there, would
         have a gap. It is removed when the next checkpoint is complete."""
-        from .. import checkpoints
+        from ..saving import checkpoints
 
         for path in checkpoints.in_folder(self.folder):
             at = checkpoints.position(path)
@@ -216,7 +216,7 @@ class ModelCheckpoint(Callback):
 
     def _prune(self) -> None:
         """Remove what is older than the newest few, and what was put aside."""
-        from .. import checkpoints
+        from ..saving import checkpoints
 
         old = checkpoints.in_folder(self.folder)[: -self.keep_last]
         for path in [*old, *self.folder.glob(f"epoch-*{ASIDE}")]:
@@ -240,7 +240,7 @@ class ModelCheckpoint(Callback):
 def _same_run(checkpoint: Path, resumed_from: Path | None) -> bool:
     """Whether a checkpoint is of the run that goes on from another one: it lies beside that, or
     knows the same ModelCheckpoints."""
-    from .. import checkpoints
+    from ..saving import checkpoints
 
     if resumed_from is None:
         return False

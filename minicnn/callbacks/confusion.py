@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import stored
+from .. import state_checks
+from ..hooks import State
 from ..metrics import class_indices, confusion_matrix
 from ..typing import Array
-from .base import State
 from .drawing import Drawing
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ConfusionMatrix(Drawing):
     def set_state(self, saved: Mapping[str, Any]) -> None:
         expected = np.zeros((len(self._names),) * 2, np.int64)
         counts = saved["counts"]
-        self._counts = None if counts is None else stored.like(counts, expected, "counts")
+        self._counts = None if counts is None else state_checks.like(counts, expected, "counts")
 
     @property
     def counts(self) -> Array | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..hooks import Callback, State
 from ..typing import Array
-from .base import Callback, State
 from .lines import Complaint
 from .pace import Pace
 

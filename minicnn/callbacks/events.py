@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .measures import BINS
+from ..layer_stats.array_stats import BINS
 
 NAMES = "events.out.tfevents.*"
 INSTALL = (

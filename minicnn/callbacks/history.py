@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .. import stored
-from .base import Callback, State
+from .. import state_checks
+from ..hooks import Callback, State
 
 
 class History(Callback):
@@ -35,8 +35,8 @@ class History(Callback):
         return {"history": self.history, "epoch": self.epoch}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        epoch, history = stored.numbers(saved, "epoch"), stored.table(saved, "history")
-        self.history = {name: stored.numbers(history, name, len(epoch)) for name in history}
+        epoch, history = state_checks.numbers(saved, "epoch"), state_checks.table(saved, "history")
+        self.history = {name: state_checks.numbers(history, name, len(epoch)) for name in history}
         self.epoch = epoch
 
     def on_epoch_end(self, state: State) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .base import Callback, State
+from ..hooks import Callback, State
 
 
 class StopOnInterrupt(Callback):

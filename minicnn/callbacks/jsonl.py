@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import stored
-from .base import Callback, State
+from .. import state_checks
+from ..hooks import Callback, State
+from ..strict_json import number, to_json
 from .lines import OTHERS, Complaint, LineFile, ascend
-from .strict import number, to_json
 
 _PER = ("epoch", "batch", "both")
 
@@ -55,7 +55,7 @@ class JSONLogger(Callback):
         return {"size": self._file.size()}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        size = stored.whole(saved, "size")
+        size = state_checks.whole(saved, "size")
         with self._complaint.instead_of_error(self._file.path):
             if self.append and not ascend(_places(self._file.path.read_bytes(), size)):
                 self._complaint.make(OTHERS.format(path=self._file.path))

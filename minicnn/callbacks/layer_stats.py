@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from .. import stored
+from .. import state_checks
+from ..atomic_file import atomic_path
 from ..errors import RunWarning
-from ..files import atomic_path
+from ..hooks import Callback, State
 from ..kernels import use_backend
+from ..layer_stats import stats_file
+from ..layer_stats.array_stats import DIGITS, dead_share, measure
+from ..strict_json import from_json, number, to_json
 from ..typing import Array
-from . import stats_file
-from .base import Callback, State
 from .health import findings
 from .lines import Complaint
-from .measures import DIGITS, dead_share, measure
 from .pace import Pace
-from .strict import from_json, number, to_json
 
 MOST_TIME = 0.01  # of a run
 
@@ -86,7 +86,7 @@ class LayerStats(Callback):
     def set_state(self, saved: Mapping[str, Any]) -> None:
         self._texts = _unpacked(saved["epochs"])
         self.epochs = [from_json(text) for text in self._texts]
-        self._told = {(int(index), str(kind)) for index, kind in stored.rows(saved, "told")}
+        self._told = {(int(index), str(kind)) for index, kind in state_checks.rows(saved, "told")}
 
     def on_epoch_end(self, state: State) -> None:
         last = state.stop or state.epoch + 1 == state.epochs
@@ -189,7 +189,7 @@ def _packed(texts: list[str]) -> Array:
 def _unpacked(packed: Any) -> list[str]:
     """The lines again; ValueError if it is something else."""
     if not isinstance(packed, np.ndarray) or packed.dtype != np.uint8:
-        raise ValueError(f"expected epochs as bytes, received {stored.shown(packed)}")
+        raise ValueError(f"expected epochs as bytes, received {state_checks.shown(packed)}")
     return packed.tobytes().decode().splitlines()
 
 

@@ -24,13 +24,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .. import stored
+from .. import state_checks
+from ..hooks import Callback, State
 from ..metrics import class_indices
-from .base import Callback, State
+from ..strict_json import number, to_json
 from .drawing import probabilities, worst
 from .lines import Complaint, LineFile
 from .pace import Pace
-from .strict import number, to_json
 
 POINT_SECONDS = 0.05  # between two points of a curve, at least
 WRITE_SECONDS = 0.25  # between two times of writing
@@ -77,7 +77,7 @@ class LiveLog(Callback):
         return {"seconds": self._seconds}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self._earlier = stored.number(saved, "seconds")
+        self._earlier = state_checks.number(saved, "seconds")
 
     def on_train_begin(self, state: State) -> None:
         self._forget()

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import stored
+from .. import state_checks
+from ..atomic_file import atomic_path
 from ..errors import DataError
-from ..files import atomic_path
-from .base import Callback, State
+from ..hooks import Callback, State
 from .lines import OTHERS, Complaint, LineFile, ascend
 
 
@@ -51,8 +51,8 @@ class CSVLogger(Callback):
         return {"header": self._header, "rows": self._rows, "size": self._file.size()}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        size, rows_then = stored.whole(saved, "size"), stored.whole(saved, "rows")
-        header_then = [str(name) for name in stored.rows(saved, "header")]
+        size, rows_then = state_checks.whole(saved, "size"), state_checks.whole(saved, "rows")
+        header_then = [str(name) for name in state_checks.rows(saved, "header")]
         self._appending = False
         with self._complaint.instead_of_error(self.path):  # rows that are going to come again
             header, *rows = _read(self.path)

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import stored
-from .base import Callback, State
+from .. import state_checks
+from ..hooks import Callback, State
 from .history import History
 from .lines import Complaint
 from .names import find, resolve
@@ -89,8 +89,8 @@ class PlotMetrics(Callback):
         return {"history": self._history.get_state(), "batches": self._batches.get_state()}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self._history.set_state(stored.table(saved, "history"))
-        self._batches.set_state(stored.table(saved, "batches"))
+        self._history.set_state(state_checks.table(saved, "history"))
+        self._batches.set_state(state_checks.table(saved, "batches"))
 
     def on_batch_end(self, state: State) -> None:
         if self.per != "epoch":
@@ -186,8 +186,8 @@ class _Series:
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
         """Take back what get_state() returned; ValueError if it is something else."""
-        group = stored.whole(saved, "group", minimum=1)
-        rows, pending = stored.rows(saved, "rows"), stored.rows(saved, "pending")
+        group = state_checks.whole(saved, "group", minimum=1)
+        rows, pending = state_checks.rows(saved, "rows"), state_checks.rows(saved, "pending")
         if len(rows) >= self.limit or len(pending) >= group:
             raise ValueError(
                 f"expected less than {self.limit} rows and {group} pending ones, "
@@ -195,7 +195,7 @@ class _Series:
             )
         for row in (*rows, *pending):
             for name in {"epoch", *row}:
-                stored.number(row, name)
+                state_checks.number(row, name)
         self.group, self._rows, self._pending = group, rows, pending
 
     def values(self) -> dict[str, list[float]]:

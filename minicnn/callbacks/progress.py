@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .base import Callback, State
+from ..hooks import Callback, State
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

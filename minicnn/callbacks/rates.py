@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import stored
+from .. import state_checks
+from ..hooks import Callback, State
 from ..schedules import Constant
-from .base import Callback, State
 from .improvement import Improvement
 from .names import resolve
 
@@ -131,8 +131,11 @@ class ReduceLROnPlateau(_Rate):
         return {"best": self.best, "wait": self.wait, "resting": self.resting}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self.best = stored.number(saved, "best")
-        self.wait, self.resting = stored.whole(saved, "wait"), stored.whole(saved, "resting")
+        self.best = state_checks.number(saved, "best")
+        self.wait, self.resting = (
+            state_checks.whole(saved, "wait"),
+            state_checks.whole(saved, "resting"),
+        )
 
     def on_epoch_end(self, state: State) -> None:
         value = self._improvement.value(state.logs)

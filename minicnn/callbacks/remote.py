@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .base import Callback, State
+from ..hooks import Callback, State
 
 LOOK_AGAIN = 0.1  # seconds, while waiting
 

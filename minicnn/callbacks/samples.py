@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import stored
+from .. import state_checks
+from ..hooks import State
 from ..metrics import class_indices
 from ..typing import Array
-from .base import State
 from .drawing import Drawing, probabilities, worst
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SampleGrid(Drawing):
         return {"rows": self.rows}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self._rows = [int(row) for row in stored.numbers(saved, "rows")]
+        self._rows = [int(row) for row in state_checks.numbers(saved, "rows")]
 
     @property
     def rows(self) -> list[int]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import stored
-from .base import Callback, State
+from .. import state_checks
+from ..hooks import Callback, State
 from .improvement import Improvement
 from .names import resolve
 
@@ -89,14 +89,14 @@ class EarlyStopping(Callback):
         weights = None
         if saved.get("best_weights") is not None:
             assert self._model is not None
-            own, weights = self._model.get_weights(), stored.rows(saved, "best_weights")
+            own, weights = self._model.get_weights(), state_checks.rows(saved, "best_weights")
             if len(weights) != len(own):
                 raise ValueError(f"expected {len(own)} best_weights, received {len(weights)}")
             for index, expected in enumerate(own):
-                stored.like(weights[index], expected, f"best_weights {index}")
-        self.best = stored.number(saved, "best")
-        self.best_epoch = stored.whole(saved, "best_epoch", minimum=-1)
-        self.wait, self._best_weights = stored.whole(saved, "wait"), weights
+                state_checks.like(weights[index], expected, f"best_weights {index}")
+        self.best = state_checks.number(saved, "best")
+        self.best_epoch = state_checks.whole(saved, "best_epoch", minimum=-1)
+        self.wait, self._best_weights = state_checks.whole(saved, "wait"), weights
 
     def on_train_begin(self, state: State) -> None:
         self._forget()

@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .base import Callback, State
+from ..hooks import Callback, State
+from ..layer_stats.array_stats import measure
 from .events import EventFile, expect_library
 from .lines import Complaint
-from .measures import measure
 from .pace import Pace
 from .samples import SampleGrid
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .. import stored
-from .base import Callback, State
+from .. import state_checks
+from ..hooks import Callback, State
 
 PARTS = ("training", "validation", "callbacks", "rest")
 
@@ -60,9 +60,9 @@ class Timer(Callback):
         return {"epochs": self.epochs, "outside": self._outside}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        rows = stored.rows(saved, "epochs")
-        self.epochs = [{name: stored.number(row, name) for name in row} for row in rows]
-        self._outside = stored.number(saved, "outside")
+        rows = state_checks.rows(saved, "epochs")
+        self.epochs = [{name: state_checks.number(row, name) for name in row} for row in rows]
+        self._outside = state_checks.number(saved, "outside")
 
     def on_epoch_begin(self, state: State) -> None:
         # since the last epoch's end; without `last`, others were told of it in between

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..atomic_file import atomic_path
 from ..errors import DataError
-from ..files import atomic_path
 from .labels import MAX_CLASSES, one_hot
 from .manifest import FileRecord, Manifest
 from .sheet import MAX_PIXELS

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from ..files import atomic_path
+from ..atomic_file import atomic_path
 
 WORTH_KEEPING = 16 << 20  # bytes; a smaller sheet decodes in a tenth of a second
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..files import atomic_path
+from ..atomic_file import atomic_path
 
 _RAMP = np.array(list(" .:-=+*#%@"))
 _GAP = 2

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..atomic_file import atomic_path
 from ..errors import DataError
-from ..files import atomic_path
 from .cache import sha256_of
 from .locate import SheetFiles
 from .png import check_whole, read_header

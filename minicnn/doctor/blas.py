@@ -21,7 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from .. import kernels
-from ..kernels.threads import run
+from ..kernels.batch_pieces import run
 
 VARIABLE = "OPENBLAS_CORETYPE"
 WIDE = "SkylakeX"  # OpenBLAS's kernels for any processor with AVX-512

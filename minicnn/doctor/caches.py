@@ -17,10 +17,10 @@ def kernel_cache() -> dict[str, Any]:
 
     Kernels older than the sources were made of other ones (kernels/jit.py), and wait in vain.
     """
-    from ..kernels import sharing
+    from ..kernels.engine.threads import work_sharing
 
     given = os.environ.get("NUMBA_CACHE_DIR") or None
-    stats = getattr(sharing.help_until_idle, "stats", None)
+    stats = getattr(work_sharing.help_until_idle, "stats", None)
     folder = getattr(stats, "cache_path", None)
     facts: dict[str, Any] = {"given": given, "folder": folder, "why_not": None}
     if not folder:
@@ -29,7 +29,7 @@ def kernel_cache() -> dict[str, Any]:
         facts["why_not"] = no_place if told else "this Numba does not tell where its cache is"
         return facts | {"writable": False if told else None}
     facts["why_not"] = why_not_writable(Path(folder))
-    sources = Path(sharing.__file__).parent.glob("*.py")
+    sources = Path(work_sharing.__file__).parent.glob("*.py")
     newest = max(path.stat().st_mtime for path in sources)
     entries = files_in(Path(folder), "*.nbi", "*.nbc")
     indexes = [when for name, _, when in entries if name.endswith(".nbi")]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..options import reader_may_leave
+from ..command_line import reader_may_leave
 from . import diagnosis, findings
 from .diagnosis import Facts
 from .remedies import Remedy, remedies

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, machine
+from .. import kernels
 from ..kernels import backend as backends
-from ..kernels.threads import pieces, run
+from ..kernels.batch_pieces import pieces, run
+from ..runs import machine
 from . import blas, caches
 
 Facts = dict[str, Any]
@@ -123,7 +124,7 @@ def backend() -> Facts:
 
 def vectors() -> Facts:
     """The vector unit that the kernels are compiled for; Numba's kernels only."""
-    from ..kernels import simd
+    from ..kernels.engine.codegen import simd
 
     given = os.environ.get("MINICNN_SIMD", "").strip().lower() or None
     unit = guarded(simd.vectors)
@@ -227,15 +228,15 @@ def _default_backend() -> str:
 
 
 def _peak_gflops() -> float:
-    from ..kernels import ceiling
+    from ..kernels.engine import peak
 
-    return round(ceiling.peak_flops(SECONDS) / 1e9, 1)
+    return round(peak.peak_flops(SECONDS) / 1e9, 1)
 
 
 def _triad_gbytes() -> float:
-    from ..kernels import ceiling
+    from ..kernels.engine import peak
 
-    return round(ceiling.bandwidth(SECONDS) / 1e9, 1)
+    return round(peak.bandwidth(SECONDS) / 1e9, 1)
 
 
 def _addition_gbytes() -> float:

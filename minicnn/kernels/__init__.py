@@ -17,10 +17,10 @@ what was expected and what came.
 """
 
 from .backend import available_backends, current_backend, use_backend
+from .batch_pieces import get_threads, set_threads
 from .conv_pool import conv2d_relu_pool, conv2d_relu_pool_backward
 from .convolution import col2im, conv2d, conv2d_backward, im2col
-from .linear import dense, dense_backward
-from .numberwise import (
+from .elementwise import (
     AdamStep,
     PreparedAdam,
     adam,
@@ -29,8 +29,8 @@ from .numberwise import (
     softmax_crossentropy,
     take_scaled,
 )
+from .linear import dense, dense_backward
 from .pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
-from .threads import get_threads, set_threads
 from .warping import warp
 
 __all__ = [

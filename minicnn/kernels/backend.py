@@ -80,7 +80,7 @@ def module(name: str | None = None) -> ModuleType:
 def engine() -> ModuleType:
     """The kernels that only Numba can run; imported when first asked for."""
     if "engine" not in _loaded:
-        _loaded["engine"] = importlib.import_module(".engine", __package__)
+        _loaded["engine"] = importlib.import_module(".engine.operations", __package__)
     return _loaded["engine"]
 
 

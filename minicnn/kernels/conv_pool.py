@@ -10,15 +10,9 @@ import numpy as np
 from ..typing import Array
 from . import choose
 from .backend import engine
-from .checks import (
-    check_array,
-    check_backward,
-    check_same_dtype,
-    check_shape,
-    check_winner,
-)
+from .checks import check_array, check_backward, check_same_dtype, check_shape, check_winner
 from .convolution import conv2d, conv2d_backward, conv_window
-from .elementwise import where_or_zero
+from .numpy_elementwise import where_or_zero
 from .pooling import max_pool2d, max_pool2d_backward
 from .window import IntOrPair, Padding, Pair, Window, pair, pool_window
 

@@ -10,14 +10,8 @@ import numpy as np
 from ..typing import Array
 from . import choose
 from .backend import engine, module
-from .checks import (
-    check_array,
-    check_backward,
-    check_same_dtype,
-    check_shape,
-    image_batch,
-)
-from .threads import pieces, run
+from .batch_pieces import pieces, run
+from .checks import check_array, check_backward, check_same_dtype, check_shape, image_batch
 from .window import IntOrPair, Padding, Window, make_window
 
 

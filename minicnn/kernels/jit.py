@@ -148,5 +148,5 @@ def _content(function: Any) -> str:
 @remember
 def _source() -> str:
     """A digest of all the source that kernels may be made of."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parent.rglob("*.py"))
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -9,8 +9,8 @@ import numpy as np
 from ..typing import Array
 from . import choose
 from .backend import engine, module
+from .batch_pieces import pieces, run
 from .checks import check_array, check_backward, check_same_dtype, check_shape
-from .threads import pieces, run
 
 
 def dense(

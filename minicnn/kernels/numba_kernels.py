@@ -2,13 +2,15 @@
 
 Same names, order and meaning as in reference.py. The innermost loop runs over the channels,
 which lie side by side in NHWC, so that it becomes vector instructions. Matrix products are
-left to BLAS, as in numpy_kernels.py; warp is shared out in machine code (resampling.py).
+left to BLAS, as in numpy_kernels.py; warp is shared out in machine code (engine/warp.py).
 """
 
 from __future__ import annotations
 
 from ..typing import Array
-from . import gemm, resampling, team
+from . import gemm
+from .engine import warp as _engine_warp
+from .engine.threads import team
 from .jit import jit
 from .window import Window
 
@@ -195,4 +197,4 @@ def warp(
     x: Array, matrices: Array, rows: Array, columns: Array, displacement: Array, y: Array
 ) -> None:
     """Image by image; the team shares them."""
-    team.call(resampling.warp, x, matrices, rows, columns, displacement, y)
+    team.call(_engine_warp.warp, x, matrices, rows, columns, displacement, y)

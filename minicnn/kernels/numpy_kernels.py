@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..typing import Array
 from . import gemm
-from .elementwise import where_or_zero
+from .numpy_elementwise import where_or_zero
 from .window import Window
 
 

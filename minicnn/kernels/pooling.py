@@ -8,8 +8,8 @@ import numpy as np
 
 from ..typing import Array
 from .backend import module
+from .batch_pieces import pieces, run
 from .checks import check_argmax, check_array, check_backward, image_batch
-from .threads import pieces, run
 from .window import IntOrPair, Padding, pool_window
 
 

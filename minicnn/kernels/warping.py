@@ -8,8 +8,8 @@ import numpy as np
 
 from ..typing import Array, DType
 from .backend import current_backend, module
+from .batch_pieces import pieces, run
 from .checks import check_array, check_same_dtype, check_shape
-from .threads import pieces, run
 
 KNOTS = 4  # at least, along each axis: a cubic spline blends four at a time
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..kernels.elementwise import softmax, where_or_zero
+from ..kernels.numpy_elementwise import softmax, where_or_zero
 from ..registry import lookup
 from ..typing import Array
 from .base import Layer

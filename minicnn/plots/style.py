@@ -13,7 +13,7 @@ from matplotlib import style
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..files import atomic_path
+from ..atomic_file import atomic_path
 
 # Okabe and Ito's palette: told apart by the colour-blind, and in grey by their lightness.
 BLUE, ORANGE, INK, PALE = "#0072B2", "#D55E00", "#222222", "#8A8A8A"

@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..options import bear_any_text, reader_may_leave
+from ..command_line import bear_any_text, reader_may_leave
 from ..runs import REPORT
 from ..version import __version__
 

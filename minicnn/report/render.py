@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic_path
+from ..atomic_file import atomic_path
 from ..version import __version__
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..atomic_file import is_leftover, remove_leftovers
 from ..errors import RunWarning
-from ..files import is_leftover, remove_leftovers
 
 MODEL, HISTORY_CSV, HISTORY_PNG = "model.safetensors", "history.csv", "history.png"
 CONFUSION, MISTAKES, FILTERS = "confusion.png", "mistakes.png", "filters.png"

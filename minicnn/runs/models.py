@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import checkpoints
 from ..errors import ModelError
+from ..saving import checkpoints
 from .folder import CHECKPOINTS, MODEL
 from .record import RUNNING, read_record
 

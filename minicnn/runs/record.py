@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic_file import atomic_path
 from ..errors import ModelError
-from ..files import atomic_path
 from ..typing import Array
 from .folder import RUN
 

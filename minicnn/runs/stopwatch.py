@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .. import stored
+from .. import state_checks
 from ..callbacks import Callback, State
 
 
@@ -31,9 +31,12 @@ class Stopwatch(Callback):
         }
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        self.seconds, self.images = stored.number(saved, "seconds"), stored.whole(saved, "images")
-        self.epochs = stored.whole(saved, "epochs")
-        self._earlier = stored.number(saved, "total_seconds")
+        self.seconds, self.images = (
+            state_checks.number(saved, "seconds"),
+            state_checks.whole(saved, "images"),
+        )
+        self.epochs = state_checks.whole(saved, "epochs")
+        self._earlier = state_checks.number(saved, "total_seconds")
 
     def on_train_begin(self, state: State) -> None:
         self._start = time.perf_counter()

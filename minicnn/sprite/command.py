@@ -9,12 +9,12 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from ..command_line import bear_any_text, reader_may_leave
 from ..data import MnistData, locate
 from ..data.folder import build_from_folder
 from ..data.idx import build_from_idx
 from ..data.preview import preview_image, preview_text, write_preview
 from ..data.subset import subset
-from ..options import bear_any_text, reader_may_leave
 from . import options, tables
 
 T = TypeVar("T")

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, machine, runs
+from .. import kernels, runs
 from ..model import Sequential
 from ..registry import config_of
-from ..runs import Evaluation
+from ..runs import Evaluation, machine
 from ..runs.record import DIVERGED, FINISHED, RUNNING, STOPPED
 from .plan import Plan
 

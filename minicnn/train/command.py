@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoints, machine, runs
+from .. import runs
 from ..callbacks import (
     CSVLogger,
     LambdaCallback,
@@ -23,8 +23,10 @@ from ..callbacks import (
     TensorBoard,
     TerminateOnNaN,
 )
+from ..command_line import bear_any_text
 from ..errors import CallbackError, RunWarning
-from ..options import bear_any_text
+from ..runs import machine
+from ..saving import checkpoints
 from . import closing, plan, resuming, watching
 from .options import parser
 from .plan import Plan

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import networks, optimizers, recipes
-from ..options import add_data, add_kernels, positive, whole
+from .. import architectures, optimizers
+from ..command_line import add_data, add_kernels, positive, whole
 from ..version import __version__
+from . import recipes
 
 EPILOG = """\
 examples:
@@ -50,7 +51,7 @@ def parser(
         "network, and images that are moved and bent anew each time; the options below change it",
     )
     model.add_argument(
-        "--model", choices=networks.TABLE, help=f"default: the recipe's own, {default.model}"
+        "--model", choices=architectures.TABLE, help=f"default: the recipe's own, {default.model}"
     )
     model.add_argument(
         "--epochs",

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, networks, recipes, runs
+from .. import architectures, kernels, runs
 from ..data import MnistData
 from ..errors import DataError
 from ..kernels.backend import NUMBA_HINT
 from ..layers import Layer, Weighted
 from ..model import Sequential
-from ..recipes import Recipe
+from . import recipes
+from .recipes import Recipe
 
 Part = tuple[Any, Any]  # (x, one-hot labels)
 Say = Callable[[str], None]
@@ -98,7 +99,7 @@ def prepare_kernels(plan: Plan, say: Say) -> None:
     waiting.start()
     data, count = plan.data, min(plan.recipe.batch_size, len(plan.train[0]))
     try:
-        layers = networks.TABLE[plan.model.name](data.num_classes)
+        layers = architectures.TABLE[plan.model.name](data.num_classes)
         model = Sequential(layers, data.image_shape, seed=0)
         model.compile()
         images = data.train_x[np.zeros(count, np.intp)]  # gathered as a batch is
@@ -148,7 +149,7 @@ def _parts(data: MnistData, tutorial: bool) -> tuple[Part, Part]:
 
 
 def _layers(options: argparse.Namespace, classes: int) -> list[Layer]:
-    layers = networks.TABLE[options.model](classes)
+    layers = architectures.TABLE[options.model](classes)
     tutorial = options.tutorial or options.recipe == "tutorial"
     if tutorial and options.model != "codelab":  # which has its own
         for layer in layers:

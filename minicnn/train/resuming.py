@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoints, runs
-from ..checkpoints import Checkpoint
+from .. import runs
 from ..errors import DataError, ModelError
 from ..registry import config_of
 from ..runs.record import FINISHED, RUNNING, Record
+from ..saving import checkpoints
+from ..saving.checkpoints import Checkpoint
 from .options import flag, given, parser, recorded
 from .plan import Plan
 

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import kernels, runs
+from ..command_line import bear_any_text
 from ..data.locate import in_folder
 from ..data.sources import OFFICIAL
-from ..options import bear_any_text
 from ..version import __version__
 
 EPILOG = """\

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic_file import atomic_path
 from ..data import MnistData
 from ..data.builder import sheet_paths, write_sheet
 from ..data.labels import one_hot
 from ..errors import DataError
-from ..files import atomic_path
 from ..typing import Array
 
 NAME = "drawings"

@@ -18,12 +18,12 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from .. import runs
-from ..classifier import load_classifier
 from ..data import MnistData
 from ..errors import ModelError
 from ..model import Sequential
 from ..report.contents import Images, tested_on
 from ..runs import Evaluation, Record
+from ..runs.classifier import load_classifier
 from .requests import bad
 
 LOOK_AGAIN = 0.5  # seconds, until the folder is searched for a newer model

@@ -1,8 +1,8 @@
 """What is said of the machine."""
 
 from bench import environment
-from minicnn import machine
-from minicnn.machine import Bystanders
+from minicnn.runs import machine
+from minicnn.runs.machine import Bystanders
 
 
 def test_it_can_be_put_into_lines():

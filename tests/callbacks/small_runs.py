@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from minicnn import Sequential, checkpoints, layers, optimizers
+from minicnn import Sequential, layers, optimizers
 from minicnn.callbacks import Callback
+from minicnn.saving import checkpoints
 
 SHAPE = (8, 8, 1)
 CLASSES = ["nought", "one", "two"]

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Sequential, checkpoints, layers, optimizers
+from minicnn import Sequential, layers, optimizers
 from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
 from minicnn.errors import CallbackError, RunWarning
+from minicnn.saving import checkpoints
 
 SHAPE, STEPS = (4, 4, 1), 3
 

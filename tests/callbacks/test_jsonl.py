@@ -7,7 +7,7 @@ from small_runs import STEPS, WHERE, Saver, resumed, train
 
 from minicnn import RunWarning
 from minicnn.callbacks import JSONLogger, LambdaCallback
-from minicnn.callbacks.strict import from_json, number, to_json
+from minicnn.strict_json import from_json, number, to_json
 
 EPOCHS = [{"loss": 2.0, "val_loss": 2.5}, {"loss": 1.25, "val_loss": math.nan}]
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from small_runs import SHAPE, VALIDATION, WHERE, Saver, images, new_model, resumed, train
 
-from minicnn import DataError, RunWarning, Sequential, kernels, layers, networks
+from minicnn import DataError, RunWarning, Sequential, architectures, kernels, layers
 from minicnn.callbacks import LambdaCallback, LayerStats, read_layer_stats
 from minicnn.callbacks.health import findings
-from minicnn.callbacks.measures import BINS, dead_share, histogram, measure, sample
-from minicnn.callbacks.strict import to_json
+from minicnn.layer_stats.array_stats import BINS, dead_share, histogram, measure, sample
+from minicnn.strict_json import to_json
 
 NUMBERS = ("mean", "std", "norm", "min", "max", "zeros")
 
@@ -365,7 +365,7 @@ def test_a_sound_run_of_the_course_network_is_not_warned_of():
     x = rng.random((300, 28, 28, 1), dtype=np.float32) * 0.3
     for row, label in enumerate(y):
         x[row, 2 * label + 2 : 2 * label + 6] += 0.7
-    model = Sequential(networks.course(10), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.course(10), input_shape=(28, 28, 1), seed=0)
     model.compile("adam", metrics=["accuracy"])
     with kernels.use_backend("numpy"):  # Numba would compile for long
         model.fit(
@@ -392,7 +392,7 @@ def test_the_file_holds_what_was_measured(tmp_path):
 def test_25_epochs_of_the_course_network_are_small(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((40, 28, 28, 1), dtype=np.float32), np.eye(10)[rng.integers(0, 10, 40)]
-    model = Sequential(networks.course(10), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.course(10), input_shape=(28, 28, 1), seed=0)
     model.compile("adam")
     watcher = unhurried(tmp_path / "a.json")
     with warnings.catch_warnings(), kernels.use_backend("numpy"):  # nothing to compile

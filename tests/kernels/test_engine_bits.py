@@ -21,8 +21,8 @@ from engine_cases import (
 
 pytest.importorskip("numba")
 
-from minicnn import Sequential, kernels, networks
-from minicnn.kernels import team
+from minicnn import Sequential, architectures, kernels
+from minicnn.kernels.engine.threads import team
 
 SetThreads = Callable[[int | None], None]
 Compute = Callable[[], list[bytes]]
@@ -149,7 +149,7 @@ def test_there_is_work_for_several_threads_in_these_tests(
 def trained() -> list[bytes]:
     """The weights and losses of the course network after some steps."""
     rng = np.random.default_rng(0)
-    model = Sequential(networks.course(), (28, 28, 1), seed=0)
+    model = Sequential(architectures.course(), (28, 28, 1), seed=0)
     model.compile("adam", "categorical_crossentropy", ["accuracy"])
     losses = []
     for size in (64, 64, 17, 64, 5):  # the last batch of an epoch is smaller

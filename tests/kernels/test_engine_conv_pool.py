@@ -19,7 +19,7 @@ from kernel_cases import Case, as_pair, close, same
 pytest.importorskip("numba")
 
 from minicnn import kernels
-from minicnn.kernels import engine
+from minicnn.kernels.engine import operations
 
 by_geometry = pytest.mark.parametrize("name", POOLED)
 
@@ -167,7 +167,7 @@ def test_a_window_too_large_for_the_registers_is_refused_when_forced_and_separat
     size: int | tuple[int, int],
 ) -> None:
     F = 40
-    assert not engine.fits(as_pair(size), F, np.dtype(np.float32))
+    assert not operations.fits(as_pair(size), F, np.dtype(np.float32))
     pooled = Pooled(Case((2, 14, 19, 2), (3, 3), F, {}, 1, np.float32), size)
     x, w, b = arrays(pooled.conv)
     message = (
@@ -185,9 +185,9 @@ def test_a_window_too_large_for_the_registers_is_refused_when_forced_and_separat
 
 
 def test_what_fits_is_a_window_times_the_vectors_of_a_panel() -> None:
-    assert engine.fits((2, 2), 16, np.dtype(np.float32))
-    assert engine.fits((1, 1), 1000, np.dtype(np.float64))
-    assert not engine.fits((15, 17), 1, np.dtype(np.float32))
+    assert operations.fits((2, 2), 16, np.dtype(np.float32))
+    assert operations.fits((1, 1), 1000, np.dtype(np.float64))
+    assert not operations.fits((15, 17), 1, np.dtype(np.float32))
 
 
 def test_the_fused_kernel_agrees_with_three_separate_calls_of_the_doorway() -> None:

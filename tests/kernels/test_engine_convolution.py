@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 pytest.importorskip("numba")
 
-from minicnn.kernels import correlation, planes
-from minicnn.kernels.engine import Convolution
-from minicnn.kernels.phases import phases
+from minicnn.kernels.engine import correlation, planes
+from minicnn.kernels.engine.operations import Convolution
+from minicnn.kernels.engine.phases import phases
 from minicnn.kernels.window import make_window
 
 by_geometry = pytest.mark.parametrize("name", CONVOLUTIONS)

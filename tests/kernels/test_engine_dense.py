@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 pytest.importorskip("numba")
 
 from minicnn import kernels
-from minicnn.kernels import product
-from minicnn.kernels.engine import Dense
+from minicnn.kernels.engine import product
+from minicnn.kernels.engine.operations import Dense
 
 TILE: dict[str, Any] = {"algorithm": "tile", "backend": "numba"}
 BLAS: dict[str, Any] = {"algorithm": "blas", "backend": "numba"}
@@ -132,7 +132,7 @@ def test_a_dense_operation_with_relu_cuts_off_the_gradient_where_its_output_is_z
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (17, 33), (300, 130), (3, 40)])
 def test_a_transposed_matrix_is_complete(shape: tuple[int, int], dtype: type) -> None:
-    from minicnn.kernels import team
+    from minicnn.kernels.engine.threads import team
 
     w = np.arange(shape[0] * shape[1], dtype=dtype).reshape(shape)
     transposed = np.full(shape[::-1], -1, dtype)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from minicnn.kernels.panels import GROUPING_COSTS, grouped, panels
-from minicnn.kernels.simd import UNITS, Vectors
-from minicnn.kernels.tile import Tile
-from minicnn.kernels.weight_gradient import spans
+from minicnn.kernels.engine.codegen.simd import UNITS, Vectors
+from minicnn.kernels.engine.codegen.tile import Tile
+from minicnn.kernels.engine.panels import GROUPING_COSTS, grouped, panels
+from minicnn.kernels.engine.weight_gradient import spans
 
 small = st.integers(1, 6)
 units = st.sampled_from(list(UNITS.values()))

@@ -10,7 +10,7 @@ from kernel_cases import FAST, close, same
 from numpy.typing import NDArray
 
 from minicnn import kernels
-from minicnn.kernels import AdamStep, PreparedAdam, elementwise
+from minicnn.kernels import AdamStep, PreparedAdam, numpy_elementwise
 
 NAN, INF = np.nan, np.inf
 needs_numba = pytest.mark.skipif("numba" not in FAST, reason="needs Numba")
@@ -82,7 +82,7 @@ def test_softmax_of_huge_and_special_numbers_row_by_row(fast: str) -> None:
 @in_each
 def test_softmax_takes_logits_of_any_memory_order_and_leaves_them_alone(fast: str) -> None:
     z = np.random.default_rng(0).standard_normal((40, 6))
-    expected = elementwise.softmax(z)
+    expected = numpy_elementwise.softmax(z)
     for given in (np.asfortranarray(z), np.repeat(z, 2, axis=0)[::2]):
         close(np.ascontiguousarray(kernels.softmax(given, backend=fast)), expected)
         same(np.ascontiguousarray(given), z)
@@ -136,7 +136,7 @@ def test_a_nan_or_infinite_logit_spoils_its_row_and_no_other(
     q = onehot(3, 3, float)
     with np.errstate(invalid="ignore"):
         losses, dz = kernels.softmax_crossentropy(z, q, backend=fast)
-        expected = elementwise.softmax_crossentropy(z, q)
+        expected = numpy_elementwise.softmax_crossentropy(z, q)
     assert np.isnan(losses).tolist() == [False, True, False]
     close(losses, expected[0])
     close(dz, expected[1])
@@ -155,7 +155,7 @@ def test_the_logits_and_the_targets_stay_as_they_are_whatever_their_memory_order
     fast: str,
 ) -> None:
     z, q = np.random.default_rng(0).standard_normal((2, 40, 6))
-    expected = elementwise.softmax_crossentropy(z, q)
+    expected = numpy_elementwise.softmax_crossentropy(z, q)
     given = np.asfortranarray(z), np.repeat(q, 2, axis=0)[::2]
     losses, dz = kernels.softmax_crossentropy(*given, backend=fast)
     close(losses, expected[0])
@@ -196,7 +196,7 @@ def test_steps_of_adam_are_those_of_the_formula_to_the_last_bit(dtype: type, fas
     for step in STEPS:
         numbers = tuple(map(dtype, step.numbers()))
         for w, g, m, s in theirs:
-            elementwise.adam(w, g, m, s, numbers)
+            numpy_elementwise.adam(w, g, m, s, numbers)
     for one, other in zip(mine, theirs, strict=True):
         for name, a, b in zip("wgms", one, other, strict=True):
             if name == "g":
@@ -273,13 +273,13 @@ def test_each_of_the_256_pixel_values_becomes_the_float32_nearest_to_it(fast: st
 @pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.intp])
 def test_rows_come_in_the_order_asked_for_and_as_often(kind: type, fast: str) -> None:
     rows = np.array([3, 0, 7, 7, 1], kind)
-    same(kernels.take_scaled(PIXELS, rows, backend=fast), elementwise.scale(PIXELS[rows]))
+    same(kernels.take_scaled(PIXELS, rows, backend=fast), numpy_elementwise.scale(PIXELS[rows]))
 
 
 @in_each
 def test_negative_rows_count_from_the_end(fast: str) -> None:
     rows = np.array([-1, -8, 0, -3])
-    same(kernels.take_scaled(PIXELS, rows, backend=fast), elementwise.scale(PIXELS[rows]))
+    same(kernels.take_scaled(PIXELS, rows, backend=fast), numpy_elementwise.scale(PIXELS[rows]))
 
 
 @in_each
@@ -301,7 +301,7 @@ def test_no_rows_give_no_images(fast: str) -> None:
 def test_pixels_that_are_a_part_of_others_are_taken_as_they_are(fast: str) -> None:
     part = PIXELS[1::2, ::3]
     rows = np.array([3, 0])
-    same(kernels.take_scaled(part, rows, backend=fast), elementwise.scale(part[rows]))
+    same(kernels.take_scaled(part, rows, backend=fast), numpy_elementwise.scale(part[rows]))
 
 
 @in_each
@@ -315,4 +315,4 @@ def test_rows_that_are_no_whole_numbers_are_an_index_error(fast: str) -> None:
 def test_many_rows_are_all_scaled(n: int, D: int) -> None:
     rng = np.random.default_rng(0)
     pixels, rows = rng.integers(0, 256, (50, D), np.uint8), rng.integers(-50, 50, n)
-    same(kernels.take_scaled(pixels, rows, backend="numba"), elementwise.scale(pixels[rows]))
+    same(kernels.take_scaled(pixels, rows, backend="numba"), numpy_elementwise.scale(pixels[rows]))

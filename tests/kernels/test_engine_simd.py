@@ -15,8 +15,14 @@ pytest.importorskip("numba")
 
 from llvmlite import binding
 
-from minicnn.kernels.panels import panels
-from minicnn.kernels.simd import UNITS, Vectors, largest_divisor, split_evenly, vectors
+from minicnn.kernels.engine.codegen.simd import (
+    UNITS,
+    Vectors,
+    largest_divisor,
+    split_evenly,
+    vectors,
+)
+from minicnn.kernels.engine.panels import panels
 
 counts = st.integers(1, 3000)
 units = st.sampled_from(list(UNITS.values()))

@@ -17,9 +17,9 @@ pytest.importorskip("numba")
 from numba import njit
 
 from minicnn import kernels
-from minicnn.kernels import atomic, sharing, team
+from minicnn.kernels.engine.threads import atomic, team, work_sharing
+from minicnn.kernels.engine.threads.work_sharing import share
 from minicnn.kernels.jit import inner
-from minicnn.kernels.sharing import share
 
 SetThreads = Callable[[int | None], None]
 compiled = njit(nogil=True, error_model="numpy")
@@ -136,7 +136,7 @@ def test_helpers_fall_asleep_and_wake_for_the_next_call(threads: SetThreads) -> 
         team.call(count, counts)
         assert (counts == 1).all()
         present = team._present_team()
-        assert wait_until(lambda words=present.words: words[sharing.ASLEEP] == 2)
+        assert wait_until(lambda words=present.words: words[work_sharing.ASLEEP] == 2)
         time.sleep(0.02)
         assert side_by_side(3)
 

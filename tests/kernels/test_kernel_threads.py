@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minicnn import kernels
-from minicnn.kernels.threads import pieces, run
+from minicnn.kernels.batch_pieces import pieces, run
 
 SetThreads = Callable[[int | None], None]
 

@@ -388,7 +388,7 @@ def test_parameters_flops_and_patch_sizes_by_hand() -> None:
     [("course", 53_866), ("codelab", 5_994), ("examples", 33_194), ("node", 594_922)],
 )
 def test_the_networks_have_the_documented_number_of_parameters(name: str, parameters: int) -> None:
-    from minicnn import networks
+    from minicnn import architectures
 
-    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
     assert model.num_params == parameters

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from minicnn import Sequential, kernels, layers, networks
+from minicnn import Sequential, architectures, kernels, layers
 from minicnn.layers import Layer, fuse
 from minicnn.layers.stages import ConvReLUPool, Prepared, Stage
 
@@ -71,7 +71,7 @@ POOLED, CONV, RELU = "ConvReLUPool(Conv2D, MaxPool2D)", "Prepared(Conv2D)", "ReL
     ],
 )
 def test_the_stages_of_the_tutorials_networks(name: str, stages: list[str]) -> None:
-    model = Sequential(networks.TABLE[name](10), (28, 28, 1), seed=0)
+    model = Sequential(architectures.TABLE[name](10), (28, 28, 1), seed=0)
     assert described(model.stages) == [*stages, "Softmax"]
     model.compile()  # from here on the loss takes the logits
     assert described(model.stages) == stages
@@ -248,7 +248,7 @@ def test_a_layer_that_a_user_derived_from_one_of_ours_runs_as_the_user_wrote_it(
 
 
 def course() -> Sequential:
-    return Sequential(networks.course(), (28, 28, 1), seed=0)
+    return Sequential(architectures.course(), (28, 28, 1), seed=0)
 
 
 def test_stages_share_the_layers_and_their_parameters() -> None:
@@ -304,7 +304,7 @@ def test_backward_without_forward_is_a_runtime_error_of_the_stage(name: str) -> 
 
 
 def test_fused_is_on_and_can_be_switched_off_and_on_at_any_time() -> None:
-    model = Sequential(networks.course(), seed=0)
+    model = Sequential(architectures.course(), seed=0)
     assert model.fused
     assert model.stages == model.layers  # nothing is known yet
     model.fused = False

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn import Sequential, kernels, networks, optimizers
+from minicnn import Sequential, architectures, kernels, optimizers
 from minicnn.losses import CategoricalCrossentropy
 
 torch = pytest.importorskip("torch")
@@ -63,7 +63,7 @@ class Both:
         self, mine: optimizers.Optimizer, make: Any, smoothing: float, dtype: str, seed: int
     ) -> None:
         self.smoothing = smoothing
-        self.model = Sequential(networks.course(), (28, 28, 1), seed=seed, dtype=dtype)
+        self.model = Sequential(architectures.course(), (28, 28, 1), seed=seed, dtype=dtype)
         self.model.compile(replace(mine), CategoricalCrossentropy(smoothing), ["accuracy"])
         self.theirs = Theirs(self.model)
         self.optimizer = make(self.theirs.parameters())

@@ -4,12 +4,12 @@ import pytest
 from figure_reading import texts
 from matplotlib.patches import Polygon
 
-from minicnn import Sequential, layers, networks, plots
+from minicnn import Sequential, architectures, layers, plots
 from minicnn.summary import diagram_rows
 
 
 def test_the_course_network_word_by_word():
-    model = Sequential(networks.course(), input_shape=(28, 28, 1))
+    model = Sequential(architectures.course(), input_shape=(28, 28, 1))
     words = texts(plots.model_diagram(diagram_rows(model), "course"))
     assert words.count("Conv2D") == words.count("MaxPool2D") == words.count("Dense") == 2
     shapes = ["28 × 28 × 1", "26 × 26 × 8", "13 × 13 × 8", "11 × 11 × 16", "5 × 5 × 16"]
@@ -90,4 +90,4 @@ def test_the_notes_tell_what_is_unusual():
 
 def test_an_unbuilt_model_has_no_rows():
     with pytest.raises(RuntimeError, match="input_shape"):
-        diagram_rows(Sequential(networks.course()))
+        diagram_rows(Sequential(architectures.course()))

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bench import gallery
 from minicnn import plots
-from minicnn.plots import gallery
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "plots.md"

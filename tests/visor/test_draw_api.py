@@ -11,7 +11,8 @@ from PIL import Image
 from recorded import DRAWINGS, rasterized
 from starlette.testclient import TestClient
 
-from minicnn import MnistData, Sequential, kernels, layers, preprocess, train
+from minicnn import MnistData, Sequential, kernels, layers, train
+from minicnn.pictures import prepare
 from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
@@ -73,8 +74,8 @@ def test_both_ways_are_those_of_preprocess(visitor, run):
     grey = rasterized(SEVEN)
     grey = (np.rint(grey * 255) / 255).astype(np.float32)
     answer = read(visitor, grey)
-    made = preprocess.mnist_like(grey, 28, polarity="bright-on-dark")
-    seen = np.stack([made.image, preprocess.tutorial_like(grey, 28)])
+    made = prepare.mnist_like(grey, 28, polarity="bright-on-dark")
+    seen = np.stack([made.image, prepare.tutorial_like(grey, 28)])
     expected = Sequential.load(run / "model.safetensors").predict(seen[..., None])
     for way, image, row in zip(("mnist", "tutorial"), seen, expected, strict=True):
         np.testing.assert_allclose(answer[way]["pixels"], image.ravel(), atol=6e-4)
@@ -85,7 +86,7 @@ def test_both_ways_are_those_of_preprocess(visitor, run):
 
 
 def test_pixels_are_read_as_they_are(visitor, run):
-    image = preprocess.mnist_like(rasterized(SEVEN), 28, polarity="bright-on-dark").image
+    image = prepare.mnist_like(rasterized(SEVEN), 28, polarity="bright-on-dark").image
     answer = visitor.post("/api/read", json={"pixels": image.ravel().tolist()}).json()
     expected = Sequential.load(run / "model.safetensors").predict(image[None, ..., None])[0]
     np.testing.assert_allclose(answer["probabilities"], expected, atol=2e-5)
@@ -141,7 +142,7 @@ def test_drawings_are_kept_in_a_sheet_to_train_on(visitor, folder, tmp_path, mon
     kept = np.concatenate([data.train_images, data.test_images])
     for image, drawing in zip(kept, DRAWINGS, strict=False):
         grey = (np.rint(rasterized(drawing) * 255) / 255).astype(np.float32)
-        made = preprocess.mnist_like(grey, 28, polarity="bright-on-dark").image
+        made = prepare.mnist_like(grey, 28, polarity="bright-on-dark").image
         np.testing.assert_array_equal(image, np.rint(made * 255).astype(np.uint8).ravel())
     labels = np.concatenate([data.train_labels, data.test_labels]).argmax(1)
     assert labels.tolist() == [drawing["label"] for drawing in DRAWINGS[:12]]
@@ -255,7 +256,7 @@ def own(run, tmp_path, folder):
 def test_a_drawing_is_made_ready_as_the_networks_own_pictures_were(own):
     grey = np.rint(rasterized(SEVEN) * 255).astype(np.float32) / np.float32(255)
     answer = read(own, grey)["mnist"]
-    made = preprocess.sheet_like(grey, 28, **WHOLE)
+    made = prepare.sheet_like(grey, 28, **WHOLE)
     np.testing.assert_allclose(answer["pixels"], made.image.ravel(), atol=6e-4)
     assert answer["box"] == [0, 0, *grey.shape]
     assert own.get("/api/about").json()["model"]["preparation"] == WHOLE

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from minicnn import Sequential, kernels, networks, trace
+from minicnn import Sequential, architectures, kernels
+from minicnn.explain import trace
 from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
@@ -124,10 +125,10 @@ def test_what_is_out_of_range_is_refused(asked, path, body, message):
     assert re.search(message, asked(f"/api/inside{path}", 400, **body)["error"])
 
 
-@pytest.mark.parametrize("name", networks.TABLE)
+@pytest.mark.parametrize("name", architectures.TABLE)
 def test_every_shipped_network_answers(name, tmp_path):
     """For each of its layers, in JSON without NaN."""
-    model = Sequential(networks.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
     model.save(tmp_path / "model.safetensors")
     visitor = client(tmp_path / "model.safetensors", tmp_path)
 
@@ -147,7 +148,7 @@ def test_every_shipped_network_answers(name, tmp_path):
 
 
 def test_a_network_that_diverged_is_told(tmp_path):
-    model = Sequential(networks.course(), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.course(), input_shape=(28, 28, 1), seed=0)
     for layer in model.layers:
         for key in layer.params:
             layer.params[key][...] = np.nan
@@ -161,7 +162,7 @@ def test_a_network_that_diverged_is_told(tmp_path):
 
 def test_infinity_within_is_null(tmp_path):
     """The probabilities are still some: ReLU makes 0 of minus infinity."""
-    model = Sequential(networks.course(), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.course(), input_shape=(28, 28, 1), seed=0)
     model.layers[0].params["b"][0] = -np.inf
     model.save(tmp_path / "model.safetensors")
     visitor = client(tmp_path / "model.safetensors", tmp_path)

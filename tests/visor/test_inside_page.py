@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from minicnn import Sequential, kernels, networks, trace
+from minicnn import Sequential, architectures, kernels
+from minicnn.explain import trace
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -245,7 +246,7 @@ def test_it_fits_and_anybody_can_read_it(opened, fits, screen, scheme):
 
 def test_a_large_network_is_drawn_too(serve, browse, tmp_path):
     """Several hundred maps, convolutions after convolutions, dropout; forward and backward."""
-    model = Sequential(networks.node(), input_shape=(28, 28, 1), seed=0)
+    model = Sequential(architectures.node(), input_shape=(28, 28, 1), seed=0)
     model.save(tmp_path / "node.safetensors")
     with serve(tmp_path / "node.safetensors", cwd=tmp_path) as running:
         page = browse(f"{running.link}/#inside")

@@ -22,9 +22,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ... import preprocess
-from ...classifier import check_finite
 from ...errors import DataError, ModelError
+from ...pictures import prepare
+from ...runs.classifier import check_finite
 from ...typing import Array
 from ..answer import Answer
 from ..drawings import Drawings, Kept
@@ -60,9 +60,9 @@ def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, A
     The tutorial's way is the picture as it is, whatever its polarity.
     """
     shape = loaded.shape
-    tutorial = preprocess.tutorial_like(grey, shape)
+    tutorial = prepare.tutorial_like(grey, shape)
     try:
-        made = preprocess.made_ready(grey, shape, loaded.model.preparation, polarity=polarity)
+        made = prepare.made_ready(grey, shape, loaded.model.preparation, polarity=polarity)
     except DataError as error:
         (second,) = _probabilities(loaded, tutorial[None])
         return {
@@ -101,7 +101,7 @@ async def keep(request: Request) -> Answer:
     grey = _grey(_decoded(given.get("image")))
     try:
         preparation = loaded.model.preparation
-        image = preprocess.made_ready(grey, loaded.shape, preparation, polarity=polarity).image
+        image = prepare.made_ready(grey, loaded.shape, preparation, polarity=polarity).image
     except DataError as error:
         raise bad(str(error)) from error
     bright = np.rint(image * 255).astype(np.uint8)
@@ -147,7 +147,7 @@ def _grey(data: bytes) -> Array:
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         raise bad("expected a PNG, received something else")
     try:
-        return preprocess.read_grey(io.BytesIO(data), most=PNG_PIXELS)
+        return prepare.read_grey(io.BytesIO(data), most=PNG_PIXELS)
     except DataError as error:
         raise bad(str(error)) from error
 

@@ -16,11 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ... import trace
-from ...classifier import check_finite
 from ...errors import ModelError
+from ...explain import trace
+from ...explain.trace import Pass, Trace
 from ...layers import Weighted
-from ...trace import Pass, Trace
+from ...runs.classifier import check_finite
 from ...typing import Array
 from ..answer import Answer
 from ..requests import bad, pixels, read_object, whole

@@ -1,0 +1,1 @@
+"""Threads for the compiled kernels: a team that waits, and work that it shares."""

@@ -1,0 +1,1 @@
+"""Pictures of one's own, prepared as the network's training images were."""
