@@ -1,14 +1,15 @@
-"""Entries of a state that was read from a file, each of the kind that it must be.
+"""Validated reads from a saved state, and the check of a whole number given as an argument.
 
-What set_state() is given may come from a file that somebody changed. So it takes each entry by a
-function of these: what does not fit is said at once, and is no surprise a hundred steps later.
-All raise ValueError: what was expected under which name, and what came.
+The state that set_state() gets may come from a file that somebody changed. It reads each entry
+with one of these functions, so that a wrong entry fails at once, not a hundred steps later. They
+raise ValueError, which names the entry, what was expected and what was received.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -17,15 +18,30 @@ from .typing import Array
 LARGEST = 2**63 - 1
 
 
+def whole_number(name: str, value: object, minimum: int = 1) -> int:
+    """The argument `name` as an int.
+
+    Raises:
+        TypeError: not a whole number.
+        ValueError: below `minimum`.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"expected {name} as a whole number, received {value!r}")
+    number = operator.index(value)
+    if number < minimum:
+        raise ValueError(f"expected {name} >= {minimum}, received {value!r}")
+    return number
+
+
 def whole(saved: Any, name: str, minimum: int = 0, maximum: int = LARGEST) -> int:
     """A whole number from `minimum` to `maximum`."""
     value = _entry(saved, name)
-    if not hasattr(value, "__index__") or isinstance(value, (bool, np.ndarray)):
+    if not isinstance(value, SupportsIndex) or isinstance(value, (bool, np.ndarray)):
         raise _unexpected(name, "a whole number", value)
-    if not minimum <= value <= maximum:
+    if not minimum <= operator.index(value) <= maximum:
         above = "" if maximum == LARGEST else f" and <= {maximum}"
         raise _unexpected(name, f"a whole number >= {minimum}{above}", value)
-    return int(value)
+    return operator.index(value)
 
 
 def number(saved: Any, name: str) -> float:
