@@ -11,7 +11,10 @@ from .data import MnistData
 from .errors import CallbackError, DataError, ModelError, RunWarning
 from .kernels import current_backend, get_threads, set_threads, use_backend
 from .model import Sequential
+from .moved import install as _reject_old_names
 from .version import __version__
+
+_reject_old_names()
 
 __all__ = [
     "Augmentation",

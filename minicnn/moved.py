@@ -1,0 +1,87 @@
+"""Modules that moved: importing an old name raises an ImportError that gives the new one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+# In names without the leading "minicnn."; submodules of an old package fail with the package.
+MOVED = {
+    "answers": "predict.output",
+    "blobs": "pictures.components",
+    "callbacks.base": "hooks",
+    "callbacks.measures": "layer_stats.array_stats",
+    "callbacks.stats_file": "layer_stats.stats_file",
+    "callbacks.strict": "strict_json",
+    "checkpoints": "saving.checkpoints",
+    "classifier": "runs.classifier",
+    "files": "atomic_file",
+    "greyscale": "pictures.greyscale",
+    "imaging": "pictures.imaging",
+    "ink": "pictures.ink",
+    "kernels.atomic": "kernels.engine.threads.atomic",
+    "kernels.ceiling": "kernels.engine.peak",
+    "kernels.correlation": "kernels.engine.correlation",
+    "kernels.emit": "kernels.engine.codegen.emit",
+    "kernels.frame": "kernels.engine.padded_copy",
+    "kernels.fused": "kernels.engine.fused",
+    "kernels.multiply": "kernels.engine.codegen.multiply",
+    "kernels.numberwise": "kernels.elementwise",
+    "kernels.panels": "kernels.engine.panels",
+    "kernels.parts": "kernels.engine.building_blocks",
+    "kernels.phases": "kernels.engine.phases",
+    "kernels.planes": "kernels.engine.planes",
+    "kernels.pointwise": "kernels.engine.elementwise",
+    "kernels.product": "kernels.engine.product",
+    "kernels.resampling": "kernels.engine.warp",
+    "kernels.rows": "kernels.engine.codegen.rows",
+    "kernels.sharing": "kernels.engine.threads.work_sharing",
+    "kernels.simd": "kernels.engine.codegen.simd",
+    "kernels.team": "kernels.engine.threads.team",
+    "kernels.threads": "kernels.batch_pieces",
+    "kernels.tile": "kernels.engine.codegen.tile",
+    "kernels.transpose": "kernels.engine.codegen.transpose",
+    "kernels.weight_gradient": "kernels.engine.weight_gradient",
+    "kernels.wild": "kernels.engine.nonfinite",
+    "kernels.winners": "kernels.engine.winners",
+    "machine": "runs.machine",
+    "networks": "architectures",
+    "options": "command_line",
+    "preprocess": "pictures.prepare",
+    "recipes": "train.recipes",
+    "resume": "run_state",
+    "sealed": "saving.sealed_file",
+    "stored": "state_checks",
+    "trace": "explain.trace",
+    "twins": "explain.layer_copies",
+}
+GALLERY = "minicnn.plots.gallery"  # moved out of the package
+
+
+class MovedFinder:
+    """The last finder of sys.meta_path: called only for modules that no other finder has."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> None:
+        """Reject the old name of a moved module.
+
+        Raises:
+            ImportError: the module moved. (A ModuleNotFoundError would be swallowed by
+                `from minicnn import NAME`.)
+        """
+        package, _, rest = name.partition(".")
+        if package == "minicnn" and rest in MOVED:
+            raise ImportError(f"{name} has moved: import minicnn.{MOVED[rest]}", name=name)
+        if name == GALLERY:
+            raise ImportError(
+                f"{name} has moved: run python -m bench.gallery in minicnn's repository", name=name
+            )
+
+
+def install() -> None:
+    """Append the finder to sys.meta_path, once."""
+    if MovedFinder not in sys.meta_path:
+        sys.meta_path.append(MovedFinder)
