@@ -236,7 +236,7 @@ class Sequential(Network):
         """Read a model that save() wrote. Raises ModelError for anything else."""
         from .saving.model_file import load
 
-        return load(path)
+        return load(path, cls)
 
     # ---- private ----
 

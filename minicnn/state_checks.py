@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def whole_number(name: str, value: object, minimum: int = 1) -> int:
     return number
 
 
-def whole(saved: Any, name: str, minimum: int = 0, maximum: int = LARGEST) -> int:
+def whole(saved: object, name: str, minimum: int = 0, maximum: int = LARGEST) -> int:
     """A whole number from `minimum` to `maximum`."""
     value = _entry(saved, name)
     if not isinstance(value, SupportsIndex) or isinstance(value, (bool, np.ndarray)):
@@ -44,7 +44,7 @@ def whole(saved: Any, name: str, minimum: int = 0, maximum: int = LARGEST) -> in
     return operator.index(value)
 
 
-def number(saved: Any, name: str) -> float:
+def number(saved: object, name: str) -> float:
     """A number; it may be NaN or infinite."""
     value = _entry(saved, name)
     if not _is_number(value):
@@ -52,16 +52,16 @@ def number(saved: Any, name: str) -> float:
     return float(value)
 
 
-def text(saved: Any, name: str) -> str:
-    """Some text."""
+def text(saved: object, name: str) -> str:
+    """A string."""
     value = _entry(saved, name)
     if not isinstance(value, str):
         raise _unexpected(name, "text", value)
     return value
 
 
-def numbers(saved: Any, name: str, length: int | None = None) -> list[Any]:
-    """A list of numbers, as they are; of this length, if one is given."""
+def numbers(saved: object, name: str, length: int | None = None) -> list[float]:
+    """A list of numbers, not converted; of this length, if one is given."""
     values = _entry(saved, name)
     if not isinstance(values, (list, tuple)) or not all(_is_number(value) for value in values):
         raise _unexpected(name, "a list of numbers", values)
@@ -70,7 +70,7 @@ def numbers(saved: Any, name: str, length: int | None = None) -> list[Any]:
     return list(values)
 
 
-def table(saved: Any, name: str) -> dict[str, Any]:
+def table(saved: object, name: str) -> dict[str, Any]:
     """A dict, copied."""
     value = _entry(saved, name)
     if not isinstance(value, Mapping):
@@ -78,7 +78,7 @@ def table(saved: Any, name: str) -> dict[str, Any]:
     return dict(value)
 
 
-def rows(saved: Any, name: str) -> list[Any]:
+def rows(saved: object, name: str) -> list[Any]:
     """A list, copied."""
     value = _entry(saved, name)
     if not isinstance(value, (list, tuple)):
@@ -86,7 +86,7 @@ def rows(saved: Any, name: str) -> list[Any]:
     return list(value)
 
 
-def like(array: Any, expected: Array, name: str) -> Array:
+def like(array: object, expected: Array, name: str) -> Array:
     """`array`, if it has the shape and the dtype of `expected`."""
     if not isinstance(array, np.ndarray):
         raise _unexpected(name, f"an array {expected.shape}", array)
@@ -98,8 +98,8 @@ def like(array: Any, expected: Array, name: str) -> Array:
     return array
 
 
-def generator(saved: Any, name: str, rng: np.random.Generator) -> dict[str, Any]:
-    """A state that `rng` can take: it is tried on another of its kind."""
+def generator(saved: object, name: str, rng: np.random.Generator) -> dict[str, Any]:
+    """A state that `rng` accepts: it is tried on another generator of its kind."""
     state = table(saved, name)
     try:
         type(rng.bit_generator)(0).state = state
@@ -108,12 +108,12 @@ def generator(saved: Any, name: str, rng: np.random.Generator) -> dict[str, Any]
     return state
 
 
-def shown(value: Any) -> str:
-    """`value` for a message: on one line, and not too long."""
+def shown(value: object) -> str:
+    """`value` for a message: one line, at most 100 characters."""
     return " ".join(repr(value).split())[:100]
 
 
-def _entry(saved: Any, name: str) -> Any:
+def _entry(saved: object, name: str) -> object:
     if not isinstance(saved, Mapping):
         raise ValueError(f"expected an entry {name!r}, received {shown(saved)}")
     if name not in saved:
@@ -121,12 +121,12 @@ def _entry(saved: Any, name: str) -> Any:
     return saved[name]
 
 
-def _is_number(value: Any) -> bool:
-    """Out of JSON, where whole numbers may have thousands of digits, or of NumPy."""
+def _is_number(value: object) -> TypeGuard[float]:
+    """A number of Python or NumPy; JSON may hold integers of thousands of digits."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) <= LARGEST
     return isinstance(value, (float, np.floating, np.integer))
 
 
-def _unexpected(name: str, expected: str, value: Any) -> ValueError:
+def _unexpected(name: str, expected: str, value: object) -> ValueError:
     return ValueError(f"expected {name} as {expected}, received {shown(value)}")

@@ -1,24 +1,43 @@
-"""Strict JSON: what every reader understands. Python's own writes NaN, which most refuse."""
+"""Strict JSON: what every reader accepts. Python's own module also reads and writes NaN."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """`value` on one line; ValueError if a number in it is not finite."""
     return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def from_json(text: str) -> Any:
-    """What to_json() wrote; ValueError for anything but strict JSON."""
-    return json.loads(text, parse_constant=_refuse)
+def from_json(text: str | bytes, allow_nan: bool = False) -> Any:
+    """The value that `text` holds.
+
+    Raises:
+        ValueError: not strict JSON (allow_nan=True: not Python's JSON), or nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=None if allow_nan else _refuse)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deeply") from error
+
+
+def object_from_json(text: str | bytes, allow_nan: bool = False) -> dict[str, Any]:
+    """The JSON object that `text` holds.
+
+    Raises:
+        ValueError: it is another value, or as from_json().
+    """
+    value = from_json(text, allow_nan)
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {type(value).__name__}, not an object")
+    return value
 
 
 def number(value: float, digits: int = 9) -> float | int | None:
-    """A number rounded to significant digits (9: all that a float32 holds); None where it is not
+    """A number rounded to significant digits (9: all that a float32 holds); None if it is not
     finite."""
     if isinstance(value, int):
         return value
@@ -29,5 +48,5 @@ def number(value: float, digits: int = 9) -> float | int | None:
     return int(value) if value.is_integer() and abs(value) < 10**digits else value
 
 
-def _refuse(word: str) -> Any:
-    raise ValueError(f"expected numbers as strict JSON has them, received {word}")
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, which is not a number in JSON")

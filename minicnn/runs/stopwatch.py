@@ -44,17 +44,17 @@ class Stopwatch(Callback):
 
     def on_epoch_begin(self, state: State) -> None:
         self._begun, self._seen = time.perf_counter(), state.seen
-        self._waited = state.waited
+        self._waited = state.drawing.paused_seconds
 
     def on_batch_end(self, state: State) -> None:
         now = time.perf_counter()
-        self.seconds += now - self._begun - (state.waited - self._waited)
-        self._begun, self._waited = now, state.waited
+        self.seconds += now - self._begun - (state.drawing.paused_seconds - self._waited)
+        self._begun, self._waited = now, state.drawing.paused_seconds
         self.images += state.seen - self._seen
         self._seen = state.seen
 
     def on_epoch_end(self, state: State) -> None:
-        self.epochs, self._waited = state.epoch + 1, state.waited
+        self.epochs, self._waited = state.epoch + 1, state.drawing.paused_seconds
 
     @property
     def total_seconds(self) -> float:

@@ -1,7 +1,7 @@
-"""Checkpoints on disk: a model's file that also holds all that training needs to go on.
+"""Checkpoints on disk: a model file that also holds what training needs to continue.
 
-Named by how far the run was: epoch-0004.safetensors after four epochs, epoch-0004+000120 another
-120 steps later. `Sequential.load` takes one for a model; `fit(resume=…)` goes on from it.
+The name says how far the run was: epoch-0004.safetensors after four epochs, epoch-0004+000120
+another 120 steps later. `Sequential.load` reads the model; `fit(resume=…)` continues from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import state_checks
 from ..errors import ModelError
-from ..model import Sequential
+from ..network import Network
 from ..typing import Array
 from . import sealed_file
 from .model_file import CONTENTS, loadable_config, tensors_of
@@ -26,8 +26,8 @@ Done = tuple[int, int]  # (whole epochs, steps of the next one)
 
 NAME = re.compile(r"epoch-(\d+)(?:\+(\d+))?\.safetensors")
 PREFIX = "training/"  # of the names of arrays that are not the model's
-PARTS = "setup", "optimizer", "batches", "generators", "means", "callbacks"  # beside "done"
-REFERENCE = "$array"  # {"$array": name}: an array that stands in the file under this name
+ENTRIES = "setup", "optimizer", "batches", "generators", "means", "callbacks"  # beside "done"
+REFERENCE = "$array"  # {"$array": name} stands for the array of this name in the file
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Checkpoint:
     path: Path
     model: dict[str, Any]  # the configuration
     tensors: dict[str, Array]  # the model's
-    training: dict[str, Any]  # what State.capture() gave
+    training: dict[str, Any]  # what State.resume.capture() gave
 
     @property
     def done(self) -> Done:
-        """(whole epochs, steps of the next one) behind it."""
+        """(whole epochs, steps of the next one) that were done."""
         epochs, steps = self.training["done"]
         return epochs, steps
 
 
-def to_bytes(model: Sequential, training: Mapping[str, Any]) -> bytes:
-    """The file for a model in training, and what State.capture() gave."""
+def to_bytes(model: Network, training: Mapping[str, Any]) -> bytes:
+    """The file for a model in training and what State.resume.capture() gave."""
     arrays: dict[str, Array] = {}
     plain = _without_arrays(training, PREFIX.rstrip("/"), arrays)
     contents = {"model": loadable_config(model), "training": plain}
@@ -72,8 +72,8 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         model = state_checks.table(contents, "model")
         training = _with_arrays(state_checks.table(contents, "training"), arrays)
-        for part in PARTS:
-            state_checks.table(training, part)
+        for entry in ENTRIES:
+            state_checks.table(training, entry)
         epochs, steps = state_checks.numbers(training, "done", 2)
         done = {"epochs": epochs, "steps": steps}
         training["done"] = state_checks.whole(done, "epochs"), state_checks.whole(done, "steps")
@@ -85,12 +85,12 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def load(where: str | os.PathLike[str]) -> Checkpoint | None:
-    """The checkpoint at a path, or the newest in a folder; None: the folder has none, or is yet to
-    be made.
+    """The checkpoint at a path, or the newest in a folder; None: the folder has none, or does not
+    exist.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ModelError: as of read(); if the folder has an earlier one, the message names it.
+        ModelError: see read(); if the folder has an earlier checkpoint, the message names it.
     """
     path = Path(where)
     if path.suffix == ".safetensors":
@@ -104,31 +104,30 @@ def load(where: str | os.PathLike[str]) -> Checkpoint | None:
         if len(found) == 1:
             raise
         raise ModelError(
-            f"{error}. The checkpoint before it is {found[-2]}: resume from that file to go on "
-            "from there"
+            f"{error}. The checkpoint before it is {found[-2]}: resume from that file"
         ) from error
 
 
 def file_name(done: Done) -> str:
-    """How the checkpoint at this point is called."""
+    """The file name of the checkpoint at this point."""
     epochs, steps = done
     return f"epoch-{epochs:04}{f'+{steps:06}' if steps else ''}.safetensors"
 
 
 def position(path: Path) -> Done | None:
-    """The point at which a checkpoint was made, by its name; None: it is not called like one."""
+    """The point at which a checkpoint was made, from its name; None: not a checkpoint's name."""
     match = NAME.fullmatch(path.name)
     return (int(match[1]), int(match[2] or 0)) if match else None
 
 
 def in_folder(folder: Path) -> list[Path]:
-    """The checkpoints in a folder by their positions, earliest first."""
+    """The checkpoints in a folder, earliest first."""
     found = [(at, path) for path in folder.glob("epoch-*.safetensors") if (at := position(path))]
     return [path for _, path in sorted(found)]
 
 
-def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
-    """`value` as JSON can hold it; its arrays are put into `arrays`, by their place in it."""
+def _without_arrays(value: object, name: str, arrays: dict[str, Array]) -> Any:
+    """`value` as JSON values; its arrays go into `arrays`, under their paths in it."""
     if isinstance(value, np.ndarray):
         arrays[name] = value
         return {REFERENCE: name}
@@ -145,12 +144,12 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
 
 
 def _escaped(key: object) -> str:
-    """As in a JSON pointer (RFC 6901), so that no two places have the same name."""
+    """As in a JSON pointer (RFC 6901), so that no two paths have the same name."""
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def _with_arrays(value: Any, arrays: dict[str, Array]) -> Any:
-    """The inverse. It takes the arrays out of `arrays`, so each can be referred to but once."""
+    """The inverse. It takes each array out of `arrays`, so each can be used only once."""
     if isinstance(value, dict):
         if value.keys() == {REFERENCE}:
             name = value[REFERENCE]

@@ -1,4 +1,4 @@
-"""Models on disk: one sealed .safetensors file, weights as tensors, the configuration beside them.
+"""A model on disk: one sealed .safetensors file with the weights and the configuration.
 
 Checkpoints are such files too, with more in them (see checkpoints.py): load() reads their model.
 """
@@ -8,27 +8,29 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import layers
 from ..atomic_file import atomic_path
 from ..errors import ModelError
-from ..model import Sequential
+from ..network import Network
 from ..registry import config_of
 from ..typing import Array
 from . import sealed_file
 
-CONTENTS = "model", "training"  # the second in checkpoints alone
+N = TypeVar("N", bound=Network)
+
+CONTENTS = "model", "training"  # "training" only in checkpoints
 
 
-def save(model: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write `model` to `path`, by a temporary file and a rename.
+def save(model: Network, path: str | os.PathLike[str]) -> None:
+    """Write `model` to `path`, atomically.
 
     Raises:
         ValueError: the suffix is not .safetensors, or the model holds a layer, loss or metric
-            that is not minicnn's, and so could not be loaded again.
+            that is not part of minicnn, so that it could not be loaded again.
         RuntimeError: the model is not built.
-        OSError: the file cannot be written; what stood there before is untouched.
+        OSError: the file cannot be written; an older file there is unchanged.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -38,19 +40,18 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
         temporary.write_bytes(content)
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read a model, compiled as it was saved (the optimizer starts afresh).
+def load(path: str | os.PathLike[str], kind: type[N]) -> N:
+    """Read a model as a `kind`, compiled as it was saved (the optimizer starts afresh).
 
     Raises:
         FileNotFoundError: there is no such file.
-        ModelError: damaged, or not a minicnn model, or one of another version; says what was
-            expected and what came.
+        ModelError: damaged, not a minicnn model, or of another version.
     """
     path = Path(path)
     contents, tensors = sealed_file.read(path, CONTENTS)
     try:
-        model = model_from(contents["model"])
-    except Exception as error:  # nonsense in a configuration raises nearly anything
+        model = model_from(contents["model"], kind)
+    except Exception as error:  # a damaged configuration can raise nearly anything
         raise ModelError(f"{path}: the model's configuration cannot be used: {error!r}") from error
     own = {name: array for name, array in tensors.items() if not name.startswith("training/")}
     check_tensors(model, own, path)
@@ -59,8 +60,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     return model
 
 
-def config(model: Sequential) -> dict[str, Any]:
-    """All of the model but its numbers, as JSON can hold it."""
+def config(model: Network) -> dict[str, Any]:
+    """Everything about the model except its weights, as JSON values."""
     compiled = None
     if model._loss is not None:
         compiled = {
@@ -82,25 +83,25 @@ def config(model: Sequential) -> dict[str, Any]:
     )
 
 
-def loadable_config(model: Sequential) -> dict[str, Any]:
-    """config(), after a look whether load() could make a model of it again.
+def loadable_config(model: Network) -> dict[str, Any]:
+    """config(), after checking that load() can build the model from it.
 
     Raises:
-        ValueError, RuntimeError: it could not; as of save().
+        ValueError, RuntimeError: it cannot; see save().
     """
     if not model.built:
         raise RuntimeError("an unbuilt model has no weights to save: give it an input_shape")
     found = config(model)
     try:
-        model_from(found)  # what could not be read back is not written
+        model_from(found, Network)
     except Exception as error:
         raise ValueError(f"this model could not be loaded again: {error}") from error
     return found
 
 
-def model_from(config: Mapping[str, Any]) -> Sequential:
-    """The model that config() described, with placeholders for weights."""
-    model = Sequential(
+def model_from(config: Mapping[str, Any], kind: type[N]) -> N:
+    """The model that config() describes, with placeholders for weights."""
+    model = kind(
         [layers.get(item) for item in config["layers"]],
         seed=config["seed"],
         dtype=str(config["dtype"]),
@@ -115,7 +116,7 @@ def model_from(config: Mapping[str, Any]) -> Sequential:
     return model
 
 
-def _preparation(value: Any) -> dict[str, str] | None:
+def _preparation(value: object) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping) or value.keys() != {"fit", "invert"}:
@@ -123,16 +124,16 @@ def _preparation(value: Any) -> dict[str, str] | None:
     return {key: str(entry) for key, entry in value.items()}
 
 
-def tensors_of(model: Sequential) -> dict[str, Array]:
+def tensors_of(model: Network) -> dict[str, Array]:
     """Its weights and state arrays by name; not copied."""
     return {name: held[key] for name, (held, key) in model.tensors().items()}
 
 
-def check_tensors(model: Sequential, tensors: Mapping[str, Array], path: Path) -> None:
-    """See whether `tensors` are those of `model`.
+def check_tensors(model: Network, tensors: Mapping[str, Array], path: Path) -> None:
+    """Check that `tensors` have the names, shapes and dtypes of the model's.
 
     Raises:
-        ModelError: they are not.
+        ModelError: they do not.
     """
     expected = tensors_of(model)
     if tensors.keys() != expected.keys():

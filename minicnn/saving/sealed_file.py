@@ -2,9 +2,8 @@
 
 safetensors holds plain numbers and text; nothing in the file is ever executed or unpickled. The
 metadata has one entry, "minicnn": JSON of {"version": 1, "written_by": the package's version,
-"sha256": the checksum, …contents}. (One, because safetensors writes several in random order, and
-the same contents shall give the same bytes.) A file without a checksum is one that minicnn wrote
-before it had any.
+"sha256": the checksum, …contents}. (Only one, because safetensors writes several in random order,
+and equal contents must give equal bytes.) The first versions of minicnn wrote no checksum.
 """
 
 from __future__ import annotations
@@ -18,19 +17,20 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..strict_json import object_from_json
 from ..typing import Array
 from ..version import __version__
 
 ENTRY, VERSION = "minicnn", 1
-DEEPEST = 60  # levels of lists and objects in the contents: whoever reads them may recurse
+DEEPEST = 60  # levels of lists and objects in the contents: readers recurse
 
 
 def to_bytes(contents: Mapping[str, Any], tensors: Mapping[str, Array]) -> bytes:
     """The file that holds `contents` (as JSON can) and `tensors`.
 
     Raises:
-        TypeError, ValueError: JSON cannot hold the contents, or they are nested too deeply or too
-            large.
+        TypeError, ValueError: JSON cannot hold the contents, or they are too large or nested too
+            deeply.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save
@@ -41,11 +41,11 @@ def to_bytes(contents: Mapping[str, Any], tensors: Mapping[str, Array]) -> bytes
     }
     about = {"version": VERSION, "written_by": __version__, **contents}
     if not _is_flat(about):
-        raise ValueError(f"expected contents with at most {DEEPEST} levels, received more")
+        raise ValueError(f"expected contents with at most {DEEPEST} levels, received deeper ones")
     about["sha256"] = _checksum(about, arrays)
     try:
         return save(arrays, {ENTRY: json.dumps(about)})
-    except SafetensorError as error:  # a head of more than 100 MB
+    except SafetensorError as error:  # a header of more than 100 MB
         raise ValueError(f"this does not fit into a .safetensors file: {error}") from error
 
 
@@ -53,7 +53,7 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, Any], dict[str, 
     """(contents, tensors) of the file at `path`.
 
     Args:
-        known: names that the contents may have.
+        known: the allowed names of contents.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -90,17 +90,19 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, Any], dict[str, 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        about = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: expected JSON in the metadata, received {error}") from error
-    if not isinstance(about, dict):
-        raise ModelError(f"{path}: expected a JSON object in the metadata, received {text[:40]!r}")
+        about = object_from_json(text, allow_nan=True)  # the state of a diverged run holds NaN
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: expected a JSON object in the metadata, received {error}"
+        ) from error
     if not _is_flat(about):
-        raise ModelError(f"{path}: expected at most {DEEPEST} levels in the metadata: more came")
+        raise ModelError(
+            f"{path}: expected at most {DEEPEST} levels in the metadata, received more"
+        )
     return about
 
 
-def _is_flat(value: Any, levels: int = DEEPEST) -> bool:
+def _is_flat(value: object, levels: int = DEEPEST) -> bool:
     if not isinstance(value, (Mapping, list, tuple)):
         return True
     items = value.values() if isinstance(value, Mapping) else value

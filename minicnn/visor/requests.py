@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import reprlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from ..strict_json import object_from_json
 from ..typing import Array
 
 JSON_BYTES = 64 * 1024  # 784 numbers with all their digits are 17 KB
@@ -65,12 +65,9 @@ async def read_object(request: Request, most: int = JSON_BYTES) -> dict[str, Any
         raise bad(f"expected content-type application/json, received {kind or 'none'}", 415)
     data = await read_body(request, most)
     try:
-        value = json.loads(data, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise bad(f"expected a JSON object, received something else: {error}") from None
-    if not isinstance(value, dict):
-        raise bad(f"expected a JSON object, received {type(value).__name__}")
-    return value
+        return object_from_json(data)
+    except ValueError as error:  # UnicodeDecodeError is a ValueError
+        raise bad(f"expected a JSON object, received {error}") from None
 
 
 def content_type(request: Request) -> str:
@@ -154,7 +151,3 @@ def word(source: Mapping[str, Any], name: str, words: tuple[str, ...], default: 
 def shown(value: Any) -> str:
     """The beginning of what was received, for a message: however large, deep or odd it is."""
     return reprlib.repr(value)[:60]
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number in JSON")

@@ -18,7 +18,7 @@ import threading
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -26,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ... import runs
+from ...strict_json import object_from_json
 from ..requests import bad
 
 EVERY = 0.25  # seconds between two looks at the file
@@ -135,14 +136,10 @@ def _record(line: bytes) -> str:
     have been full, or a file be damaged."""
     try:
         text = line.decode()
-        is_record = isinstance(json.loads(text, parse_constant=_refuse), dict)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        object_from_json(text)
+    except ValueError:  # UnicodeDecodeError is a ValueError
         return ""
-    return text.replace("\r", " ") if is_record else ""
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number in JSON")
+    return text.replace("\r", " ")
 
 
 def _marks(folder: Path) -> dict[str, int]:
