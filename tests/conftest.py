@@ -1,9 +1,10 @@
-"""Fixtures that every test may use."""
+"""Fixtures for all tests, and how pytest-xdist divides the tests among its workers."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,28 +18,52 @@ from hypothesis import settings
 
 from minicnn import MnistData, Sequential, kernels, layers, optimizers
 
-settings.register_profile("minicnn", deadline=None)  # machines are shared: no test is timed
+settings.register_profile("minicnn", deadline=None)  # no test is timed: machines are shared
 settings.load_profile("minicnn")
-if not find_spec("numba"):  # chosen here, so that minicnn need not warn: warnings are errors
+if not find_spec("numba"):  # else minicnn warns that Numba is missing, and warnings are errors
     os.environ.setdefault("MINICNN_BACKEND", "numpy")
+# Under nohup, or started with & from a script, SIGINT is ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Files that take longest, in that order, so that no worker is left with one of them at the end.
+LONGEST = [
+    "tests/kernels/test_engine_bounds.py",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file in one worker, the longest files first.
+
+    The engine's tests share geometries: in one worker each kernel is compiled once.
+    """
+    rank = {name: place for place, name in enumerate(LONGEST)}
+
+    def group(item: pytest.Item) -> str:
+        file = item.nodeid.partition("::")[0]
+        return LONGEST[0] if "/test_engine_" in file else file
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: rank.get(group(item), len(rank)))
 
 
 @pytest.fixture(params=kernels.available_backends())
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of each backend that can be used here, made the current one."""
+    """Each available backend, as the current one."""
     with kernels.use_backend(request.param):
         yield request.param
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """A generator that begins alike in every test."""
+    """A generator with the same seed in every test."""
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test touches the user's own cache."""
+    """A cache folder for downloads; the user's own is not touched."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINICNN_DATA", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -46,8 +71,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A command chooses backend and threads for the whole process, and writes where it stands;
-    here neither must last."""
+    """A command sets backend and threads for the whole process and writes into the current folder;
+    both are undone."""
     monkeypatch.chdir(tmp_path)
     threads = kernels.get_threads()
     with kernels.use_backend(kernels.current_backend()):
@@ -57,7 +82,7 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.fixture
 def unread() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """unread("evaluate", …): the command in a process of its own, where nobody reads on, as behind
+    """unread("evaluate", ...) runs the command with a standard output that nobody reads, as in
     `| head -1`."""
 
     def run(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -79,7 +104,7 @@ def unread() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A headless Chromium, driven by Playwright; without either of them the test is skipped."""
+    """A headless Chromium, driven by Playwright; skips the test if either is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
     if path is None:
@@ -92,13 +117,13 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> MnistData:
-    """The sample, in a cache of its own."""
+    """The sample digits, cached in a temporary folder."""
     return MnistData("sample", cache_dir=tmp_path_factory.mktemp("cache")).load()
 
 
 @pytest.fixture(scope="session")
 def digit_run(digits: MnistData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with model.safetensors: a small network that reads 96 % of the sample's digits."""
+    """A folder with model.safetensors: a small network with an accuracy of 96 % on the sample."""
     folder = tmp_path_factory.mktemp("digit_run")
     model = Sequential(
         [
