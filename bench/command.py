@@ -116,9 +116,9 @@ def _run(name: str, arguments: list[str], found: Benchmark, options: argparse.Na
         kernels.set_threads(options.threads)
         if options.wait and not environment.wait_until_quiet(options.wait):
             say("Other processes are still busy.")
-        bystanders = machine.Bystanders()
+        other_load = machine.OtherLoad()
         result = found.run(options)
-        result.environment["others"] = bystanders.cores()
+        result.environment["others"] = other_load.cores()
         result.command = shlex.join(["python", "-m", "bench", name, *arguments])
         tables.show(result, console)
         if environment.is_disturbed(result.environment):

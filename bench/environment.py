@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info
 
 from minicnn import kernels
 from minicnn.runs import machine
-from minicnn.runs.machine import Bystanders
+from minicnn.runs.machine import OtherLoad
 
 VARIABLES = (  # whatever begins so may make somebody faster or slower
     "MINICNN_", "NUMBA_", "NPY_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "GOMP_", "KMP_",
@@ -62,9 +62,9 @@ def wait_until_quiet(most: float, look: float = 2.0) -> bool:
     """
     stop = time.perf_counter() + most
     while True:
-        bystanders = Bystanders()
+        other_load = OtherLoad()
         time.sleep(look)
-        if not is_disturbed({"others": bystanders.cores()}):
+        if not is_disturbed({"others": other_load.cores()}):
             return True
         if time.perf_counter() >= stop:
             return False

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What the commands share: options, error handling, exit codes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from . import kernels
+from .errors import CallbackError
 
 
 def add_data(p: argparse.ArgumentParser, default: str | None) -> None:
-    """Which sheet, and how it is split; required where there is no default."""
+    """Which sheet, and how it is split; --data is required if there is no default."""
     data = p.add_argument_group("data")
     data.add_argument(
         "--data",
@@ -22,7 +23,7 @@ def add_data(p: argparse.ArgumentParser, default: str | None) -> None:
         required=default is None,
         metavar="NAME|FOLDER",
         help=f"sample (12,000 MNIST digits, shipped with minicnn{'; default' if default else ''}), "
-        "mnist, fashion, or a folder that holds a sheet and its labels",
+        "mnist, fashion, or a folder with a sheet and its labels",
     )
     data.add_argument(
         "--split",
@@ -43,16 +44,16 @@ def add_model(p: argparse.ArgumentParser) -> None:
     )
 
 
-def add_kernels(group: argparse._ActionsContainer, backend: str = "numba if there") -> None:
-    """Who computes; `backend` says what the default is."""
+def add_kernels(group: argparse._ActionsContainer, backend: str = "numba if installed") -> None:
+    """--backend and --threads; `backend` names the default in the help."""
     group.add_argument("--backend", choices=kernels.backend.MODULES, help=f"default: {backend}")
     group.add_argument("--threads", type=positive, help="default: all processors")
 
 
 @contextmanager
 def chosen_kernels(options: argparse.Namespace, default: str | None) -> Iterator[None]:
-    """Compute as --backend and --threads say, else MINICNN_BACKEND, else by `default` (None:
-    Numba where it is installed), until the block ends."""
+    """Within the block, use --backend, else MINICNN_BACKEND, else `default` (None: Numba if it is
+    installed), and --threads."""
     backend = options.backend or (None if "MINICNN_BACKEND" in os.environ else default)
     threads = kernels.get_threads()
     with kernels.use_backend(backend):
@@ -63,37 +64,68 @@ def chosen_kernels(options: argparse.Namespace, default: str | None) -> Iterator
             kernels.set_threads(threads)
 
 
-def bear_any_text() -> None:
-    """A file or a class may be called what the terminal can't show."""
+def run_command(
+    name: str,
+    work: Callable[[], int | None],
+    *,
+    interrupted: str = "Interrupted.",
+    broken_pipe: int = 0,
+) -> int:
+    """Run the work of a command, and turn its errors into a line on stderr.
+
+    Args:
+        name: of the command, for the message.
+        work: returns the exit code; None means 0.
+        interrupted: printed after Ctrl-C.
+        broken_pipe: the exit code if the program that reads the output ends early (`| head -1`).
+
+    Returns:
+        The exit code: that of `work`; 2 after an error; 130 after Ctrl-C; `broken_pipe`.
+    """
+    escape_unprintable()
+    try:
+        with ignore_broken_pipe():
+            return work() or 0
+    except (ValueError, ImportError, OSError, CallbackError) as error:
+        print(f"{name}: {str(error).replace(chr(10), ' ')}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{interrupted}", file=sys.stderr)
+        return 130
+    return broken_pipe
+
+
+def escape_unprintable() -> None:
+    """Print characters that the terminal cannot show, e.g. in file names, as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """Whoever reads what is printed in the block may have seen enough (`| head -1`): it ends there,
-    without an error, and what is printed later goes nowhere."""
+def ignore_broken_pipe() -> Iterator[None]:
+    """End the block without an error when the program that reads the output has ended; discard
+    what is printed later."""
     try:
         yield
-        sys.stdout.flush()  # at the interpreter's exit it would be too late
+        sys.stdout.flush()  # the flush at the interpreter's exit would be too late
     except BrokenPipeError:
-        _write_nowhere()
-    except SystemExit as error:  # which rich makes of it
+        _discard_output()
+    except SystemExit as error:  # rich turns BrokenPipeError into it
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        _write_nowhere()
+        _discard_output()
 
 
-def _write_nowhere() -> None:
-    """Or the interpreter would try once more, at its exit, to write what could not be written."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _discard_output() -> None:
+    """Redirect broken streams to the null device: the interpreter flushes them at its exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except BrokenPipeError:
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+            os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def split(text: str) -> str | float | int:
@@ -109,7 +141,7 @@ def split(text: str) -> str | float | int:
 
 
 def whole(text: str, minimum: int) -> int:
-    """A whole number, as typed; argparse shows the message of what isn't one."""
+    """A whole number on the command line; argparse prints the error."""
     if not (text.isascii() and text.isdecimal()) or int(text) < minimum:
         raise argparse.ArgumentTypeError(f"expected a whole number >= {minimum}, received {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""python -m minicnn.evaluate: how good a saved model is, on any sheet of labelled images."""
+"""python -m minicnn.evaluate: measure a saved model on any sheet of labelled images."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .command_line import (
     add_data,
     add_kernels,
     add_model,
-    bear_any_text,
     chosen_kernels,
-    reader_may_leave,
+    ignore_broken_pipe,
+    run_command,
 )
 from .data import MnistData, ScaledImages
 from .errors import DataError
@@ -48,17 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 for bad input; 130 after Ctrl-C.
     """
     options = parser().parse_args(argv)
-    bear_any_text()
-    try:
-        with reader_may_leave(), chosen_kernels(options, default="numpy"):
+
+    def work() -> None:
+        with chosen_kernels(options, default="numpy"):
             _evaluate(options)
-    except (ValueError, ImportError, OSError) as error:
-        print(f"minicnn.evaluate: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
-    return 0
+
+    return run_command("minicnn.evaluate", work)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -77,7 +72,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             "backend": kernels.current_backend(),
         }
         if not options.json:
-            with reader_may_leave():  # the files are still wanted then
+            with ignore_broken_pipe():  # the files are written in any case
                 _print(metrics)
         if folder:
             runs.write_json(folder / METRICS, metrics)
@@ -88,7 +83,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             print(f"\nIn {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
     finally:
         if folder:
-            runs.remove_if_barren(folder)
+            runs.remove_if_empty(folder)
 
 
 def _metrics(
@@ -111,7 +106,9 @@ def _metrics(
 def _data(options: argparse.Namespace) -> MnistData:
     return MnistData(
         options.data,
-        split="standard" if options.split is None else options.split,  # 0 is given, and refused
+        split="standard"
+        if options.split is None
+        else options.split,  # not `or`: --split 0 is an error
         cache_dir=options.data_dir,
         base_url=options.mirror,
         progress=False if options.json else None,
@@ -131,7 +128,7 @@ def _part(data: MnistData, part: str) -> tuple[ScaledImages, Array]:
 def _check_fit(model: Sequential, data: MnistData, options: argparse.Namespace) -> None:
     """
     Raises:
-        DataError: the sheet's images or classes are not those of the model.
+        DataError: the sheet has other images or classes than the model.
     """
     assert model.input_shape is not None
     if data.image_shape != model.input_shape:
@@ -143,7 +140,7 @@ def _check_fit(model: Sequential, data: MnistData, options: argparse.Namespace) 
     names, own = list(data.class_names), model.class_names or []
     if len(names) != len(own):
         raise DataError(
-            f"{options.data}: expected {len(own)} classes, as {options.model} tells, "
+            f"{options.data}: expected {len(own)} classes, as {options.model} has, "
             f"received {len(names)}"
         )
     if names != own and _named(names) and _named(own):
@@ -154,7 +151,7 @@ def _check_fit(model: Sequential, data: MnistData, options: argparse.Namespace) 
 
 
 def _named(names: Sequence[str]) -> bool:
-    """Whether they are more than the numbers that a sheet without a manifest gives."""
+    """Whether they differ from the numbers that name the classes of a sheet without a manifest."""
     return list(names) != [str(number) for number in range(len(names))]
 
 
@@ -166,12 +163,12 @@ def _print(metrics: dict[str, Any]) -> None:
     low, high = metrics["accuracy_95"]
     print(
         f"{metrics['model']} on {metrics['data']}, {metrics['part']}: accuracy "
-        f"{metrics['accuracy']:.2%} ({metrics['misread']:,} of {metrics['images']:,} misread; "
-        f"95 % interval {low:.2%} to {high:.2%}), cross-entropy {metrics['loss']:.4f}; "
+        f"{metrics['accuracy']:.2%} ({metrics['misread']:,} of {metrics['images']:,} "
+        f"misclassified; 95 % interval {low:.2%} to {high:.2%}), cross-entropy {metrics['loss']:.4f}; "
         f"{metrics['seconds']:.1f} s"
     )
     table = Table()
-    for name in ("class", "images", "accuracy", "most often taken for"):
+    for name in ("class", "images", "accuracy", "most often confused with"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for row in metrics["classes"]:
         share = "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
@@ -194,18 +191,18 @@ def parser() -> argparse.ArgumentParser:
         "--part",
         choices=("train", "test", "all"),
         default="test",
-        help="default: %(default)s; what a model was trained on flatters it",
+        help="default: %(default)s; accuracy on its own training images is too optimistic",
     )
-    out = p.add_argument_group("what is told")
-    out.add_argument("--json", action="store_true", help="the numbers as a line of JSON")
+    out = p.add_argument_group("output")
+    out.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
     out.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help=f"a new folder for {METRICS} and the pictures of a training run",
+        help=f"write {METRICS} and the plots of a training run to a new folder",
     )
     run = p.add_argument_group("running")
-    add_kernels(run, backend="numpy, which starts at once")
+    add_kernels(run, backend="numpy, which starts fastest")
     p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 

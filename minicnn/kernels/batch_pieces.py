@@ -17,6 +17,8 @@ from typing import Any
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
+from ..state_checks import whole_number
+
 Task = Callable[[], None]
 
 _threads: int | None = None  # until first asked for
@@ -63,13 +65,7 @@ def set_threads(n: int | None) -> None:
         ValueError: n < 1, or MINICNN_THREADS is not a positive whole number.
     """
     global _threads
-    if n is None:
-        n = _default_threads()
-    if not hasattr(n, "__index__") or isinstance(n, bool):
-        raise TypeError(f"expected a number of threads, received {n!r}")
-    if n < 1:
-        raise ValueError(f"expected at least 1 thread, received {n}")
-    _threads = int(n)
+    _threads = _default_threads() if n is None else whole_number("threads", n)
 
 
 def get_threads() -> int:
@@ -133,11 +129,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # a child inherits no threads
 
 
+def usable_processors() -> int:
+    """Processors that this process may use: all, or fewer by its affinity (taskset, cgroups)."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def _default_threads() -> int:
     text = os.environ.get("MINICNN_THREADS", "").strip()
     if not text:
-        affinity = getattr(os, "sched_getaffinity", None)  # Linux: respects taskset and cgroups
-        return len(affinity(0)) if affinity else os.cpu_count() or 1
+        return usable_processors()
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ValueError(f"expected MINICNN_THREADS as a whole number >= 1, received {text!r}")
     return int(text)

@@ -14,10 +14,9 @@ import numpy as np
 from ..command_line import (
     add_kernels,
     add_model,
-    bear_any_text,
     chosen_kernels,
     positive,
-    reader_may_leave,
+    run_command,
 )
 from ..data.picture import SUFFIXES
 from ..errors import DataError
@@ -52,17 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 for bad input, be it one picture of many; 130 after Ctrl-C.
     """
     options = parser().parse_args(argv)
-    bear_any_text()
-    try:
-        with reader_may_leave(), chosen_kernels(options, default="numpy"):
+
+    def work() -> int:
+        with chosen_kernels(options, default="numpy"):
             return _predict(options)
-    except (ValueError, ImportError, OSError) as error:
-        print(f"minicnn.predict: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
-    return 0  # whoever read has seen enough
+
+    return run_command("minicnn.predict", work)
 
 
 def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:

@@ -1,4 +1,4 @@
-"""python -m minicnn.report: a run folder as one page that needs nothing else."""
+"""python -m minicnn.report: a run folder as one HTML page without other files."""
 
 from .command import main
 

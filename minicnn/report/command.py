@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..command_line import bear_any_text, reader_may_leave
+from ..command_line import run_command
 from ..runs import REPORT
 from ..version import __version__
 
@@ -17,33 +16,27 @@ examples:
   python -m minicnn.report runs/FOLDER                 writes runs/FOLDER/report.html
   python -m minicnn.report runs/A runs/B --out ab.html   compares them
 
-One run's page shows curves, the confusion matrix (a click on a cell shows the images behind it),
-every class, the worst mistakes, filters, layers, options and the command to repeat it. The file
-needs no network, and no other file.
+One run's page shows curves, the confusion matrix (click on a cell to see its images), every
+class, the most confident mistakes, filters, layers, options and the command to repeat the run. The
+page works offline and needs no other file.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the report that the options ask for.
+    """Write the report.
 
     Returns:
         The exit code: 0; 2 for bad input; 130 after Ctrl-C.
     """
     options = parser().parse_args(argv)
-    bear_any_text()
-    try:
+
+    def work() -> None:
         path = _write(options)
-    except (ValueError, OSError) as error:
-        print(f"minicnn.report: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted; no report was written.", file=sys.stderr)
-        return 130
-    with reader_may_leave():
+        if options.open:
+            webbrowser.open(path.resolve().as_uri())
         print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-    if options.open:
-        webbrowser.open(path.resolve().as_uri())
-    return 0
+
+    return run_command("minicnn.report", work, interrupted="Interrupted; no report was written.")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,9 +57,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--data",
         metavar="NAME|FOLDER",
-        help="where the run's data is now; default: where it was",
+        help="the run's data, if it has moved",
     )
-    p.add_argument("--open", action="store_true", help="show it in the browser")
+    p.add_argument("--open", action="store_true", help="open it in the browser")
     p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 

@@ -15,7 +15,7 @@ NONE = "–"
 
 
 def comparison(runs: Sequence[RunContents]) -> str:
-    """The page about two runs or more."""
+    """The page about two or more runs."""
     names = _names(runs)
     return render(
         "comparison.html",
@@ -34,7 +34,7 @@ def comparison(runs: Sequence[RunContents]) -> str:
 
 
 def _names(runs: Sequence[RunContents]) -> list[str]:
-    """The folders' names; where two are the same, with their parents'."""
+    """The folders' names; their paths if two names are equal."""
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = [run.place for run in runs]
@@ -49,11 +49,11 @@ def _results(name: str, run: RunContents) -> list[str]:
     accuracy = interval = wrong = loss = NONE
     if run.tested:
         result = run.tested.evaluation
-        count, misread = len(result.true), len(result.wrong)
-        accuracy, wrong = f"{result.accuracy:.2%}", f"{misread:,} of {count:,}"
+        count, mistakes = len(result.true), len(result.wrong)
+        accuracy, wrong = f"{result.accuracy:.2%}", f"{mistakes:,} of {count:,}"
         loss = f"{result.loss:.4f}" if known(result.loss) else "NaN"
-        if result.read.all():
-            low, high = wilson(count - misread, count)
+        if result.finite.all():
+            low, high = wilson(count - mistakes, count)
             interval = f"{low:.2%} to {high:.2%}"
     elif known(results.get("test_accuracy")):
         accuracy = f"{results['test_accuracy']:.2%}"
@@ -89,7 +89,7 @@ def _curves(runs: Mapping[str, RunContents]) -> list[pictures.Picture]:
 
 
 def _classes(runs: Sequence[RunContents]) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """(class, (share, whether it is the best) of each run), where all have the same classes."""
+    """(class, (accuracy, whether it is the best) of each run), if all have the same classes."""
     tested = [run.tested for run in runs if run.tested]
     if len(tested) < len(runs) or len({t.class_names for t in tested}) > 1:
         return []
@@ -106,7 +106,7 @@ def _classes(runs: Sequence[RunContents]) -> list[tuple[str, list[tuple[str, boo
 
 
 def _differences(runs: Sequence[RunContents]) -> list[tuple[str, list[str]]]:
-    """(name, its value in each run) of all that is not the same in all of them."""
+    """(name, its value in each run) of everything that differs."""
     sides = [_flat(run.record.content) for run in runs]
     names = dict.fromkeys(name for side in sides for name in side)
     rows = [(name, [side.get(name, NONE) for side in sides]) for name in names]
@@ -114,11 +114,11 @@ def _differences(runs: Sequence[RunContents]) -> list[tuple[str, list[str]]]:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, str]:
-    own = {"out", "resume", "quiet"}  # these say nothing of what is trained
+    ignored = {"out", "resume", "quiet"}  # they don't change what is trained
     found = {
         f"option {name.replace('_', ' ')}": words(value)
         for name, value in record["options"].items()
-        if name not in own and value is not None
+        if name not in ignored and value is not None
     }
     found |= {name.replace("_", " "): words(value) for name, value in record["recipe"].items()}
     for name in ("backend", "threads", "processor", "cpus", "platform", "python"):

@@ -1,4 +1,4 @@
-"""What a run folder tells: its record, its curves, its model, and what that says of the data."""
+"""A run folder, read: record, curves, model, and predictions for the test images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ History = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Images:
-    """The images that a run tests on."""
+    """The test images of a run."""
 
     x: ArrayLike  # (N, H, W, C), [0, 1]
     labels: Array  # (N, classes) one-hot
@@ -35,7 +35,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Tested:
-    """What the model says of the run's test images."""
+    """The test images of a run, and the model's predictions for them."""
 
     images: ArrayLike  # (N, H, W, C), [0, 1]
     evaluation: Evaluation
@@ -44,7 +44,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class RunContents:
-    """A run folder, read. What is missing is None, and `notes` say why."""
+    """A run folder, read. Missing parts are None, and `notes` say why."""
 
     folder: Path
     record: Record
@@ -56,30 +56,30 @@ class RunContents:
 
     @property
     def name(self) -> str:
-        """What to call it: the folder's name, as text that can be drawn."""
+        """The folder's name, as printable text."""
         return _text(self.folder.resolve().name)
 
     @property
     def place(self) -> str:
-        """Where it is, the same."""
+        """The folder's path, as printable text."""
         return _text(str(self.folder))
 
     @property
     def commands(self) -> str:
-        """The command that began it, and those that went on with it, a line each."""
+        """The command of the run, and those that resumed it, a line each."""
         record = self.record.content
         later = [entry for entry in record.get("resumed", []) if isinstance(entry, dict)]
         return "\n".join(str(entry.get("command", "")) for entry in [record, *later])
 
 
 def read(folder: Path, data: str | None = None) -> RunContents:
-    """Read a run folder, and run its test images through its model.
+    """Read a run folder, and evaluate its model on its test images.
 
     Args:
-        data: where its data is now, if not where it was.
+        data: the run's data, if it has moved.
 
     Raises:
-        FileNotFoundError: it is no run folder.
+        FileNotFoundError: it is not a run folder.
         ModelError: its record or its history is damaged.
     """
     record, notes = runs.read_record(folder), list[str]()
@@ -101,7 +101,7 @@ def read_history(path: Path) -> History:
     """The columns of a history.csv; NaN where a cell is empty. No file: no columns.
 
     Raises:
-        ModelError: it is no such table.
+        ModelError: it is not such a table.
     """
     if not path.is_file():
         return {}
@@ -120,12 +120,12 @@ def _layers(path: Path, notes: list[str]) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except DataError as error:
-        notes.append(f"What was measured of the layers is left out: {error}")
+        notes.append(f"The layer statistics are left out: {error}")
         return None
 
 
 def _model(folder: Path, notes: list[str]) -> Sequential | None:
-    """The run's model; while it trains, that of its newest checkpoint. Where a file is damaged, the
+    """The run's model; while it trains, that of its newest checkpoint. If a file is damaged, the
     next best."""
     paths, damaged = runs.find_models(folder), list[Path]()
     for path in paths:
@@ -136,22 +136,22 @@ def _model(folder: Path, notes: list[str]) -> Sequential | None:
             damaged.append(path)
             continue
         if damaged:
-            notes.append(f"The model is that of {path.name}.")
+            notes.append(f"The model is from {path.name}.")
         elif path.name != runs.MODEL:
-            notes.append(f"The run has not come to its end: the model is that of {path.name}.")
+            notes.append(f"The run has not ended: the model is from {path.name}.")
         return model
     if damaged:
-        notes.append("There is no other model: what depends on it is left out.")
+        notes.append("There is no other model: everything that depends on it is left out.")
     else:
-        notes.append("The run has not come to its end, and has no checkpoint: it has no model yet.")
+        notes.append("The run has not ended and has no checkpoint: there is no model yet.")
     return None
 
 
 def tested_on(record: Record, data: str | None) -> Images:
-    """The images that a run tests on, from where its options say, or from `data`.
+    """The test images of a run, from its own data source or from `data`.
 
     Raises:
-        DataError, ValueError, OSError: they can't be had, or they are others than the run's.
+        DataError, ValueError, OSError: the data is missing, damaged, or not the run's.
     """
     options = train_options.restored(record.options)
     options.quiet = True  # no progress bar
@@ -168,27 +168,29 @@ def _tested(record: Record, model: Sequential, data: str | None, notes: list[str
     try:
         part = tested_on(record, data)
     except (ValueError, OSError) as error:
-        notes.append(f"Without the test images, what depends on them is left out: {error}")
+        notes.append(
+            f"The test images are missing; everything that depends on them is left out: {error}"
+        )
         return None
     return Tested(part.x, runs.measure(model, part.x, part.labels), part.class_names)
 
 
 def _text(path: str) -> str:
-    """With "?" for those bytes of a name that are no text."""
+    """With "?" for the bytes of a name that are not text."""
     return path.encode("utf-8", "replace").decode("utf-8")
 
 
 def _diverged(record: Record, tested: Tested | None) -> list[str]:
-    """What must be known before anything else on the page is looked at."""
-    read = np.ones(1, bool) if tested is None else tested.evaluation.read
-    if read.all() and record.status != DIVERGED:
+    """A note that must come first: training diverged."""
+    finite = np.ones(1, bool) if tested is None else tested.evaluation.read
+    if finite.all() and record.status != DIVERGED:
         return []
-    what = "the loss was not a finite number any more"
-    if not read.all():
-        lost, count = int((~read).sum()), len(read)
-        what = f"the network's outputs for {lost:,} of {count:,} test images are not numbers"
+    what = "the loss became NaN or infinite"
+    if not finite.all():
+        lost, count = int((~finite).sum()), len(finite)
+        what = f"the network's outputs for {lost:,} of {count:,} test images are not finite"
     return [
-        f"Training diverged: {what}. What would mean nothing is left out. Train again with a lower "
+        f"Training diverged: {what}. Meaningless numbers are left out. Train again with a lower "
         "learning rate (--lr)."
     ]
 

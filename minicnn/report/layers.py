@@ -1,4 +1,4 @@
-"""The layers over time, out of what LayerStats wrote."""
+"""The layers over time, from the file that LayerStats wrote."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Row = tuple[str, str, str, str, str, str]
 
 
 def table(stats: dict[str, Any]) -> list[Row]:
-    """(layer, spread of the weights, their norm, norm of the gradient, spread of the activations,
-    dead units) as of the last epoch that was measured."""
+    """(layer, std and norm of the weights, norm of the gradient, std of the activations, dead
+    units) of the last measured epoch."""
     if not stats["epochs"]:
         return []
     rows = zip(stats["layers"], stats["epochs"][-1]["layers"], strict=True)
@@ -34,8 +34,8 @@ def table(stats: dict[str, Any]) -> list[Row]:
 
 
 def distributions(stats: dict[str, Any]) -> list[tuple[str, list[pictures.Picture]]]:
-    """(layer, pictures of its weights, gradients and activations over the epochs) of every layer
-    that has weights."""
+    """(layer, plots of its weights, gradients and activations over the epochs) of every layer with
+    weights."""
     found = []
     for number, layer in enumerate(stats["layers"]):
         rows = [(epoch["epoch"], epoch["layers"][number]) for epoch in stats["epochs"]]
@@ -70,12 +70,12 @@ def _ridges(
 
 
 def _edges(low: float, high: float, bins: int) -> np.ndarray:
-    # of a single value: the histogram has it in its first bin
+    # all values equal: they are in the first bin
     return np.linspace(low, high if high > low else low + (abs(low) or 1.0) * 1e-3, bins + 1)
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Indices of at most `most` of `count` things, evenly, the first and the last among them."""
+    """At most `most` of `count` indices, evenly spaced, with the first and the last."""
     return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
 
 

@@ -1,4 +1,4 @@
-"""The page about one run: what is read and counted elsewhere, put into a template."""
+"""The page about one run: fills the template with numbers and pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..metrics import wilson
 from ..runs import by_class, first_filters
+from ..typing import Array
 from . import layers, pictures, tables
 from .contents import RunContents, Tested, pixels
 from .render import known, render, script_json, words
@@ -48,7 +49,7 @@ def _lead(run: RunContents) -> str:
     return (
         f"{data.get('train', 0):,} training and {data.get('test', 0):,} test images of "
         f"{height}×{width}, {len(data.get('class_names', []))} classes; "
-        f"{record.get('model', {}).get('parameters', 0):,} parameters; begun {began}, "
+        f"{record.get('model', {}).get('parameters', 0):,} parameters; started {began}, "
         f"{_STATUS.get(run.record.status, run.record.status)}."
     )
 
@@ -69,17 +70,17 @@ def _too_many(run: RunContents) -> list[str]:
 
 
 def _tiles(run: RunContents) -> list[tuple[str, str]]:
-    """(number, what it is) of what one wants to know first."""
+    """(number, what it is) for the summary."""
     results, tiles = run.record.results, []
     if run.tested:
         result = run.tested.evaluation
         count, wrong = len(result.true), len(result.wrong)
         interval = ""
-        if result.read.all():
+        if result.finite.all():
             low, high = wilson(count - wrong, count)
             interval = f"; 95 % interval {100 * low:.2f}–{high:.2%}"
         tiles.append((f"{result.accuracy:.2%}", f"test accuracy{interval}"))
-        tiles.append((f"{wrong:,}", f"of {count:,} misread"))
+        tiles.append((f"{wrong:,}", f"of {count:,} misclassified"))
         tiles.append((f"{result.loss:.4f}" if known(result.loss) else "NaN", "cross-entropy"))
     elif known(results.get("test_accuracy")):
         tiles.append((f"{results['test_accuracy']:.2%}", "test accuracy"))
@@ -88,12 +89,12 @@ def _tiles(run: RunContents) -> list[tuple[str, str]]:
     if known(results.get("seconds")):
         tiles.append((f"{results['seconds']:.1f} s", "of training"))
     if known(results.get("images_per_second")):
-        tiles.append((f"{results['images_per_second']:,.0f}", "images a second"))
+        tiles.append((f"{results['images_per_second']:,.0f}", "images per second"))
     return tiles
 
 
 def _curves(run: RunContents) -> list[pictures.Picture]:
-    """A chart for each metric: side by side on a wide screen, below each other on a narrow one."""
+    """A chart for each metric."""
     from .. import plots
 
     history = run.history
@@ -134,14 +135,14 @@ def _network(run: RunContents) -> list[tuple[str, str, int, int]]:
 
 
 def _about_images(tested: Tested | None) -> dict[str, Any]:
-    """Confusion matrix, classes, mistakes, and the images behind them."""
-    if tested is None or not tested.evaluation.read.any():
+    """Confusion matrix, classes, mistakes, and their images."""
+    if tested is None or not tested.evaluation.finite.any():
         return NO_IMAGES
     result, names = tested.evaluation, tested.class_names
-    worst = tables.worst_mistakes(result, MISTAKES)
+    mistakes = tables.most_confident_mistakes(result, MISTAKES)
     size = int(np.prod(tested.images.shape[1:]))
-    behind = tables.behind_cells(result, size)
-    shown = list({image.row: image for image in [*worst, *behind]}.values())
+    of_cells = tables.images_of_cells(result, size)
+    shown = list({image.row: image for image in [*mistakes, *of_cells]}.values())
     sprite = pictures.sprite(pixels(tested.images, np.array([image.row for image in shown])))
     numbers = {image.row: number for number, image in enumerate(shown)}
     cells = [[i.row, i.true, i.predicted, round(i.probability, 4)] for i in shown]
@@ -150,22 +151,22 @@ def _about_images(tested: Tested | None) -> dict[str, Any]:
         "sprite": sprite,
         "matrix": _matrix(result.matrix) if len(names) <= MOST_CLASSES else None,
         "classes": by_class(result.matrix, names),
-        "mistakes": [vars(image) | {"number": numbers[image.row]} for image in worst],
-        "mistakes_line": _mistakes_line(len(result.mistakes), int(result.read.sum())),
+        "mistakes": [vars(image) | {"number": numbers[image.row]} for image in mistakes],
+        "mistakes_line": _mistakes_line(len(result.mistakes), int(result.finite.sum())),
         "cells": script_json({"names": names, "columns": sprite.columns, "images": cells}),
     }
 
 
 def _mistakes_line(wrong: int, count: int) -> str:
     if not wrong:
-        return f"All {count:,} were read right."
-    few = f"; the {MISTAKES} of which the network was most sure" if wrong > MISTAKES else ""
-    return f"{wrong:,} of {count:,} were misread{few}:"
+        return f"All {count:,} were predicted correctly."
+    selection = f"; the {MISTAKES} most confident" if wrong > MISTAKES else ""
+    return f"{wrong:,} of {count:,} were misclassified{selection}:"
 
 
-def _matrix(counts: Any) -> list[list[dict[str, Any]]]:
-    """Each cell's count and how strong its colour is, 0 to 1: the root of its share of the true
-    class's images, of mistakes relative to the greatest."""
+def _matrix(counts: Array) -> list[list[dict[str, float]]]:
+    """Each cell's count and colour strength, 0 to 1: its share of the true class's images; for
+    mistakes, the square root of that share relative to the largest one."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     wrong = shares * (1 - np.eye(len(shares)))
     colour = np.sqrt(wrong / max(wrong.max(), 0.02)) + shares * np.eye(len(shares))
@@ -175,8 +176,8 @@ def _matrix(counts: Any) -> list[list[dict[str, Any]]]:
     ]
 
 
-def _facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(name, value) of what is set, in words."""
+def _facts(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """(name, value) of the values that are set, as text."""
     return [
         (name.replace("_", " "), words(value))
         for name, value in values.items()

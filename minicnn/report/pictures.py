@@ -1,4 +1,4 @@
-"""Pictures as text: a page that holds them needs no other file."""
+"""Pictures as data: URLs, so that the page needs no other file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """What an <img> needs."""
+    """The attributes of an <img>."""
 
-    source: str  # a data: address
-    text: str  # for those who don't see it
+    source: str  # a data: URL
+    text: str  # the alternative text
     width: int  # CSS pixels
     height: int
 
@@ -31,7 +31,7 @@ def vector(figure: Figure, text: str) -> Picture:
 
 
 def bitmap(figure: Figure, text: str) -> Picture:
-    """A figure as PNG, sharp on fine screens: for those with thousands of little parts."""
+    """A figure as PNG at a high resolution, for figures with thousands of elements."""
     return _picture(figure, text, "png", "image/png", dpi=160)
 
 
@@ -39,7 +39,7 @@ def _picture(figure: Figure, text: str, format: str, kind: str, **options: Any) 
     file = io.BytesIO()
     figure.savefig(file, format=format, **options)
     width, height = figure.get_size_inches() * 96
-    return Picture(_address(kind, file.getvalue()), text, round(width), round(height))
+    return Picture(_data_url(kind, file.getvalue()), text, round(width), round(height))
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def sprite(images: Array, columns: int = 32) -> Sprite:
     sheet = sheet.reshape(rows * height, columns * width, channels)
     file = io.BytesIO()
     Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(file, "PNG", optimize=True)
-    return Sprite(_address("image/png", file.getvalue()), columns, rows, width, height)
+    return Sprite(_data_url("image/png", file.getvalue()), columns, rows, width, height)
 
 
-def _address(kind: str, content: bytes) -> str:
+def _data_url(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,10 +1,9 @@
-"""Templates filled in, and written."""
+"""Rendering and writing a page."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -13,23 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_file import atomic_path
+from ..strict_json import to_json
 from ..version import __version__
 
 
 def write(path: Path, page: str) -> Path:
-    """Write the page by rename; returns `path`.
+    """Write the page atomically; returns `path`.
 
     Raises:
         OSError: it cannot be written.
     """
     with atomic_path(path) as temporary:
-        # a file may be called what is no text: "?" stands for each such byte
+        # "?" for each byte of a file name that is not text
         temporary.write_text(page, encoding="utf-8", errors="replace")
     return path
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template makes of `values`; whatever they hold is shown as text."""
+    """The page from a template and `values`, which are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -60,21 +60,20 @@ def _file(name: str) -> str:
     )
 
 
-def script_json(value: Any) -> Any:
-    """JSON that may stand in a <script>: nothing in it can end one."""
+def script_json(value: object) -> str:
+    """JSON that is safe inside a <script>: nothing in it can end the element."""
     from markupsafe import Markup
 
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return Markup(text.replace("<", "\\u003c"))
+    return Markup(to_json(value).replace("<", "\\u003c"))
 
 
-def words(value: Any) -> str:
-    """A value of an option as a reader likes it: 0.1 for 0.1, "shift 2, rotate 10" for a table."""
+def words(value: object) -> str:
+    """An option's value as text, e.g. "shift 2, rotate 10" for a mapping."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {words(item)}" for name, item in value.items() if item)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def known(value: Any) -> bool:
-    """Whether it is a number that can be told: run.json has null for NaN."""
+def known(value: object) -> bool:
+    """Whether it is a finite number: run.json has null for NaN."""
     return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""The run folder: what a training run leaves behind, and how it is found again."""
+"""The run folder: what a training run writes, and how it is read again."""
 
 from .classes import ClassRow, by_class
 from .evaluation import Evaluation, measure
@@ -19,7 +19,7 @@ from .folder import (
     given_folder,
     hold,
     new_folder,
-    remove_if_barren,
+    remove_if_empty,
 )
 from .models import find_model, find_models
 from .pictures import draw, first_filters
@@ -55,6 +55,6 @@ __all__ = [
     "measure",
     "new_folder",
     "read_record",
-    "remove_if_barren",
+    "remove_if_empty",
     "write_json",
 ]

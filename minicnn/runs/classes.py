@@ -1,4 +1,4 @@
-"""What a confusion matrix says of each class."""
+"""Counts of each class, from a confusion matrix."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class ClassRow:
     name: str
     images: int
     right: int
-    accuracy: float | None  # the share of its images that were read right (recall)
-    precision: float | None  # the share of what was read as it that was it
-    taken_for: str | None  # the class that it was most often taken for
-    times: int
+    accuracy: float | None  # recall: the share of its images that were predicted as it
+    precision: float | None  # the share of images predicted as it that are of it
+    taken_for: str | None  # the class that it was most often confused with
+    times: int  # how often
 
 
 def by_class(matrix: Array, names: Sequence[str]) -> list[ClassRow]:
@@ -33,8 +33,8 @@ def by_class(matrix: Array, names: Sequence[str]) -> list[ClassRow]:
     of_true, of_predicted = matrix.sum(axis=1), matrix.sum(axis=0)
     rows = []
     for i, name in enumerate(names):
-        right, worst = int(matrix[i, i]), int(wrong[i].argmax())
-        times = int(wrong[i, worst])
+        right, other = int(matrix[i, i]), int(wrong[i].argmax())
+        times = int(wrong[i, other])
         rows.append(
             ClassRow(
                 name=name,
@@ -42,7 +42,7 @@ def by_class(matrix: Array, names: Sequence[str]) -> list[ClassRow]:
                 right=right,
                 accuracy=float(right / of_true[i]) if of_true[i] else None,
                 precision=float(right / of_predicted[i]) if of_predicted[i] else None,
-                taken_for=names[worst] if times else None,
+                taken_for=names[other] if times else None,
                 times=times,
             )
         )

@@ -1,4 +1,4 @@
-"""A saved model as the commands need it: it takes grey images, and gives probabilities."""
+"""A saved model for the commands: grey images in, probabilities of classes out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from . import find_model
 
 
 def load_classifier(where: str | os.PathLike[str]) -> Sequential:
-    """Read a model that takes grey images (H, W, 1) and tells classes, with a name for each.
+    """Read a model that maps grey images (H, W, 1) to classes, with a name for each.
 
-    A model that was trained from logits gets the softmax that its loss had. One without class
-    names calls them "0", "1", ….
+    A model trained from logits gets the softmax of its loss. Without class names, they are "0",
+    "1", ….
 
     Args:
         where: a model or checkpoint, or the folder of a run: its model, or, while it trains, its
@@ -27,7 +27,7 @@ def load_classifier(where: str | os.PathLike[str]) -> Sequential:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ModelError: damaged, of another kind, or no classifier of grey images.
+        ModelError: damaged, of another kind, or not a classifier of grey images.
     """
     path = Path(where)
     if path.is_dir():
@@ -35,7 +35,9 @@ def load_classifier(where: str | os.PathLike[str]) -> Sequential:
     model = Sequential.load(path)
     shape, classes = model.input_shape or (), model.output_shape
     if len(shape) != 3 or shape[-1] != 1:
-        raise ModelError(f"{path}: expected a network for grey images (H, W, 1), one for {shape}")
+        raise ModelError(
+            f"{path}: expected a network for grey images (H, W, 1), received one for {shape}"
+        )
     if len(classes) != 1 or classes[0] < 2:
         raise ModelError(f"{path}: expected outputs (classes >= 2), received {classes}")
     if not model.ends_in_softmax():
@@ -52,7 +54,7 @@ def load_classifier(where: str | os.PathLike[str]) -> Sequential:
 def check_finite(probabilities: Array) -> None:
     """
     Raises:
-        ModelError: NaN or infinity among them: a class would be told, but none was found.
+        ModelError: one of them is NaN or infinity.
     """
     if not np.isfinite(probabilities).all():
         raise ModelError(
@@ -62,7 +64,7 @@ def check_finite(probabilities: Array) -> None:
 
 
 def _with_softmax(model: Sequential, path: Path) -> Sequential:
-    """The same network with a softmax behind it, if its loss took logits."""
+    """The same network with a softmax at its end, if its loss took logits."""
     loss = model._loss
     if loss is None or not loss.takes_logits:
         raise ModelError(
@@ -70,7 +72,7 @@ def _with_softmax(model: Sequential, path: Path) -> Sequential:
             "in softmax nor was trained from logits"
         )
     layers = [*(get(config_of(layer)) for layer in model.layers), Softmax()]
-    whole = Sequential(layers, model.input_shape, dtype=model.dtype, name=model.name)
-    whole.set_weights(model.get_weights())
-    whole.class_names, whole.preparation = model.class_names, model.preparation
-    return whole
+    extended = Sequential(layers, model.input_shape, dtype=model.dtype, name=model.name)
+    extended.set_weights(model.get_weights())
+    extended.class_names, extended.preparation = model.class_names, model.preparation
+    return extended

@@ -1,4 +1,4 @@
-"""The folder itself: its name, its files, and that only one run writes into it."""
+"""The folder itself: its name, its files, and the lock that only one run can hold."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CONTENTS = {
     MODEL: "the trained network: Sequential.load(…)",
     HISTORY_CSV: "loss and accuracy, a row an epoch",
     HISTORY_PNG: "the same as curves",
-    CONFUSION: "which class was taken for which; accuracy of each class",
-    MISTAKES: "the misread images of which it was most sure",
-    FILTERS: "what the first convolution looks for",
+    CONFUSION: "which class was confused with which; accuracy of each class",
+    MISTAKES: "the most confident mistakes",
+    FILTERS: "the weights of the first convolution",
     LAYERS: "weights, gradients and activations of every layer, epoch by epoch",
-    LIVE: "all that happened, line by line: the visor reads it",
-    CHECKPOINTS: "what --resume goes on from",
+    LIVE: "the events of the run, a line each, for the visor",
+    CHECKPOINTS: "what --resume continues from",
     TENSORBOARD: "tensorboard --logdir …",
     RUN: "options, versions, machine, results",
 }
@@ -35,10 +35,10 @@ _LOCK = ".lock"
 
 
 def new_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Make parent/<time>-name; where another run made it first, with -2, -3, … behind.
+    """Create parent/<time>-name; if another run created it first, with -2, -3, … appended.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     stem = f"{time.strftime('%Y-%m-%d_%H%M%S')}-{name}"
     number = 1
@@ -53,24 +53,24 @@ def new_folder(name: str, parent: Path = Path("runs")) -> Path:
 
 
 def given_folder(folder: Path) -> Path:
-    """Make `folder`, or take it if it is empty: two runs never share one.
+    """Create `folder`, or use it if it is empty: two runs never share one.
 
-    What a run left that was killed before it wrote a file, does not count.
+    The lock and the temporary files of a killed run do not count.
 
     Raises:
-        FileExistsError: something is in it.
-        OSError: it cannot be made.
+        FileExistsError: it holds files.
+        OSError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = "a file" if folder.is_file() else f"the error {error.strerror!r}"
         raise OSError(
-            f"{folder}: expected a folder, or a place for one, received {reason}; name another "
-            "folder"
+            f"{folder}: expected a folder, or a path where one can be created, received {reason}; "
+            "name another folder"
         ) from error
     if any(path.name != _LOCK and not is_leftover(path) for path in folder.iterdir()):
-        resume = f"go on with its run (python -m minicnn.train --resume {folder}), or "
+        resume = f"continue its run (python -m minicnn.train --resume {folder}), or "
         hint = resume if (folder / RUN).exists() else ""
         raise FileExistsError(
             f"expected a new or empty folder, but {folder} holds files; {hint}name another one"
@@ -80,15 +80,14 @@ def given_folder(folder: Path) -> Path:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Keep other runs out of `folder`; however this process ends, the system lets them in again.
+    """Lock `folder` for this run; the system releases the lock when the process ends.
 
-    Removes what a run that was killed while writing a file has left there. Where the file system
-    has no locks nobody is kept out, as a RunWarning says, and nothing is removed: it might be
-    what another run is just writing.
+    Removes temporary files that a killed run left there. On a file system without locks it only
+    gives a RunWarning, and removes nothing: another run might be writing the file.
 
     Raises:
-        FileExistsError: another run is writing there.
-        OSError: nothing can be written there.
+        FileExistsError: another run holds the lock.
+        OSError: the folder cannot be written.
     """
     import filelock
 
@@ -99,9 +98,9 @@ def hold(folder: Path) -> Iterator[None]:
         raise FileExistsError(
             f"another run is writing into {folder}; wait for it, or name another folder"
         ) from None
-    except NotImplementedError:  # it is how filelock says that the file system has no locks
+    except NotImplementedError:  # filelock: the file system has no locks
         warnings.warn(
-            f"{folder} is on a file system without locks: see to it that no other run writes there",
+            f"{folder} is on a file system without locks: make sure that no other run writes there",
             RunWarning,
             stacklevel=3,
         )
@@ -116,18 +115,16 @@ def hold(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_if_barren(folder: Path) -> None:
-    """Leave no folder behind for a run that came to nothing: no model, no checkpoint, no epoch."""
+def remove_if_empty(folder: Path) -> None:
+    """Remove the folder of a run that has no result: no model, no checkpoint, no epoch."""
     with suppress(OSError):
         found = {path.name for path in folder.iterdir()}
-        if not found <= {RUN, HISTORY_CSV, LIVE, CHECKPOINTS} or any(
-            (folder / CHECKPOINTS).glob("*")
-        ):
+        if not found <= {RUN, HISTORY_CSV, LIVE, CHECKPOINTS}:
             return
         if HISTORY_CSV in found and (folder / HISTORY_CSV).stat().st_size:
             return
+        if CHECKPOINTS in found:
+            (folder / CHECKPOINTS).rmdir()  # an OSError if it holds a checkpoint
         for name in found - {CHECKPOINTS}:
             (folder / name).unlink()
-        if CHECKPOINTS in found:
-            (folder / CHECKPOINTS).rmdir()
         folder.rmdir()

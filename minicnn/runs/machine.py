@@ -1,4 +1,4 @@
-"""What this ran on: for run.json, the benchmarks and the doctor."""
+"""The machine: for run.json, the benchmarks and the doctor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "numba", "llvmlite", "pillow", "matplotlib", "safetensors",
 
 
 def describe() -> dict[str, Any]:
-    """Processor, operating system, and the versions of what the package stands on."""
+    """Processor, operating system, and the versions of the packages that minicnn needs."""
     return {
         "processor": processor(),
         "cpus": os.cpu_count(),
@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, as well as the operating system tells."""
+    """The processor's name, as far as the operating system knows it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
@@ -36,7 +36,7 @@ def processor() -> str:
 
 
 def peak_memory_mib() -> float | None:
-    """The most memory this process has held so far, in MiB; None where it can't be told."""
+    """The peak memory of this process, in MiB; None if the system doesn't report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -45,18 +45,14 @@ def peak_memory_mib() -> float | None:
     return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
 
 
-def usable_cpus() -> int:
-    """Cores that this process may run on: all, or fewer by its affinity (taskset, a container)."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Seconds of processor time for each second, as a container allows; None: as many as it likes.
+    """Processors' worth of time that the container may use, e.g. 1.5; None: no limit.
+
+    It is the smallest quota of this process's control groups (Linux, version 1 and 2), up to the
+    root group.
 
     Args:
-        root: where `proc` and `sys` are. Linux's control groups are read, version 1 and 2, up to
-            the top: the least counts.
+        root: the folder that holds `proc` and `sys`.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -72,46 +68,46 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
             mounts = [groups / "cpu", groups / controllers]
         else:
             continue
-        parts = [part for part in path.split("/") if part]
-        depths = range(len(parts) + 1)
-        found += [_quota(mount.joinpath(*parts[:depth])) for mount in mounts for depth in depths]
+        names = [name for name in path.split("/") if name]
+        depths = range(len(names) + 1)
+        found += [_quota(mount.joinpath(*names[:depth])) for mount in mounts for depth in depths]
     return min((quota for quota in found if quota is not None), default=None)
 
 
 def cpu_features() -> frozenset[str]:
-    """What the processor can, by Linux's names for it, such as "avx2"; empty if unknown."""
+    """The processor's features by Linux's names, such as "avx2"; empty if unknown."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
                 name, _, words = line.partition(":")
                 if name.strip() in ("flags", "Features"):
                     return frozenset(words.split())
-    except OSError:  # not Linux: NumPy looks at the processor as well, under names of its own
+    except OSError:  # not Linux: NumPy detects features too, under its own names
         pass
     for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
         try:
             known = importlib.import_module(name).__cpu_features__
         except (ImportError, AttributeError):
             continue
-        names = {feature.lower() for feature, there in known.items() if there}
-        skylake = {f"avx512{part}" for part in ("f", "cd", "bw", "dq", "vl")}
+        names = {feature.lower() for feature, present in known.items() if present}
+        skylake = {f"avx512{suffix}" for suffix in ("f", "cd", "bw", "dq", "vl")}
         names |= skylake if "avx512_skx" in names else set()
         return frozenset(names | ({"fma"} if "fma3" in names else set()))
     return frozenset()
 
 
-class Bystanders:
-    """How many cores other processes kept busy since this was made (Linux; elsewhere unknown).
+class OtherLoad:
+    """How many cores other processes kept busy since this object was made (Linux only).
 
-    On a busy machine figures mean little, and threads that wait for each other lose far more than
-    the share of time that is taken from them.
+    On a busy machine, measurements mean little: threads that wait for each other lose far more
+    time than the other processes take.
     """
 
     def __init__(self) -> None:
         self._begun = time.perf_counter(), _all_seconds(), _own_seconds()
 
     def cores(self) -> float | None:
-        """Seconds of processor time that others used for each second that passed."""
+        """Processor seconds that others used per second; None if unknown."""
         begun, before, own = self._begun
         after = _all_seconds()
         if before is None or after is None:
@@ -121,18 +117,18 @@ class Bystanders:
 
 
 def _all_seconds() -> float | None:
-    """Processor time of all processes, by all cores, in seconds."""
+    """Processor time of all processes on all cores, in seconds."""
     try:
         with open("/proc/stat", encoding="utf-8") as file:
             _, user, nice, system, _idle, _wait, *rest = file.readline().split()
-        ticks = sum(map(int, (user, nice, system, *rest[:3])))  # interrupts, and what hosts take
+        ticks = sum(map(int, (user, nice, system, *rest[:3])))  # with interrupts and steal time
     except (OSError, ValueError):
         return None
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _own_seconds() -> float:
-    return sum(os.times()[:4])  # with those of children that have ended
+    return sum(os.times()[:4])  # with children that have ended
 
 
 def _quota(group: Path) -> float | None:
@@ -146,7 +142,7 @@ def _quota(group: Path) -> float | None:
                 for name in ("quota", "period")
             )
         return int(quota) / int(period) if quota not in ("max", "-1") else None
-    except (OSError, ValueError, ZeroDivisionError):  # there is none, or none that can be read
+    except (OSError, ValueError, ZeroDivisionError):  # no quota, or it cannot be read
         return None
 
 

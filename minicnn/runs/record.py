@@ -1,4 +1,4 @@
-"""run.json: what was run, on what, and what came of it."""
+"""run.json: what was run, on which data and machine, and the results."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from ..atomic_file import atomic_path
 from ..errors import ModelError
+from ..strict_json import object_from_json
 from ..typing import Array
 from .folder import RUN
 
@@ -22,10 +23,10 @@ RUNNING, FINISHED, STOPPED, DIVERGED = "running", "finished", "stopped", "diverg
 
 @dataclass(frozen=True)
 class Record:
-    """What run.json of a run folder says.
+    """The run.json of a run folder.
 
-    `status` is "running" from the first moment on (and after a run that was killed), then
-    "finished", "stopped" (by Ctrl-C or --stop-after) or "diverged".
+    `status` is "running" from the start (also if the run was killed), then "finished", "stopped"
+    (by Ctrl-C or --stop-after) or "diverged".
     """
 
     folder: Path
@@ -38,12 +39,12 @@ class Record:
 
     @property
     def status(self) -> str:
-        """See above."""
+        """See the class."""
         return self.content["status"]
 
     @property
     def results(self) -> dict[str, Any]:
-        """Accuracy and the like; empty while it runs."""
+        """Test accuracy, seconds, …; empty while it runs."""
         return self.content.get("results", {})
 
 
@@ -52,25 +53,23 @@ def read_record(folder: Path) -> Record:
 
     Raises:
         FileNotFoundError: there is no such folder, or no run.json in it.
-        ModelError: it is damaged, or was written by a release that did not note all of this.
+        ModelError: it is damaged, or an old release wrote it without all of these entries.
     """
     path = folder / RUN
     if not path.is_file():
         what = "it holds no run.json" if folder.is_dir() else "there is no such folder"
         raise FileNotFoundError(f"expected a run folder at {folder}, but {what}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: expected JSON, received {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: expected an object, received {content!r:.40}")
+        content = object_from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path}: expected a JSON object, received {error}") from error
     for field, what, fits in _FIELDS:
         value = _at(content, field)
         if not (fits(value) or (value is _MISSING and field not in _REQUIRED)):
             received = "nothing" if value is _MISSING else f"{value!r:.40}"
             raise ModelError(
                 f"{path}: {field}: expected {what}, received {received}; the file is damaged, or "
-                "of an earlier release of minicnn"
+                "from an earlier release of minicnn"
             )
     return Record(folder, content)
 
@@ -79,27 +78,34 @@ _MISSING = object()
 _REQUIRED = {"options", "recipe", "data", "status"}
 
 
-def _at(content: Any, field: str) -> Any:
+def _at(content: object, field: str) -> object:
     """The value of "data.train" and the like."""
     for key in field.split("."):
         content = content.get(key, _MISSING) if isinstance(content, dict) else _MISSING
     return content
 
 
-def _is(kind: type) -> Callable[[Any], bool]:
+Check = Callable[[object], bool]
+
+
+def _is(kind: type) -> Check:
     return lambda value: isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _is_list_of(kind: type) -> Callable[[Any], bool]:
+def _is_list_of(kind: type) -> Check:
     return lambda value: isinstance(value, list) and all(map(_is(kind), value))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     """NaN and infinity are written as null."""
     return value is None or _is(int)(value) or _is(float)(value)
 
 
-_FIELDS: list[tuple[str, str, Callable[[Any], bool]]] = [
+def _is_image_shape(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is(int), value))
+
+
+_FIELDS: list[tuple[str, str, Check]] = [
     ("status", "text", _is(str)),
     *((field, "an object", _is(dict)) for field in ("options", "recipe", "data")),
     *((field, "an object", _is(dict)) for field in ("model", "results", "versions")),
@@ -107,26 +113,26 @@ _FIELDS: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("model.parameters", "a whole number", _is(int)),
     ("data.train", "a whole number", _is(int)),
     ("data.test", "a whole number", _is(int)),
-    ("data.image_shape", "[H, W, C]", lambda v: _is_list_of(int)(v) and len(v) == 3),
+    ("data.image_shape", "[H, W, C]", _is_image_shape),
     ("data.class_names", "a list of names", _is_list_of(str)),
     *(
         (f"results.{name}", "a number", _is_number)
         for name in ("seconds", "images_per_second", "epochs", "test_accuracy", "test_loss")
     ),
 ]
-"""(field, what it must be, whether it is) of all that is read of a record."""
+"""(field, what it must be, the check) of all fields that are read."""
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write `content` as readable JSON, by rename; NaN and infinity become null."""
+    """Write `content` as indented JSON, atomically; NaN and infinity become null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, default=str)
     with atomic_path(path) as temporary:
-        # (a file's name may be no Unicode: as \udc.., which JSON reads back)
+        # a file name that is not Unicode holds surrogates: as \udc.., which JSON reads back
         temporary.write_bytes(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def fingerprint(*arrays: Array) -> str:
-    """The SHA-256 of arrays: of their bytes, shapes and types."""
+    """The SHA-256 of the bytes, shapes and dtypes of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape}\n".encode())
@@ -134,7 +140,7 @@ def fingerprint(*arrays: Array) -> str:
     return digest.hexdigest()
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

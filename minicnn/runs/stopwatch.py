@@ -1,18 +1,17 @@
-"""How long the steps of training took."""
+"""Times the steps of training."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from .. import state_checks
-from ..callbacks import Callback, State
+from ..hooks import Callback, State
 
 
 class Stopwatch(Callback):
-    """Seconds spent on batches (without validation and drawing at epoch ends), images trained; of
-    a resumed run from its very beginning, less what was lost. Pauses don't count."""
+    """Seconds spent on batches (without validation and drawing at epoch ends) and images trained.
+    A resumed run includes the time before its checkpoint. Pauses don't count."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -22,7 +21,7 @@ class Stopwatch(Callback):
         self._waited = 0.0
         self._start, self._earlier = time.perf_counter(), 0.0
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {
             "seconds": self.seconds,
             "images": self.images,
@@ -30,11 +29,9 @@ class Stopwatch(Callback):
             "total_seconds": self.total_seconds,
         }
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
-        self.seconds, self.images = (
-            state_checks.number(saved, "seconds"),
-            state_checks.whole(saved, "images"),
-        )
+    def set_state(self, saved: Mapping[str, object]) -> None:
+        self.seconds = state_checks.number(saved, "seconds")
+        self.images = state_checks.whole(saved, "images")
         self.epochs = state_checks.whole(saved, "epochs")
         self._earlier = state_checks.number(saved, "total_seconds")
 
@@ -58,7 +55,7 @@ class Stopwatch(Callback):
 
     @property
     def total_seconds(self) -> float:
-        """Since training began, without pauses; of a resumed run, with what came before."""
+        """Since training began, without pauses; with the time before a resumed run's checkpoint."""
         return self._earlier + time.perf_counter() - self._start - self._waited
 
     @property

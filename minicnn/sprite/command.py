@@ -9,7 +9,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from ..command_line import bear_any_text, reader_may_leave
+from ..command_line import ignore_broken_pipe, run_command
 from ..data import MnistData, locate
 from ..data.folder import build_from_folder
 from ..data.idx import build_from_idx
@@ -23,17 +23,11 @@ T = TypeVar("T")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 for an error, 130 for Ctrl-C."""
     args = options.parser().parse_args(argv)
-    bear_any_text()
-    try:
-        with reader_may_leave():
-            COMMANDS[args.command](args)
-    except (ValueError, OSError) as error:  # DataError is a ValueError
-        print("minicnn.sprite:", str(error).replace("\n", " "), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; no sheet was written", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(
+        "minicnn.sprite",
+        lambda: COMMANDS[args.command](args),
+        interrupted="Interrupted; no sheet was written.",
+    )
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -108,7 +102,7 @@ def _show(args: argparse.Namespace) -> None:
         data = MnistData(folder, image_shape=shape, cache_dir=args.data_dir)
     data.load()
     console = Console()
-    with reader_may_leave():  # the picture is still wanted then
+    with ignore_broken_pipe():  # the picture is written in any case
         console.print(tables.facts(files, data), tables.classes(data))
         print(preview_text(data.train_images, data.image_shape, min(console.width, 120)))
     if args.png:

@@ -1,4 +1,4 @@
-"""python -m minicnn.train: options → data → model → fit → run folder."""
+"""python -m minicnn.train: train a network, and write a run folder."""
 
 from .command import main
 

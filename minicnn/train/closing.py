@@ -1,4 +1,4 @@
-"""What a run says of itself, in run.json and on the terminal, and what it leaves behind."""
+"""What a run reports about itself: run.json, lines on the terminal, and the files at its end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,17 @@ from ..registry import config_of
 from ..runs import Evaluation, machine
 from ..runs.record import DIVERGED, FINISHED, RUNNING, STOPPED
 from .plan import Plan
+
+
+@dataclass(frozen=True)
+class FitResults:
+    """How fit() went; the first entries of "results" in run.json."""
+
+    seconds: float
+    images_per_second: float
+    epochs: int
+    interrupted: bool
+    peak_memory_mib: float | None
 
 
 def headline(options: argparse.Namespace, chosen: Plan) -> str:
@@ -38,8 +48,8 @@ def headline(options: argparse.Namespace, chosen: Plan) -> str:
 
 def opening_record(
     options: argparse.Namespace, command: str, chosen: Plan, data: str
-) -> dict[str, Any]:
-    """run.json as it stands while the run goes on; `data` is the training data's fingerprint."""
+) -> dict[str, object]:
+    """The run.json of a run that has just begun; `data` is the training data's fingerprint."""
     model = chosen.model
     return {
         "status": RUNNING,
@@ -67,56 +77,60 @@ def close(
     folder: Path,
     chosen: Plan,
     options: argparse.Namespace,
-    record: dict[str, Any],
-    results: dict[str, Any],
+    record: Mapping[str, object],
+    results: FitResults,
 ) -> int:
-    """Save the model, measure it, write the record and the pictures, say how it went.
+    """Save the model, evaluate it, write the record and the plots, print the results.
 
-    What can't be written is said, and does not keep the rest from being written.
+    A file that cannot be written is reported, and the others are written anyway.
 
     Returns:
         The exit code, as of main().
     """
-    model, leavings = chosen.model, _Leavings()
-    _save_model(model, folder, leavings)  # first of all: the rest can be made again from it
+    model, writer = chosen.model, _Writer()
+    _save_model(model, folder, writer)  # first: everything else can be made from it again
     try:
         evaluation = runs.measure(model, *chosen.test)
-        results |= {"test_accuracy": evaluation.accuracy, "test_loss": evaluation.loss}
-        status = _status(chosen, results)
-        finished = {"status": status, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        content = record | finished | {"results": results}
-        leavings.leave(folder / runs.RUN, lambda: runs.write_json(folder / runs.RUN, content))
+        status = _status(chosen, evaluation, results)
+        scores = {"test_accuracy": evaluation.accuracy, "test_loss": evaluation.loss}
+        content = {
+            **record,
+            "status": status,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "results": asdict(results) | scores,
+        }
+        writer.write(folder / runs.RUN, lambda: runs.write_json(folder / runs.RUN, content))
         names = chosen.data.class_names
         images = chosen.test[0]
-        leavings.leave(
+        writer.write(
             f"all pictures into {folder}",
             lambda: runs.draw(folder, model, images, evaluation, names),
         )
     except KeyboardInterrupt:
         print(f"\nInterrupted; the model is in {folder}.", file=sys.stderr)
         return 130
-    _say_how_it_went(folder, evaluation, results, options, chosen)
-    if leavings.failed:
+    _print_results(folder, evaluation, results, options, chosen)
+    if writer.failed:
         return 2
-    if results["interrupted"]:
+    if results.interrupted:
         return 130
     return 1 if status == DIVERGED else 0
 
 
-def _status(chosen: Plan, results: dict[str, Any]) -> str:
-    if not math.isfinite(results["test_loss"]):
+def _status(chosen: Plan, evaluation: Evaluation, results: FitResults) -> str:
+    if not math.isfinite(evaluation.loss):
         return DIVERGED
-    return FINISHED if results["epochs"] >= chosen.recipe.epochs else STOPPED
+    return FINISHED if results.epochs >= chosen.recipe.epochs else STOPPED
 
 
-class _Leavings:
-    """Tries to write one thing after another."""
+class _Writer:
+    """Writes files; one that fails does not keep the next from being written."""
 
     def __init__(self) -> None:
         self.failed = False
 
-    def leave(self, what: object, write: Callable[[], None]) -> bool:
-        """Whether it was written; if not, says what and why."""
+    def write(self, what: object, write: Callable[[], None]) -> bool:
+        """Whether it was written; if not, print what failed and why."""
         try:
             write()
         except OSError as error:
@@ -127,65 +141,65 @@ class _Leavings:
         return True
 
 
-def _save_model(model: Sequential, folder: Path, leavings: _Leavings) -> None:
-    """Into the run folder, or, rather than lose it, where the system keeps temporary files."""
+def _save_model(model: Sequential, folder: Path, writer: _Writer) -> None:
+    """Save into the run folder; if that fails, into a temporary folder, so as not to lose it."""
     path = folder / runs.MODEL
-    if leavings.leave(path, lambda: model.save(path)):
+    if writer.write(path, lambda: model.save(path)):
         return
     other = Path(tempfile.mkdtemp(prefix="minicnn-")) / runs.MODEL
-    if leavings.leave(other, lambda: model.save(other)):
+    if writer.write(other, lambda: model.save(other)):
         print(f"The model was saved as {other} instead.", file=sys.stderr)
 
 
-def _say_how_it_went(
+def _print_results(
     folder: Path,
     evaluation: Evaluation,
-    results: dict[str, Any],
+    results: FitResults,
     options: argparse.Namespace,
     chosen: Plan,
 ) -> None:
-    epochs = "epoch" if results["epochs"] == 1 else "epochs"
+    epochs = "epoch" if results.epochs == 1 else "epochs"
     line = (
-        f"Test accuracy {results['test_accuracy']:.2%} ({len(evaluation.wrong):,} of "
-        f"{len(evaluation.true):,} misread), cross-entropy {results['test_loss']:.4f}; "
-        f"{results['epochs']} {epochs} in {results['seconds']:.1f} s, "
-        f"{results['images_per_second']:,.0f} images/s"
+        f"Test accuracy {evaluation.accuracy:.2%} ({len(evaluation.wrong):,} of "
+        f"{len(evaluation.true):,} misclassified), cross-entropy {evaluation.loss:.4f}; "
+        f"{results.epochs} {epochs} in {results.seconds:.1f} s, "
+        f"{results.images_per_second:,.0f} images/s"
     )
     if options.quiet:
         print(f"{line}; {folder}")
         return
     print(f"\n{line}")
-    diverged = _status(chosen, results) == DIVERGED
+    diverged = _status(chosen, evaluation, results) == DIVERGED
     if diverged:
-        print("Training diverged: the loss is not a finite number any more.")
+        print("Training diverged: the loss is NaN or infinite.")
     print(f"\nIn {folder}:")
     for name, what in (_contents_diverged(chosen) if diverged else runs.CONTENTS).items():
-        if _holds_something(folder / name):
+        if _has_content(folder / name):
             print(f"  {name:18} {what}")
-    if not results["epochs"]:
+    if not results.epochs:
         print("No epoch was finished, so there are no curves.")
     place = shlex.quote(str(folder))
     if diverged:
         rate = chosen.recipe.learning_rate
         print(f"\nNext: train again with a lower learning rate, --lr; it was {rate:g}.")
-    elif results["epochs"] < chosen.recipe.epochs:
-        print(f"\nGo on with it: python -m minicnn.train --resume {place}")
+    elif results.epochs < chosen.recipe.epochs:
+        print(f"\nTo continue: python -m minicnn.train --resume {place}")
     else:
         report = f"python -m minicnn.report {place} shows it all on one page"
         print(f"\nNext: {report};\n{_next(options)}")
 
 
 def _contents_diverged(chosen: Plan) -> dict[str, str]:
-    """What the files are of a run that came to nothing."""
+    """The files of a run that diverged, described."""
     finite = all(np.isfinite(w).all() for w in chosen.model.get_weights())
-    what = "whose outputs are not numbers" if finite else "whose weights are not numbers any more"
+    what = "outputs" if finite else "weights"
     return runs.CONTENTS | {
-        runs.MODEL: f"a network {what}",
+        runs.MODEL: f"a network whose {what} are not finite",
         runs.CHECKPOINTS: "the network before it diverged",
     }
 
 
-def _holds_something(path: Path) -> bool:
+def _has_content(path: Path) -> bool:
     if path.is_dir():
         return any(path.iterdir())
     return path.exists() and path.stat().st_size > 0

@@ -1,4 +1,4 @@
-"""The command, top to bottom."""
+"""The command: options, data, model, fit, run folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,46 +23,45 @@ from ..callbacks import (
     TensorBoard,
     TerminateOnNaN,
 )
-from ..command_line import bear_any_text
-from ..errors import CallbackError, RunWarning
+from ..command_line import run_command
+from ..errors import RunWarning
 from ..runs import machine
 from ..saving import checkpoints
 from . import closing, plan, resuming, watching
+from .closing import FitResults
 from .options import parser
 from .plan import Plan
 from .resuming import Resumption
 from .watching import Watched
 
-SAVING_COST = 0.02  # at most this share of the time goes into checkpoints at the ends of epochs
+SAVING_COST = 0.02  # the largest share of the time for checkpoints at the ends of epochs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train as the options say.
+    """Train with the options in `argv`.
 
     Returns:
-        The exit code: 0; 1 if training diverged; 2 for bad input, or if something could not be
+        The exit code: 0; 1 if training diverged; 2 for bad input, or if a file could not be
         written; 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     command = shlex.join(["python", "-m", "minicnn.train", *arguments])
     options = parser().parse_args(arguments)
-    bear_any_text()
-    try:
-        with _plain_warnings():
+
+    def work() -> int:
+        with _short_warnings():
             return _train(options, command, arguments)
-    except (ValueError, ImportError, OSError, CallbackError) as error:
-        print(f"minicnn.train: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted; no model was saved.", file=sys.stderr)
-        return 130
+
+    return run_command(
+        "minicnn.train", work, interrupted="Interrupted; no model was saved.", broken_pipe=2
+    )
 
 
 def _train(options: argparse.Namespace, command: str, arguments: Sequence[str]) -> int:
-    with ExitStack() as held:
+    with ExitStack() as lock:
         resumption = None
-        if options.resume:  # held from before it is read: another run may be ending there
-            held.enter_context(runs.hold(resuming.folder_of(options.resume)))
+        if options.resume:  # locked before it is read: another run may be ending there
+            lock.enter_context(runs.hold(resuming.folder_of(options.resume)))
             resumption = resuming.find(options.resume, arguments)
             options = resumption.options
         say: Callable[[str], None] = _silent if options.quiet else print
@@ -81,8 +80,8 @@ def _train(options: argparse.Namespace, command: str, arguments: Sequence[str]) 
         else:
             named = options.out
             folder = runs.given_folder(named) if named else runs.new_folder(options.model)
-            held.enter_context(runs.hold(folder))
-        return _train_in(folder, chosen, resumption, options, record, held.close)
+            lock.enter_context(runs.hold(folder))
+        return _train_in(folder, chosen, resumption, options, record, lock.close)
 
 
 def _train_in(
@@ -90,27 +89,27 @@ def _train_in(
     chosen: Plan,
     resumption: Resumption | None,
     options: argparse.Namespace,
-    record: dict[str, Any],
+    record: Mapping[str, object],
     release: Callable[[], None],
 ) -> int:
-    """`release` lets others into the folder."""
+    """Train in a locked folder; `release` unlocks it."""
     try:
-        with ExitStack() as at_the_end:
+        with ExitStack() as stack:
             runs.write_json(folder / runs.RUN, record)
             watched = Watched(folder)
-            page = at_the_end.enter_context(watched.by_visor()) if options.visor else None
+            page = stack.enter_context(watched.by_visor()) if options.visor else None
             results = _fit(chosen, resumption, folder, options, watched)
             code = closing.close(folder, chosen, options, record, results)
             release()
-            if page is not None and not results["interrupted"]:
+            if page is not None and not results.interrupted:
                 page.stay()
             return code
     except KeyboardInterrupt:
-        print(f"\nInterrupted; no model was saved.{_way_on(folder)}", file=sys.stderr)
+        print(f"\nInterrupted; no model was saved.{_how_to_continue(folder)}", file=sys.stderr)
         return 130
     finally:
         release()
-        runs.remove_if_barren(folder)
+        runs.remove_if_empty(folder)
 
 
 def _fit(
@@ -119,10 +118,10 @@ def _fit(
     folder: Path,
     options: argparse.Namespace,
     watched: Watched,
-) -> dict[str, Any]:
-    """Train, writing history and checkpoints into `folder`; what came out, for run.json.
+) -> FitResults:
+    """Train, and write history and checkpoints into `folder`.
 
-    The test images serve as validation data for the curves alone: nothing is chosen by them.
+    The test images are the validation data, but only for the curves: nothing is chosen by them.
     """
     watch, every = runs.Stopwatch(), options.checkpoint_every
     saving = ModelCheckpoint(
@@ -155,44 +154,44 @@ def _fit(
         augmentation=chosen.recipe.augmentation,
         resume=resumption.checkpoint if resumption else None,
     )
-    return {
-        "seconds": watch.total_seconds,
-        "images_per_second": watch.images_per_second,
-        "epochs": watch.epochs,
-        "interrupted": watched.interrupt.interrupted,
-        "peak_memory_mib": machine.peak_memory_mib(),
-    }
+    return FitResults(
+        seconds=watch.total_seconds,
+        images_per_second=watch.images_per_second,
+        epochs=watch.epochs,
+        interrupted=watched.interrupt.interrupted,
+        peak_memory_mib=machine.peak_memory_mib(),
+    )
 
 
-def _way_on(folder: Path) -> str:
+def _how_to_continue(folder: Path) -> str:
     if not checkpoints.in_folder(folder / runs.CHECKPOINTS):
         return ""
-    return f" Go on with: python -m minicnn.train --resume {shlex.quote(str(folder))}"
+    return f" To continue: python -m minicnn.train --resume {shlex.quote(str(folder))}"
 
 
 def _stop_after(epochs: int) -> LambdaCallback:
     def stop(state: State) -> None:
         if state.epoch + 1 >= epochs and state.epoch + 1 < state.epochs:
-            state.stop, state.stop_reason = True, f"after epoch {epochs}, as --stop-after asks"
+            state.stop, state.stop_reason = True, f"after epoch {epochs}, because of --stop-after"
 
     return LambdaCallback(on_epoch_end=stop)
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """What a run has to say of itself in one line each, and none of NumPy's warnings of a run that
-    diverges: the last words say it in plainer ones."""
+def _short_warnings() -> Iterator[None]:
+    """Print each RunWarning in one line, and hide NumPy's warnings of a run that diverges: the
+    results say so at the end."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="minicnn")
         warnings.simplefilter("always", RunWarning)
         usual = warnings.formatwarning
 
-        def plain(message: Warning | str, category: type[Warning], *rest: Any) -> str:
+        def short(message: Warning | str, category: type[Warning], *rest: Any) -> str:
             if issubclass(category, RunWarning):
                 return f"Warning: {message}\n"
             return usual(message, category, *rest)
 
-        warnings.formatwarning = plain  # type: ignore[assignment]
+        warnings.formatwarning = short  # type: ignore[assignment]
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .. import architectures, optimizers
 from ..command_line import add_data, add_kernels, positive, whole
@@ -15,18 +15,18 @@ from . import recipes
 
 EPILOG = """\
 examples:
-  python -m minicnn.train                        the sample digits, in some seconds
+  python -m minicnn.train                        the sample digits, in a few seconds
   python -m minicnn.train --data mnist           all of MNIST, downloaded once (11 MB)
   python -m minicnn.train --data my_sheet        images of your own: see python -m minicnn.sprite
-  python -m minicnn.train --data mnist --recipe best   as accurate as it gets, in some minutes
+  python -m minicnn.train --data mnist --recipe best   the most accurate, in a few minutes
   python -m minicnn.train --tutorial             exactly as the TensorFlow.js tutorial trains
-  python -m minicnn.train --resume runs/FOLDER   go on with a run that was stopped or killed
+  python -m minicnn.train --resume runs/FOLDER   continue a run that was stopped or killed
 
 environment:
   MINICNN_BACKEND, MINICNN_THREADS, MINICNN_DATA   defaults of --backend, --threads, --data-dir
   MINICNN_SIMD                                     avx512, avx2, neon or 128: vectors to use
 
-slow? python -m minicnn.doctor tells what this machine has, and what would help.
+Slow? python -m minicnn.doctor shows what limits the speed here, and what would help.
 """
 
 
@@ -36,8 +36,8 @@ def parser(
     """The options of the command line."""
     p = kind(
         prog="python -m minicnn.train",
-        description="Train a convolutional network on a sprite sheet of images, and leave\n"
-        "the model, its curves and its mistakes in a run folder.",
+        description="Train a convolutional network on a sprite sheet of images, and write\n"
+        "the model, its curves and its mistakes to a run folder.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,8 +47,8 @@ def parser(
     model.add_argument(
         "--recipe",
         choices=recipes.TABLE,
-        help="default, tutorial (its network and training, on all images), or best: another "
-        "network, and images that are moved and bent anew each time; the options below change it",
+        help="default; tutorial (its network and training, on all images); or best (a larger "
+        "network, with augmentation); the options below change it",
     )
     model.add_argument(
         "--model", choices=architectures.TABLE, help=f"default: the recipe's own, {default.model}"
@@ -57,7 +57,7 @@ def parser(
         "--epochs",
         type=positive,
         help=f"default: {recipes.SMALL.epochs} below {recipes.FEW:,} training images, "
-        f"{recipes.LARGE.epochs} from {recipes.MANY:,} on, else {default.epochs}",
+        f"{recipes.LARGE.epochs} from {recipes.MANY:,} images on, else {default.epochs}",
     )
     model.add_argument(
         "--batch-size",
@@ -88,49 +88,48 @@ def parser(
         "--resume",
         type=Path,
         metavar="RUN",
-        help="go on with a run folder (or from one of its checkpoints) as if it had never been "
+        help="continue a run folder (or one of its checkpoints) as if it had never been "
         "interrupted; with --epochs N: until epoch N",
     )
     run.add_argument(
         "--checkpoint-every",
         type=positive,
         metavar="STEPS",
-        help="save a checkpoint every so many steps too; default: at the ends of epochs, where "
-        "that takes no more than 2 %% of the time",
+        help="also save a checkpoint every STEPS steps; default: at the ends of epochs, as long "
+        "as that takes at most 2 %% of the time",
     )
     run.add_argument(
         "--stop-after",
         type=positive,
         metavar="EPOCHS",
-        help="stop after so many epochs of --epochs; --resume goes on",
+        help="stop after EPOCHS of the --epochs; --resume continues",
     )
     run.add_argument(
-        "--tensorboard", action="store_true", help="write event files for TensorBoard, too"
+        "--tensorboard", action="store_true", help="also write event files for TensorBoard"
     )
     run.add_argument(
         "--visor",
         action="store_true",
-        help="show a page while it trains: live curves, draw a digit, look inside (extra: visor)",
+        help="serve a page during training: live curves, draw a digit, look inside (extra: visor)",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time>-<model>")
-    run.add_argument("--quiet", action="store_true", help="print the result in one line, no more")
+    run.add_argument("--quiet", action="store_true", help="print only the result, in one line")
     p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 
 
 def given(arguments: Sequence[str]) -> set[str]:
-    """The names of those options that are written out in `arguments`."""
+    """The names of the options that `arguments` contain."""
     p, unset = parser(), object()
     found = argparse.Namespace(**dict.fromkeys(vars(p.parse_args([])), unset))
     return {k for k, v in vars(p.parse_args(arguments, found)).items() if v is not unset}
 
 
-def recorded(options: Mapping[str, Any]) -> list[str]:
-    """The arguments that mean these options, as run.json has them; those of an option that there
-    is no more are left out.
+def recorded(options: Mapping[str, object]) -> list[str]:
+    """The command-line arguments for the options in a run.json; unknown options are left out.
 
     Raises:
-        ValueError: the command line would refuse one; says which.
+        ValueError: the command line does not accept one; the message names it.
     """
     p, arguments = parser(_Raising), []
     for name in vars(p.parse_args([])).keys() & options.keys():
@@ -141,18 +140,18 @@ def recorded(options: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
-def restored(options: Mapping[str, Any]) -> argparse.Namespace:
-    """The options of a run, as run.json has them; raises ValueError as recorded()."""
+def restored(options: Mapping[str, object]) -> argparse.Namespace:
+    """The options of a run, from its run.json. Raises ValueError, see recorded()."""
     return parser(_Raising).parse_args(recorded(options))
 
 
 def flag(name: str) -> str:
-    """How the option is written that the code calls `name`."""
+    """The command-line flag of the option `name`."""
     return {"learning_rate": "--lr"}.get(name, f"--{name.replace('_', '-')}")
 
 
 class _Raising(argparse.ArgumentParser):
-    """Leaves the process alone."""
+    """Raises ValueError instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)

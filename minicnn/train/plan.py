@@ -1,4 +1,4 @@
-"""From the command line's options to all that a training run needs."""
+"""From the command line's options to data, network and recipe."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .. import architectures, kernels, runs
+from ..batches import ArrayLike
 from ..data import MnistData
 from ..errors import DataError
 from ..kernels.backend import NUMBA_HINT
 from ..layers import Layer, Weighted
 from ..model import Sequential
+from ..typing import Array
 from . import recipes
 from .recipes import Recipe
 
-Part = tuple[Any, Any]  # (x, one-hot labels)
+Part = tuple[ArrayLike, Array]  # (x, one-hot labels)
 Say = Callable[[str], None]
 
 TUTORIAL_TRAIN, TUTORIAL_TEST = 5500, 1000  # images
@@ -41,7 +42,7 @@ def make(options: argparse.Namespace, say: Say) -> Plan:
     """Choose kernels, load the data, build and compile the network.
 
     Raises:
-        DataError, ValueError, ImportError, OSError: what the options ask for can't be had.
+        DataError, ValueError, ImportError, OSError: an option cannot be satisfied.
     """
     if options.tutorial and options.recipe not in (None, "tutorial"):
         raise ValueError(
@@ -50,7 +51,7 @@ def make(options: argparse.Namespace, say: Say) -> Plan:
     choose_kernels(options, say)
     data, train, test = load_data(options)
     recipe = _recipe(options, len(train[0]))
-    options.model = recipe.model  # for the folder's name and the record, as if it had been given
+    options.model = recipe.model  # for the folder's name and the record
     model = Sequential(
         _layers(options, data.num_classes),
         input_shape=data.image_shape,
@@ -63,17 +64,17 @@ def make(options: argparse.Namespace, say: Say) -> Plan:
 
 
 def load_data(options: argparse.Namespace) -> tuple[MnistData, Part, Part]:
-    """The data, what of it to train on, and what to test on.
+    """The data, its training part and its test part.
 
     Raises:
-        DataError, ValueError, OSError: there is none, or it is damaged, or too small.
+        DataError, ValueError, OSError: the data is missing, damaged or too small.
     """
     data = _data(options).load()
     return data, *_parts(data, options.tutorial)
 
 
 def fingerprint(data: MnistData) -> str:
-    """The SHA-256 of all images and labels: whether a run still has the data it began with."""
+    """The SHA-256 of all images and labels, to recognize the data of a run."""
     return runs.fingerprint(
         data.train_images, data.train_labels, data.test_images, data.test_labels
     )
@@ -82,7 +83,7 @@ def fingerprint(data: MnistData) -> str:
 def choose_kernels(options: argparse.Namespace, say: Say) -> None:
     """Use the backend and the threads that the options name."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Numba is not installed")  # said below
+        warnings.filterwarnings("ignore", message="Numba is not installed")  # printed below
         kernels.use_backend(options.backend)
         if kernels.current_backend() == "numpy" and "numba" not in kernels.available_backends():
             say(NUMBA_HINT)
@@ -91,12 +92,12 @@ def choose_kernels(options: argparse.Namespace, say: Say) -> None:
 
 
 def prepare_kernels(plan: Plan, say: Say) -> None:
-    """One step of a model of the same kind on a blank batch: compiles every kernel that fit needs,
-    so that the first epoch's time is training time."""
-    hint = "Compiling the kernels for this network: on its first run only, some ten seconds …"
-    waiting = threading.Timer(1.0, say, [hint])
-    waiting.daemon = True
-    waiting.start()
+    """Train a copy of the model for one step on a blank batch. This compiles every kernel that
+    fit needs, so that the first epoch's time is training time."""
+    hint = "Compiling the kernels for this network (only on its first run, about ten seconds) …"
+    timer = threading.Timer(1.0, say, [hint])
+    timer.daemon = True
+    timer.start()
     data, count = plan.data, min(plan.recipe.batch_size, len(plan.train[0]))
     try:
         layers = architectures.TABLE[plan.model.name](data.num_classes)
@@ -108,7 +109,7 @@ def prepare_kernels(plan: Plan, say: Say) -> None:
             images = plan.recipe.augmentation(images, np.random.default_rng(0))
         model.train_on_batch(np.zeros_like(images), labels)
     finally:
-        waiting.cancel()
+        timer.cancel()
 
 
 def _recipe(options: argparse.Namespace, samples: int) -> Recipe:
@@ -123,10 +124,10 @@ def _recipe(options: argparse.Namespace, samples: int) -> Recipe:
 
 
 def _data(options: argparse.Namespace) -> MnistData:
-    usual = "tutorial" if options.tutorial else "standard"
+    default = "tutorial" if options.tutorial else "standard"
     return MnistData(
         options.data,
-        split=usual if options.split is None else options.split,  # 0 is given, and refused
+        split=default if options.split is None else options.split,  # 0 is an error
         seed=options.seed,
         cache_dir=options.data_dir,
         base_url=options.mirror,
@@ -151,7 +152,7 @@ def _parts(data: MnistData, tutorial: bool) -> tuple[Part, Part]:
 def _layers(options: argparse.Namespace, classes: int) -> list[Layer]:
     layers = architectures.TABLE[options.model](classes)
     tutorial = options.tutorial or options.recipe == "tutorial"
-    if tutorial and options.model != "codelab":  # which has its own
+    if tutorial and options.model != "codelab":  # codelab has its own
         for layer in layers:
             if isinstance(layer, Weighted):
                 layer.kernel_initializer = "glorot_normal"  # the default of TensorFlow.js

@@ -1,4 +1,4 @@
-"""--resume: a run folder, its record and its newest checkpoint, and what may change."""
+"""--resume: the run folder, its record, its newest checkpoint, and which options may change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .. import runs
 from ..errors import DataError, ModelError
@@ -26,11 +25,11 @@ CHANGEABLE = (
 
 @dataclass
 class Resumption:
-    """A run to go on with."""
+    """A run to continue."""
 
     record: Record
-    checkpoint: Checkpoint | None  # None: it was killed before there was any
-    options: argparse.Namespace  # its own, with those that were given now in their place
+    checkpoint: Checkpoint | None  # None: it was killed before the first one
+    options: argparse.Namespace  # the run's own, overridden by those given now
 
     @property
     def folder(self) -> Path:
@@ -38,7 +37,7 @@ class Resumption:
         return self.record.folder
 
     def prepare(self, chosen: Plan, data: str) -> str:
-        """See whether this is the same run, and stretch its schedule where it shall be longer.
+        """Check that it is the same run, and take the schedule of `chosen` for more epochs.
 
         Args:
             data: the fingerprint of the training data.
@@ -48,34 +47,34 @@ class Resumption:
 
         Raises:
             DataError: other data.
-            ValueError: nothing is left to do.
+            ValueError: there is nothing left to do.
         """
         known = self.record.content["data"].get("sha256")
         if known != data:
             raise DataError(
-                f"{self.folder}: training data: expected SHA-256 {str(known)[:16]}…, with which "
-                f"the run began, received {data[:16]}… from {self.options.data}; give the same "
-                "data, or start a run of its own"
+                f"{self.folder}: training data: expected SHA-256 {str(known)[:16]}… of the run's "
+                f"data, received {data[:16]}… from {self.options.data}; give the same data, or "
+                "start a new run"
             )
         epochs = chosen.recipe.epochs
         self._check_what_is_left(epochs)
         if self.checkpoint is None:
-            return f"Beginning anew in {self.folder}: it holds no checkpoint yet."
-        line = f"Going on from {_where(self.checkpoint)} in {self.folder}"
+            return f"Starting over in {self.folder}: it holds no checkpoint yet."
+        line = f"Continuing from {_where(self.checkpoint)} in {self.folder}"
         # The checkpoint's own schedule counts, not run.json's epochs: those may have been written
         # by a longer run that was killed before it had a checkpoint.
-        if self._stretch(chosen):
+        if self._take_schedule(chosen):
             of = f"{epochs} epoch{'' if epochs == 1 else 's'}"
             line += f"; the learning rate now follows the schedule of {of}"
         return f"{line}."
 
     def _check_what_is_left(self, epochs: int) -> None:
-        """ValueError if there is nothing to do, or nothing to go on from but a result to lose."""
+        """ValueError if nothing is left to do, or if starting over would overwrite a result."""
         if self.checkpoint is None:
             if self.record.status != RUNNING or (self.folder / runs.MODEL).exists():
                 raise ValueError(
-                    f"{self.folder} has come to its end ({self.record.status}), and holds no "
-                    "checkpoint to go on from; start a run of its own"
+                    f"{self.folder} has ended ({self.record.status}), and holds no checkpoint to "
+                    "continue from; start a new run"
                 )
             return
         done, _ = self.checkpoint.done
@@ -88,11 +87,11 @@ class Resumption:
         if after is not None and done >= after:
             raise ValueError(
                 f"{self.folder}: expected --stop-after with more than the {done} epochs that are "
-                f"behind it, received {after}"
+                f"done, received {after}"
             )
 
-    def _stretch(self, chosen: Plan) -> bool:
-        """Take the schedule of `chosen`; whether it is another one."""
+    def _take_schedule(self, chosen: Plan) -> bool:
+        """Use the schedule of `chosen`; returns whether it differs."""
         assert self.checkpoint is not None
         rate = config_of(chosen.model.optimizer.schedule)
         optimizer = self.checkpoint.training["optimizer"]
@@ -100,8 +99,8 @@ class Resumption:
         self.checkpoint = replace(self.checkpoint, training=training)
         return optimizer.get("learning_rate") != rate
 
-    def continued(self, record: dict[str, Any], command: str) -> dict[str, Any]:
-        """The record of the run that goes on: it keeps its command, and when it began."""
+    def continued(self, record: dict[str, object], command: str) -> dict[str, object]:
+        """The record of the continued run: it keeps the first command and start time."""
         old = self.record.content
         here = {
             "command": command,
@@ -113,25 +112,25 @@ class Resumption:
 
 
 def folder_of(where: Path) -> Path:
-    """The run folder that --resume names: itself, or by one of its checkpoints.
+    """The run folder that --resume names, directly or by one of its checkpoints.
 
     Raises:
-        FileNotFoundError: it is no run folder.
+        FileNotFoundError: it is not a run folder.
         ModelError: its record is damaged.
     """
     return runs.read_record(where.parent.parent if _is_file(where) else where).folder
 
 
 def find(where: Path, arguments: Sequence[str]) -> Resumption:
-    """The run that --resume names. Hold its folder meanwhile: another run may be ending there.
+    """The run that --resume names. Lock its folder first: another run may be ending there.
 
     Args:
-        arguments: of the command line that says --resume.
+        arguments: the command line with --resume.
 
     Raises:
-        FileNotFoundError: it is no run folder.
+        FileNotFoundError: it is not a run folder.
         ModelError: its record or its checkpoint is damaged.
-        ValueError: options that would make it another run.
+        ValueError: an option that cannot change.
     """
     folder = folder_of(where)
     record = runs.read_record(folder)
@@ -148,16 +147,16 @@ def _merged(record: Record, arguments: Sequence[str]) -> argparse.Namespace:
     others = given(arguments) - {"resume", *CHANGEABLE}
     if others:
         raise ValueError(
-            f"--resume goes on with the run's own options: expected none but "
+            f"--resume continues with the run's own options: expected only "
             f"{', '.join(map(flag, CHANGEABLE))}, received "
-            f"{', '.join(sorted(map(flag, others)))}; start another run for that"
+            f"{', '.join(sorted(map(flag, others)))}; start a new run for that"
         )
     kept = {k: v for k, v in record.options.items() if k not in ("resume", "stop_after", "visor")}
     try:
         before = recorded(kept)
     except ValueError as error:
         raise ModelError(f"{record.folder / runs.RUN}: options: {error}") from error
-    merged = parser().parse_args([*before, *arguments])  # of two, the later one counts
+    merged = parser().parse_args([*before, *arguments])  # the later of two counts
     merged.out = record.folder
     return merged
 

@@ -1,13 +1,12 @@
-"""Who watches a run, and may have it wait or stop: Ctrl-C, and with --visor a page.
+"""Pausing and stopping a run: Ctrl-C, and with --visor a page.
 
-The page is a process of its own. It reads what the run writes into its folder (callbacks/live.py
-above all); what it has to say comes back over a pipe, as lines of JSON. So nothing that happens to
-the page reaches training, and training waits for it nowhere.
+The page is a separate process. It reads what the run writes into its folder (mainly
+callbacks/live.py) and sends its commands over a pipe, as lines of JSON. So the page cannot disturb
+training, and training never waits for it.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -18,9 +17,10 @@ from pathlib import Path
 
 from .. import runs
 from ..callbacks import LiveLog, RemoteControl, StopOnInterrupt
+from ..strict_json import object_from_json
 
 PACKAGES = "starlette", "uvicorn", "plotly"
-SECONDS = 20.0  # to wait for its link, at most; it takes one
+SECONDS = 20.0  # to wait for its link at most; it usually takes one second
 STOPPED = "stopped on the page"
 
 
@@ -38,7 +38,7 @@ def check_installed() -> None:
 
 
 class Watched:
-    """What a run needs in order to be watched: its log, and the ways to interrupt it."""
+    """The callbacks that log a run for the page, and that pause and stop it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,20 +61,20 @@ class Visor:
 
     Args:
         folder: of the run; its run.json is there.
-        control: hears what is asked on the page.
+        control: gets the page's commands.
     """
 
     def __init__(self, folder: Path, control: RemoteControl) -> None:
         self._control = control
         self._answered = threading.Event()
         self._link = ""
-        self._over = False
+        self._ended = False
         command = [sys.executable, "-m", "minicnn.visor", "--attached", str(folder)]
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,  # its end tells the page that we are gone, however that came
+            stdin=subprocess.PIPE,  # closed when this process ends, so that the page ends too
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us
+            start_new_session=True,  # Ctrl-C goes to this process only
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         threading.Thread(target=self._listen, daemon=True).start()
@@ -85,7 +85,7 @@ class Visor:
             print("The page did not start; training goes on without it.")
 
     def stay(self) -> None:
-        """Leave the page open until Ctrl-C, or until it ends by itself."""
+        """Wait until Ctrl-C, or until the page ends."""
         if not self._link or self._process.poll() is not None:
             return
         print(f"\nThe page stays open: {self._link} (Ctrl-C ends it)", flush=True)
@@ -94,7 +94,7 @@ class Visor:
 
     def end(self) -> None:
         """Close the page."""
-        self._over = True
+        self._ended = True
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
@@ -104,25 +104,23 @@ class Visor:
             self._process.wait()
 
     def _listen(self) -> None:
-        """In a thread: what the page says, until it ends."""
+        """In a thread: read the page's messages until it ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
-                told = json.loads(line)
-            except (ValueError, RecursionError):
-                continue  # something that a library prints
-            if not isinstance(told, dict):
-                continue
-            if "link" in told:
-                self._link = str(told["link"])
+                message = object_from_json(line)
+            except ValueError:
+                continue  # printed by a library
+            if "link" in message:
+                self._link = str(message["link"])
                 self._answered.set()
-            self._obey(told.get("command"))
+            self._execute(message.get("command"))
         self._answered.set()
-        self._control.go_on()  # nobody could tell it any more
-        if self._link and not self._over:
+        self._control.go_on()  # a paused run could not be continued any more
+        if self._link and not self._ended:
             print("\nThe page has ended; training goes on.")
 
-    def _obey(self, word: object) -> None:
+    def _execute(self, word: object) -> None:
         if word == "pause":
             self._control.pause()
         elif word == "continue":

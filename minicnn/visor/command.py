@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import kernels, runs
-from ..command_line import bear_any_text
+from ..command_line import run_command
 from ..data.locate import in_folder
 from ..data.sources import OFFICIAL
 from ..version import __version__
@@ -38,22 +38,20 @@ DRAWINGS = Path("drawings")
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C; returns the exit code, see the help."""
     options = parser().parse_args(argv)
-    bear_any_text()
     kernels.set_threads(1)  # more would take time from a run that trains beside the page
-    try:
-        with kernels.use_backend("numpy"):
-            return _serve(options)
-    except ImportError as error:
-        print(f"minicnn.visor: {MISSING.format(error=error)}", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"minicnn.visor: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before there is a server, which takes it itself
-        return 0
+
+    def work() -> None:
+        try:
+            # Ctrl-C before the server runs; the server handles it itself
+            with kernels.use_backend("numpy"), suppress(KeyboardInterrupt):
+                _serve(options)
+        except ImportError as error:
+            raise ImportError(MISSING.format(error=error)) from error
+
+    return run_command("minicnn.visor", work)
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace) -> None:
     from . import server
     from .app import HERE, create_app
     from .subject import Subject
@@ -75,7 +73,6 @@ def _serve(options: argparse.Namespace) -> int:
         if options.attached:
             threading.Thread(target=_until_alone, args=[running.end], daemon=True).start()
         running.run(sockets=[listener])
-    return 0
 
 
 def newest_run(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from bench import environment
 from minicnn.runs import machine
-from minicnn.runs.machine import Bystanders
+from minicnn.runs.machine import OtherLoad
 
 
 def test_it_can_be_put_into_lines():
@@ -32,23 +32,23 @@ def test_a_disturbed_run_says_so_in_its_plots():
     assert not environment.is_disturbed(about | {"others": None})
 
 
-def test_bystanders(monkeypatch):
+def test_other_load(monkeypatch):
     clock = iter([0.0, 10.0])
     everybody, own = iter([100.0, 115.0]), iter([5.0, 12.0])
     monkeypatch.setattr(machine.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(machine, "_all_seconds", lambda: next(everybody))
     monkeypatch.setattr(machine, "_own_seconds", lambda: next(own))
-    assert Bystanders().cores() == 0.8  # 15 s in all, 7 of them ours, within 10
+    assert OtherLoad().cores() == 0.8  # 15 s in all, 7 of them ours, within 10
 
 
 def test_waiting_ends_when_others_are_idle_or_the_time_is_up(monkeypatch):
     busy = iter([0.9, 0.8, 0.02])
-    monkeypatch.setattr(Bystanders, "cores", lambda self: next(busy))
+    monkeypatch.setattr(OtherLoad, "cores", lambda self: next(busy))
     assert environment.wait_until_quiet(100, look=0)
-    monkeypatch.setattr(Bystanders, "cores", lambda self: 0.9)
+    monkeypatch.setattr(OtherLoad, "cores", lambda self: 0.9)
     assert not environment.wait_until_quiet(0, look=0)
 
 
-def test_bystanders_where_it_cannot_be_told(monkeypatch):
+def test_other_load_where_it_cannot_be_told(monkeypatch):
     monkeypatch.setattr(machine, "_all_seconds", lambda: None)
-    assert Bystanders().cores() is None
+    assert OtherLoad().cores() is None

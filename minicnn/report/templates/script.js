@@ -19,8 +19,8 @@ function digit(number) {
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", `test image ${row}`);
   const which = element("small", "", `no. ${row}`);
-  const sure = `${Math.round(100 * probability)} % sure`;
-  const caption = element("figcaption", "", sure, element("br"), which);
+  const confidence = `${Math.round(100 * probability)} % confidence`;
+  const caption = element("figcaption", "", confidence, element("br"), which);
   return element("figure", isTrue === predicted ? "digit" : "digit wrong", picture, caption);
 }
 
@@ -28,13 +28,13 @@ function show(button) {
   const [isTrue, predicted] = button.dataset.cell.split("-").map(Number);
   const found = images.flatMap(([, t, p], number) => (t === isTrue && p === predicted ? number : []));
   const count = Number(button.textContent);
-  const what = isTrue === predicted ? "read right" : `read as ${names[predicted]}`;
+  const what = isTrue === predicted ? "predicted correctly" : `predicted as ${names[predicted]}`;
   let line = `${count} of class ${names[isTrue]}, ${what}`;
-  if (!found.length) line += " (the page has no room for their images)";
+  if (!found.length) line += " (their images are not on this page, to limit its size)";
   else if (found.length < count)
     line += isTrue === predicted
-      ? `; the ${found.length} of which the network was least sure:`
-      : `; the ${found.length} of which it was most sure:`;
+      ? `; the ${found.length} least confident:`
+      : `; the ${found.length} most confident:`;
   panel.replaceChildren(element("h3", "", line), element("div", "digits", ...found.map(digit)));
   for (const other of document.querySelectorAll(".confusion button"))
     other.setAttribute("aria-pressed", String(other === button));

@@ -1,4 +1,4 @@
-"""What the machine is: limits of a container, features of a processor, busy neighbours."""
+"""The machine: limits of a container, features of a processor, load of other processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from minicnn.kernels.batch_pieces import usable_processors
 from minicnn.runs import machine
 
 
@@ -47,7 +48,7 @@ def system(root: Path, groups: str, **files: str) -> Path:
         ("0::/\n", {"cpu_max": "100000 0"}, None),
     ],
 )
-def test_a_containers_limit_is_the_least_on_the_way_up(
+def test_the_smallest_quota_of_all_control_groups_counts(
     tmp_path: Path, groups: str, files: dict[str, str], expected: float | None
 ) -> None:
     assert machine.cpu_quota(system(tmp_path, groups, **files)) == expected
@@ -57,13 +58,13 @@ def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
     assert machine.cpu_quota(tmp_path) is None
 
 
-def test_this_process_may_use_some_of_the_cores() -> None:
-    assert 1 <= machine.usable_cpus() <= (os.cpu_count() or 1)
+def test_usable_processors() -> None:
+    assert 1 <= usable_processors() <= (os.cpu_count() or 1)
 
 
-def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_affinity_all_processors_are_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert machine.usable_cpus() == os.cpu_count()
+    assert usable_processors() == os.cpu_count()
 
 
 @pytest.fixture
@@ -79,9 +80,7 @@ def no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "open", without)
 
 
-def test_numpy_tells_the_features_where_linux_does_not(
-    no_proc: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_features_from_numpy_without_proc(no_proc: None, monkeypatch: pytest.MonkeyPatch) -> None:
     class Core:
         __cpu_features__ = {"AVX2": True, "FMA3": True, "AVX512_SKX": True, "NEON": False}  # noqa: RUF012
 
@@ -90,9 +89,7 @@ def test_numpy_tells_the_features_where_linux_does_not(
     assert "neon" not in machine.cpu_features()
 
 
-def test_features_that_nobody_tells_are_none(
-    no_proc: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_features_are_empty(no_proc: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise ImportError(name)
 
@@ -100,24 +97,24 @@ def test_features_that_nobody_tells_are_none(
     assert machine.cpu_features() == frozenset()
 
 
-def test_features_of_the_machine_the_test_runs_on_agree_with_numpys(
+def test_features_from_proc_and_numpy_agree(
     request: pytest.FixtureRequest,
 ) -> None:
-    told = machine.cpu_features()
+    linux = machine.cpu_features()
     request.getfixturevalue("no_proc")
     numpys = machine.cpu_features()
-    if told and numpys:
+    if linux and numpys:
         for name in ("avx2", "fma", "avx512f", "avx512vl"):
-            assert (name in told) == (name in numpys), name
+            assert (name in linux) == (name in numpys), name
 
 
-def test_bystanders_are_counted_or_unknown(no_proc: None) -> None:
-    assert machine.Bystanders().cores() is None
+def test_other_load_is_unknown_without_proc(no_proc: None) -> None:
+    assert machine.OtherLoad().cores() is None
 
 
-def test_ones_own_work_is_no_bystanders(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, everybody, own = [0.0, 2.0], [10.0, 13.0], [1.0, 2.5]
+def test_other_load_excludes_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, total, own = [0.0, 2.0], [10.0, 13.0], [1.0, 2.5]
     monkeypatch.setattr(machine.time, "perf_counter", lambda: clock.pop(0))
-    monkeypatch.setattr(machine, "_all_seconds", lambda: everybody.pop(0))
+    monkeypatch.setattr(machine, "_all_seconds", lambda: total.pop(0))
     monkeypatch.setattr(machine, "_own_seconds", lambda: own.pop(0))
-    assert machine.Bystanders().cores() == 0.75
+    assert machine.OtherLoad().cores() == 0.75

@@ -390,7 +390,7 @@ def test_an_exception_in_the_midst_and_a_resumption_are_the_run_without(
 
     def fails(self, *args, **options):
         def fail(state):
-            if state.done == (2, 3):
+            if state.resume.done == (2, 3):
                 raise OSError("the battery is empty")
 
         broken = command.LambdaCallback(on_batch_end=fail)
