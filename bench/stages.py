@@ -146,10 +146,9 @@ def _stage_names(model: Sequential) -> list[str]:
     names, found = [], 0
     name = "before the first weights"
     for stage in model.stages:
-        weighted = [part.label for part in stage.parts if part.params]
-        if weighted:
+        if stage.params:
             found += 1
-            name = f"{found} {weighted[0]}"
+            name = f"{found} {getattr(stage, 'weighted', stage).label}"
         names.append(name)
     return names
 

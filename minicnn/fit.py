@@ -1,33 +1,30 @@
 """The training loop, readable top to bottom; then evaluation and prediction.
 
-It knows a model by its public face, and callbacks by their five hooks.
+It uses a network by its public names, and callbacks by their five hooks (hooks.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import state_checks
+from .augmentation import Augmentation
 from .batches import Batches, Samples
-from .hooks import Callback, State, tell
-from .run_state import Run
+from .hooks import Callback, Drawing, Resume, State
+from .network import Network
+from .run_state import Session
+from .saving.checkpoints import Checkpoint
 from .schedules import Constant
 from .typing import Array
-
-if TYPE_CHECKING:
-    from .augmentation import Augmentation
-    from .model import Sequential
-    from .saving.checkpoints import Checkpoint
 
 Logs = dict[str, float]
 
 
 def fit(
-    model: Sequential,
+    model: Network,
     data: Samples,
     *,
     batch_size: int,
@@ -40,102 +37,71 @@ def fit(
     augmentation: Augmentation | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train `model` on `data`, from epoch `initial_epoch` until `epochs` or until asked to stop.
+    """Train `model` on `data`, from epoch `initial_epoch` until `epochs` or until `state.stop`.
 
-    Each step: take a batch, run it forward and backward, move the weights. Each epoch: run the
-    validation samples, tell the callbacks. An epoch that is stopped in its midst is not
-    validated and not reported by on_epoch_end. With a checkpoint, it goes on from there as if
-    it had never been interrupted (see resume.py).
+    Each step: take a batch, run it forward and backward, update the weights. Each epoch: run the
+    validation samples, call the callbacks. An epoch that is stopped half-way is not validated,
+    and on_epoch_end is not called. With a checkpoint, training continues from there as if it had
+    never been interrupted (run_state.py).
 
     Raises:
-        ModelError: the checkpoint is damaged, or of another model or run. Another model, other
-            samples or another batch size show before the callbacks hear of the run: nothing has
-            changed then.
+        ModelError: the checkpoint is damaged, or of another model or run. If the model, the
+            samples or the batch size differ, nothing has changed yet.
     """
     steps = steps_per_epoch or -(-len(data) // batch_size)
     batches = Batches(len(data), batch_size, model.rng if shuffle else None)
-    means, watchers = Means(), sorted(callbacks, key=lambda callback: callback.runs_last)
+    means = Means()
     state = State(
         model=model,
         epochs=epochs,
         steps=steps,
         batch_size=batch_size,
         num_samples=_samples_in(steps, len(data), batch_size),
-        done=(initial_epoch, 0),
-        resumed=checkpoint is not None,
-        resumed_from=checkpoint.path if checkpoint else None,
-        validation=validation,
+        resume=Resume(done=(initial_epoch, 0)),
+        drawing=Drawing(validation=validation),
     )
-    run = Run(state, batches, means, watchers)
-    state.capture = run.capture
-    if checkpoint is not None:
-        run.check(checkpoint)
-        state.remembers = run.remembered_by(checkpoint)
-    begun: list[Callback] = []
-    try:
-        for callback in watchers:
-            begun.append(callback)
-            tell(callback, "on_train_begin", state)
-        if checkpoint is not None:
-            run.restore(checkpoint)
-        while state.done[0] < epochs and not state.stop:
-            _epoch(state, data, batches, means, watchers, augmentation)
-    except BaseException:
-        state.failed = True
-        raise
-    finally:
-        begun.sort(key=lambda callback: not callback.runs_last)  # what saves, saves the run as is
-        with ExitStack() as stack:  # each of them ends, even if another one's end raises
-            for callback in reversed(begun):  # (a stack runs the last one first)
-                stack.callback(tell, callback, "on_train_end", state)
+    with Session(state, batches, means, callbacks, checkpoint) as session:
+        while state.resume.done[0] < epochs and not state.stop:
+            state.epoch, first = state.resume.done
+            if first == 0:
+                means.clear()
+            state.seen, state.logs = means.count, means.result()
+            session.call("on_epoch_begin")
+            if state.stop:
+                return
+            for step in range(first, steps):
+                x, y, weight = data.take(next(batches))
+                if augmentation is not None:
+                    x = augmentation(x, model.augment_rng)
+                state.batch_logs = train_step(model, x, y, weight)
+                state.logs = means.add(state.batch_logs, len(x))
+                state.step, state.seen = step, means.count
+                state.resume.done = state.epoch, step + 1
+                session.call("on_batch_end")
+                if state.stop and step < steps - 1:
+                    return
+            _end_epoch(state, session)
 
 
-def _epoch(
-    state: State,
-    data: Samples,
-    batches: Batches,
-    means: Means,
-    callbacks: Sequence[Callback],
-    augmentation: Augmentation | None,
-) -> None:
-    """One epoch, or what is left of one."""
-    model = state.model
-    state.epoch, first = state.done
-    if not first:
-        means.clear()
-    state.seen, state.logs = means.count, means.result()
-    for callback in callbacks:
-        tell(callback, "on_epoch_begin", state)
-    if state.stop:
-        return
-    for step in range(first, state.steps):
-        x, y, weight = data.take(next(batches))
-        if augmentation is not None:
-            x = augmentation(x, model.augment_rng)
-        state.batch_logs = train_step(model, x, y, weight)
-        state.logs = means.add(state.batch_logs, len(x))
-        state.step, state.seen, state.done = step, means.count, (state.epoch, step + 1)
-        for callback in callbacks:
-            tell(callback, "on_batch_end", state)
-        if state.stop and step < state.steps - 1:
-            return
-    if state.validation is not None:
-        wanted = any(callback.needs_outputs for callback in callbacks)
-        state.val_outputs = _room(model, state.validation) if wanted else None
+def _end_epoch(state: State, session: Session) -> None:
+    """Validate, complete the epoch's logs, and call on_epoch_end."""
+    model, drawing = state.model, state.drawing
+    if drawing.validation is not None:
+        if session.needs_outputs:
+            drawing.val_outputs = _empty_outputs(model, drawing.validation)
         results = evaluate(
-            model, state.validation, batch_size=state.batch_size, outputs=state.val_outputs
+            model, drawing.validation, batch_size=state.batch_size, outputs=drawing.val_outputs
         )
         state.logs |= {f"val_{name}": value for name, value in results.items()}
     schedule = model.optimizer.schedule
     if not isinstance(schedule, Constant):
         state.logs["learning_rate"] = schedule(model.optimizer.iterations - 1)  # the last step's
-    state.done = (state.epoch + 1, 0)
-    for callback in callbacks:
-        tell(callback, "on_epoch_end", state)
-    state.val_outputs = None
+    state.resume.done = (state.epoch + 1, 0)
+    session.call("on_epoch_end")
+    drawing.val_outputs = None
 
 
-def train_step(model: Sequential, x: Array, y: Array | None, weight: Array | None = None) -> Logs:
+def train_step(model: Network, x: Array, y: Array | None, weight: Array | None = None) -> Logs:
     """One step on one batch: forward, loss, backward, update.
 
     The loss is (1/N) Σ_n weight_n · loss_n + penalties, so each sample's gradient is scaled by
@@ -151,17 +117,17 @@ def train_step(model: Sequential, x: Array, y: Array | None, weight: Array | Non
     if optimizer.owner is not model:
         raise RuntimeError("this model's optimizer object was given to another; compile again")
     targets = _targets(y)
-    z = model.forward_body(x, training=True)
+    z = model.forward_logits(x, training=True)
     losses, dz = loss.with_gradient(z, targets)
     scale = np.full(len(x), 1 / len(x), z.dtype) if weight is None else weight / len(x)
-    model.backward_body(dz * scale.reshape(-1, *[1] * (z.ndim - 1)))
+    model.backward_logits(dz * scale.reshape(-1, *[1] * (z.ndim - 1)))
     values = {"loss": float(np.dot(losses, scale)) + model.penalty()}
     optimizer.step(model.parameters())
-    return values | _metrics(model, model.finish(z), targets)
+    return values | _metrics(model, model.apply_head(z), targets)
 
 
 def evaluate(
-    model: Sequential, data: Samples, *, batch_size: int, outputs: Array | None = None
+    model: Network, data: Samples, *, batch_size: int, outputs: Array | None = None
 ) -> Logs:
     """Loss and metrics over all of `data`, a batch at a time.
 
@@ -172,19 +138,19 @@ def evaluate(
     for start in range(0, len(data), batch_size):
         x, true, weight = data.take(slice(start, start + batch_size))
         targets = _targets(true)
-        z = model.forward_body(x)
+        z = model.forward_logits(x)
         losses = loss.per_sample(z, targets)
         value = float(np.mean(losses if weight is None else losses * weight)) + penalty
-        y = model.finish(z)
+        y = model.apply_head(z)
         if outputs is not None:
             outputs[start : start + len(x)] = y
         means.add({"loss": value} | _metrics(model, y, targets), len(x))
     return means.result()
 
 
-def predict(model: Sequential, data: Samples, *, batch_size: int) -> Array:
+def predict(model: Network, data: Samples, *, batch_size: int) -> Array:
     """The outputs (N, …) for all of `data`, a batch at a time."""
-    outputs = _room(model, data)
+    outputs = _empty_outputs(model, data)
     for start in range(0, len(data), batch_size):
         rows = slice(start, start + batch_size)
         outputs[rows] = model.forward(data.take(rows)[0])
@@ -210,7 +176,7 @@ class Means:
         return {name: total / self.count for name, total in self.totals.items()}
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self.totals, self.count = {}, 0
 
     def get_state(self) -> dict[str, Any]:
@@ -218,7 +184,7 @@ class Means:
         return {"totals": self.totals, "count": self.count}
 
     def set_state(self, saved: Mapping[str, Any]) -> None:
-        """Take back what get_state() returned; ValueError if it is something else."""
+        """Restore what get_state() returned; ValueError if it is something else."""
         totals = state_checks.table(saved, "totals")
         self.totals = {name: state_checks.number(totals, name) for name in totals}
         self.count = state_checks.whole(saved, "count", minimum=1 if totals else 0)
@@ -230,7 +196,7 @@ def _samples_in(steps: int, n: int, batch_size: int) -> int:
     return passes * n + min(rest * batch_size, n)
 
 
-def _metrics(model: Sequential, outputs: Array, targets: Array) -> Logs:
+def _metrics(model: Network, outputs: Array, targets: Array) -> Logs:
     return {m.name: float(m.per_sample(outputs, targets).mean()) for m in model.metrics}
 
 
@@ -240,5 +206,5 @@ def _targets(y: Array | None) -> Array:
     return y
 
 
-def _room(model: Sequential, data: Samples) -> Array:
+def _empty_outputs(model: Network, data: Samples) -> Array:
     return np.empty((len(data), *model.output_shape), model.dtype)

@@ -1,15 +1,14 @@
-"""Losses: how wrong the outputs are, for each sample, and the gradient by the outputs.
+"""Losses: how wrong the outputs are, for each sample, and the gradient with respect to the outputs.
 
-Every loss is a pair of functions of the same (outputs, targets): `per_sample` gives (N,)
-values, `gradient` their derivative by the outputs. Weights and the mean over the batch are the
-business of fit.py.
+Every loss is a pair of functions of the same (outputs, targets): `per_sample` gives (N,) values,
+`gradient` their derivative with respect to the outputs. fit.py applies weights and takes the mean
+over the batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from .typing import Array
 
 
 class Loss:
-    """Base. `takes_logits` says that a final softmax belongs to the loss (see fit.py)."""
+    """Base. `takes_logits`: the loss includes the network's final softmax (Network.compile)."""
 
     takes_logits = False
 
@@ -28,7 +27,7 @@ class Loss:
         raise TypeError(f"{type(self).__name__} has no value: override per_sample()")
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
-        """The shape of outputs: ∂ per_sample / ∂ outputs, sample by sample."""
+        """∂ per_sample / ∂ outputs, sample by sample; the shape of outputs."""
         raise TypeError(f"{type(self).__name__} has no gradient: override gradient()")
 
     def with_gradient(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
@@ -38,10 +37,10 @@ class Loss:
 
 @dataclass
 class CategoricalCrossentropy(Loss):
-    """-Σ_k q_k · log softmax(z)_k, for logits z and one-hot targets, computed together.
+    """-Σ_k q_k · log softmax(z)_k, for logits z and one-hot targets; its gradient is softmax(z) - q.
 
-    log softmax(z) = z - max z - log Σ e^(z - max z): never the logarithm of a zero. The gradient
-    by z is simply softmax(z) - q. Label smoothing makes q = (1 - ε) · onehot + ε / K.
+    Softmax and logarithm are computed together (softmax_crossentropy below), so that neither
+    overflows. Label smoothing makes q = (1 - ε) · onehot + ε / K.
 
     Source: Szegedy et al., "Rethinking the Inception Architecture" (2016), section 7, for the
     smoothing.
@@ -71,7 +70,7 @@ class CategoricalCrossentropy(Loss):
     def with_gradient(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
         q = self.distribution(outputs, targets)
         rows = (-1, outputs.shape[-1])
-        losses, dz = kernels.softmax_crossentropy(outputs.reshape(rows), q.reshape(rows))
+        losses, dz = softmax_crossentropy(outputs.reshape(rows), q.reshape(rows))
         losses, dz = losses.reshape(outputs.shape[:-1]), dz.reshape(outputs.shape)
         # a sample's loss is the mean over its positions (one, unless outputs have more axes)
         positions = prod(outputs.shape[1:-1])
@@ -120,6 +119,27 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         return super().distribution(outputs, onehot)
 
 
+def softmax_crossentropy(z: Array, q: Array) -> tuple[Array, Array]:
+    """losses_n = -Σ_k q_nk · log softmax(z_n)_k, and dz = softmax(z) · Σ_k q_k - q.
+
+    log softmax(z) = z - max z - log Σ e^(z - max z): never the logarithm of a zero.
+
+    Args:
+        z: (N, K) logits.
+        q: (N, K), the wanted distribution, of the same dtype.
+
+    Returns:
+        losses: (N,); dz: (N, K).
+    """
+    if kernels.current_backend() == "numba":
+        return kernels.softmax_crossentropy(z, q)  # the same, compiled
+    shifted = z - z.max(axis=-1, keepdims=True)
+    e = np.exp(shifted)
+    total = e.sum(axis=-1, keepdims=True)
+    losses = np.sum(q * (np.log(total) - shifted), axis=-1)
+    return losses, e / total * q.sum(axis=-1, keepdims=True) - q
+
+
 @dataclass
 class MeanSquaredError(Loss):
     """mean_k (y_k - t_k)² of each sample; gradient 2(y - t)/K."""
@@ -147,6 +167,6 @@ TABLE: dict[str, type[Loss]] = {
 }
 
 
-def get(loss: Any) -> Loss:
+def get(loss: object) -> Loss:
     """A loss from a name, a saved configuration or an instance."""
     return lookup("loss", loss, TABLE, Loss)

@@ -1,80 +1,31 @@
-"""Sequential: a network and what one does with it, in the words of Keras."""
+"""Sequential: a network with Keras's methods to train, measure, save and print it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from . import losses, optimizers
+from . import fit as loop
+from . import saving
+from .augmentation import Augmentation
 from .batches import ArrayLike, Samples, samples
-from .layers import Layer
-from .losses import Loss
-from .metrics import Metric
-from .metrics import get as get_metric
+from .callbacks import History, ProgressBar
+from .hooks import Callback
 from .network import Network
-from .optimizers import Optimizer
+from .saving import checkpoints
+from .saving.checkpoints import Checkpoint
+from .state_checks import whole_number
+from .summary import print_stages, print_summary
 from .typing import Array
 
-if TYPE_CHECKING:
-    from .augmentation import Augmentation
-    from .callbacks import Callback, History
-    from .saving.checkpoints import Checkpoint
-
 DEFAULT_BATCH = 256  # of evaluate and predict: bounds their memory
-
-# fit, saving, summary and the callbacks come after the model; the methods below that are only a
-# shorter way to write them reach for them when called.
 
 
 class Sequential(Network):
     __doc__ = Network.__doc__
-
-    def add(self, layer: Layer) -> None:
-        """Append a layer to a model that is neither compiled nor built yet."""
-        if self._loss is not None:
-            raise RuntimeError("compile() comes after the last add(): it looks at the last layer")
-        super().add(layer)
-
-    def compile(
-        self,
-        optimizer: Any = "adam",
-        loss: Any = "categorical_crossentropy",
-        metrics: Iterable[Any] | str | None = None,
-    ) -> None:
-        """Choose how to train: names ("adam", "accuracy", …) or objects.
-
-        Raises:
-            ValueError: an unknown name, with what there is; a cross-entropy for a model that
-                does not end in softmax, or one from logits for a model that does; an optimizer
-                object that has trained another model. The model then stays as it was.
-        """
-        new_loss, new_optimizer = losses.get(loss), optimizers.get(optimizer)
-        if new_optimizer.iterations and new_optimizer.owner is not self:
-            raise ValueError("this optimizer object has trained another model; make a new one")
-        self._check_softmax(new_loss)
-        names = [metrics] if isinstance(metrics, str) else metrics or ()
-        new_metrics = [get_metric(name) for name in names if name != "loss"]
-        new_optimizer.owner = self
-        self._optimizer, self._metrics, self._loss = new_optimizer, new_metrics, new_loss
-        self.softmax_in_loss = new_loss.takes_logits
-
-    @property
-    def loss(self) -> Loss:
-        """The loss given to compile(); RuntimeError before."""
-        return self._compiled(self._loss)
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer given to compile(); RuntimeError before."""
-        return self._compiled(self._optimizer)
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """The metrics given to compile()."""
-        return self._metrics
 
     def fit(
         self,
@@ -103,38 +54,34 @@ class Sequential(Network):
             batch_size: samples a step; None: 32.
             epochs: the epoch to stop before; with initial_epoch=4, epochs=10 trains six.
             verbose: 1 or "auto": a progress bar; 2: a plain line an epoch; 0: nothing.
-            callbacks: told in the order given, after History.
-            validation_split: the share at the end of x that is held out.
+            callbacks: called in this order, after History.
+            validation_split: the share at the end of x that is not trained on.
             validation_data: (x, y) or (x, y, sample_weight); wins over validation_split.
-            shuffle: draw a new order each epoch.
+            shuffle: draw a new order for each epoch.
             class_weight: class index → weight of its samples in the loss.
             sample_weight: (N,) weights; the loss is Σ weight·loss / N.
-            steps_per_epoch: batches an epoch, if not a whole pass; the next epoch goes on where
+            steps_per_epoch: batches an epoch, if not a whole pass; the next epoch continues where
                 this one stopped.
-            augmentation: changes the images of every batch, each time anew (see
-                augmentation.py); validation samples stay as they are.
-            resume: a checkpoint (see callbacks.ModelCheckpoint), or a folder, whose newest one is
-                taken: train on from there as if there had been no interruption, with the same
-                weights to the bit. A folder without any: begin at the beginning.
+            augmentation: changes the images of every batch (augmentation.py); validation samples
+                stay as they are.
+            resume: a checkpoint (callbacks.ModelCheckpoint), or a folder with checkpoints, of which
+                the newest counts: continue as if there had been no interruption, with the same
+                weights to the bit. With an empty folder, training starts from the beginning.
 
         Returns:
             History: `.history["loss"]` and so on, a value an epoch.
 
         Raises:
-            ValueError, TypeError: data that does not fit the model; says how.
-            ModelError: a checkpoint that is damaged, or of another model or run.
+            ValueError, TypeError: the data does not fit the model; the message says how.
+            ModelError: the checkpoint is damaged, or of another model or run.
             RuntimeError: compile() was not called.
         """
-        from . import fit as loop
-        from .callbacks import History, ProgressBar
-        from .saving import checkpoints
-
         batch_size = 32 if batch_size is None else batch_size
-        _check_count("batch_size", batch_size)
-        _check_count("epochs", epochs, minimum=0)
-        _check_count("initial_epoch", initial_epoch, minimum=0)
+        whole_number("batch_size", batch_size)
+        whole_number("epochs", epochs, 0)
+        whole_number("initial_epoch", initial_epoch, 0)
         if steps_per_epoch is not None:
-            _check_count("steps_per_epoch", steps_per_epoch)
+            whole_number("steps_per_epoch", steps_per_epoch)
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f'expected verbose 0, 1, 2 or "auto", received {verbose!r}')
         data, validation = self._samples(x, y, sample_weight), None
@@ -144,7 +91,7 @@ class Sequential(Network):
             data, validation = data.split(validation_split)
         if class_weight is not None:
             data = data.weighted(class_weight)
-        self._compiled(self._loss)
+        self.loss  # noqa: B018 - raises if compile() was not called
         if isinstance(resume, (str, os.PathLike)):
             resume = checkpoints.load(resume)
         history = History()
@@ -172,8 +119,6 @@ class Sequential(Network):
         class_weight: Mapping[int, float] | None = None,
     ) -> dict[str, float]:
         """One step on one batch; returns its loss and metrics from before the step."""
-        from . import fit as loop
-
         data = self._samples(x, y, sample_weight)
         if class_weight is not None:
             data = data.weighted(class_weight)
@@ -192,10 +137,8 @@ class Sequential(Network):
         Memory grows with batch_size alone (None: 256). Unless verbose is 0, the results are
         printed in a line as well.
         """
-        from . import fit as loop
-
         batch_size = DEFAULT_BATCH if batch_size is None else batch_size
-        _check_count("batch_size", batch_size)
+        whole_number("batch_size", batch_size)
         data = self._samples(x, y, sample_weight)
         results = loop.evaluate(self, data, batch_size=batch_size)
         if verbose:
@@ -205,44 +148,32 @@ class Sequential(Network):
     def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0) -> Array:
         """The outputs (N, *output_shape) for x.
 
-        Memory beside them grows with batch_size alone (None: 256). `verbose` is taken for the
-        sake of Keras's users; nothing is printed.
+        Memory beside them grows with batch_size alone (None: 256). `verbose` is accepted because
+        Keras has it; nothing is printed.
         """
-        from . import fit as loop
-
         batch_size = DEFAULT_BATCH if batch_size is None else batch_size
-        _check_count("batch_size", batch_size)
+        whole_number("batch_size", batch_size)
         return loop.predict(self, self._samples(x, None), batch_size=batch_size)
 
     def summary(self, batch_size: int = 1, fused: bool = False) -> None:
         """Print a table: layers, shapes, parameters, FLOPs an image, bytes at `batch_size`.
 
-        With fused, a row for each stage that is run: layers that are run as one share a row, which
-        tells the algorithm too (`model.fused = False` runs layer by layer).
+        With fused, a row for each stage: layers that run as one share a row, which names the
+        algorithm too (`model.fused = False` runs layer by layer).
         """
-        from .summary import print_stages, print_summary
-
-        _check_count("batch_size", batch_size)
+        whole_number("batch_size", batch_size)
         (print_stages if fused else print_summary)(self, batch_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration to one `.safetensors` file (see saving.py)."""
-        from .saving.model_file import save
-
-        save(self, path)
+        """Write weights and configuration to one `.safetensors` file (saving/model_file.py)."""
+        saving.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Sequential:
         """Read a model that save() wrote. Raises ModelError for anything else."""
-        from .saving.model_file import load
-
-        return load(path, cls)
+        return saving.load(path, cls)
 
     # ---- private ----
-
-    _loss: Loss | None = None
-    _optimizer: Optimizer | None = None
-    _metrics: list[Metric] = []  # noqa: RUF012 - replaced by compile, never changed
 
     def _samples(self, x: Any, y: Any, sample_weight: Any = None) -> Samples:
         if not hasattr(x, "shape"):
@@ -256,35 +187,3 @@ class Sequential(Network):
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValueError("expected validation_data as (x, y) or (x, y, sample_weight)")
         return self._samples(*data)
-
-    def _check_softmax(self, loss: Loss) -> None:
-        if not loss.takes_logits:
-            return
-        from_logits = getattr(loss, "from_logits", False)
-        name = type(loss).__name__
-        if self.ends_in_softmax() and from_logits:
-            raise ValueError(
-                f"{name}(from_logits=True) is for a model without softmax at its end; this one "
-                "has one: drop from_logits (the loss takes the logits anyway)"
-            )
-        if not self.ends_in_softmax() and not from_logits:
-            raise ValueError(
-                f"{name} needs a model that ends in softmax: give its last layer "
-                f'activation="softmax", or use losses.{name}(from_logits=True)'
-            )
-
-    @staticmethod
-    def _compiled(part: Any) -> Any:
-        if part is None:
-            raise RuntimeError(
-                'call model.compile(optimizer="adam", loss="categorical_crossentropy", '
-                'metrics=["accuracy"]) first'
-            )
-        return part
-
-
-def _check_count(name: str, value: Any, minimum: int = 1) -> None:
-    if not hasattr(value, "__index__") or isinstance(value, bool):
-        raise TypeError(f"expected {name} as a whole number, received {value!r}")
-    if value < minimum:
-        raise ValueError(f"expected {name} >= {minimum}, received {value!r}")

@@ -1,28 +1,35 @@
-"""Network: a list of layers as one function, forward and backward, and its parameters."""
+"""Network: layers in a row, forward and backward, and how they are trained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from .layers import Layer, LinearPart, Softmax, Stage, Weighted, fuse
-from .optimizers import Parameter
+from . import losses, optimizers
+from .layers import Layer, Softmax, Stage, Weighted, fuse, without_activation
+from .losses import Loss
+from .metrics import Metric
+from .metrics import get as get_metric
+from .optimizers import Optimizer, Parameter
 from .typing import Array, DType, Shape
+
+T = TypeVar("T")
 
 
 class Network:
-    """A plain list of layers, run one after the other. `Sequential` adds how to train and use it.
+    """Layers that run one after the other. `Sequential` adds Keras's methods to it.
 
     Args:
-        layers: run one after the other.
+        layers: in the order in which they run.
         input_shape: of one sample, e.g. (28, 28, 1); None: taken from the first data seen.
         seed: of the weights, the shuffling and the dropout; None: different every time.
         dtype: float32 or float64, of weights and arithmetic.
         name: for tables.
 
     Raises:
-        TypeError: something in the list is no layer.
+        TypeError: an item of the list is not a layer.
         ValueError: the layers do not fit together; the message says which and why.
     """
 
@@ -39,10 +46,10 @@ class Network:
         if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
             raise TypeError(f"expected dtype float32 or float64, received {self.dtype}")
         self.class_names: list[str] | None = None
-        """What the outputs stand for; saved with the model, used by those who show results."""
+        """What the outputs stand for; saved with the model, for those who show results."""
         self.preparation: dict[str, str] | None = None
-        """How pictures are made ready for it, as MnistData.preparation of what it was trained on
-        says; None: as MNIST was. Saved with the model."""
+        """How pictures are prepared for the network, as in MnistData.preparation of its training
+        data; None: MNIST preprocessing. Saved with the model."""
         self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
         weights, shuffling, augmenting = np.random.SeedSequence(seed).spawn(3)
@@ -50,7 +57,10 @@ class Network:
         self.rng = np.random.default_rng(shuffling)
         """Draws the order of the samples in fit()."""
         self.augment_rng = np.random.default_rng(augmenting)
-        """Draws how fit() changes the images, where it is told to."""
+        """Draws how fit() changes the images, with augmentation."""
+        self._loss: Loss | None = None
+        self._optimizer: Optimizer | None = None
+        self._metrics: list[Metric] = []
         self._softmax_in_loss, self._fused = False, True
         self._body: list[Layer] = self.layers
         self._head: Softmax | None = None
@@ -62,9 +72,11 @@ class Network:
     # ---- structure ----
 
     def add(self, layer: Layer) -> None:
-        """Append a layer to a model that is not built yet."""
+        """Append a layer to a network that is neither compiled nor built yet."""
         if not isinstance(layer, Layer):
             raise TypeError(f"expected a layer, received {layer!r}")
+        if self._loss is not None:
+            raise RuntimeError("compile() comes after the last add(): it looks at the last layer")
         if self.built:
             raise RuntimeError("the model is built already; give all layers to Sequential([...])")
         if any(layer is other for other in self.layers):
@@ -110,7 +122,7 @@ class Network:
         return sum(layer.num_params for layer in self.layers)
 
     def tensors(self) -> dict[str, tuple[dict[str, Array], str]]:
-        """Every parameter and state array, by its name: (the dict that holds it, its key there)."""
+        """Every parameter and state array by name: (the dict that holds it, its key there)."""
         return {
             f"{index}.{type(layer).__name__}.{key}": (held, key)
             for index, layer in enumerate(self.layers)
@@ -127,7 +139,7 @@ class Network:
         ]
 
     def generators(self) -> dict[str, np.random.Generator]:
-        """Whatever draws random numbers while training, by name."""
+        """Every random generator used in training, by name."""
         found = {"order": self.rng, "augmentation": self.augment_rng}
         for index, layer in enumerate(self.layers):
             if (rng := getattr(layer, "rng", None)) is not None:
@@ -139,7 +151,7 @@ class Network:
         return [held[key].copy() for held, key in self.tensors().values()]
 
     def set_weights(self, weights: Sequence[Array]) -> None:
-        """Put back what get_weights() returned.
+        """Restore what get_weights() returned.
 
         Raises:
             ValueError: another number of arrays, or another shape.
@@ -153,54 +165,111 @@ class Network:
         for (held, key), new in zip(tensors.values(), weights, strict=True):
             held[key][...] = new
 
+    # ---- training ----
+
+    def compile(
+        self,
+        optimizer: object = "adam",
+        loss: object = "categorical_crossentropy",
+        metrics: Iterable[object] | str | None = None,
+    ) -> None:
+        """Choose how to train: names ("adam", "accuracy", …) or objects.
+
+        Raises:
+            ValueError: an unknown name (the message lists the known ones); a cross-entropy for a
+                network that does not end in softmax, or one from logits for a network that does;
+                an optimizer object that has trained another network. The network then stays as it
+                was.
+        """
+        new_loss, new_optimizer = losses.get(loss), optimizers.get(optimizer)
+        if new_optimizer.iterations and new_optimizer.owner is not self:
+            raise ValueError("this optimizer object has trained another model; make a new one")
+        self._check_softmax(new_loss)
+        names = [metrics] if isinstance(metrics, str) else metrics or ()
+        new_metrics = [get_metric(name) for name in names if name != "loss"]
+        new_optimizer.owner = self
+        self._optimizer, self._metrics, self._loss = new_optimizer, new_metrics, new_loss
+        self.softmax_in_loss = new_loss.takes_logits
+
+    @property
+    def loss(self) -> Loss:
+        """The loss given to compile(); RuntimeError before."""
+        return _compiled(self._loss)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer given to compile(); RuntimeError before."""
+        return _compiled(self._optimizer)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics given to compile()."""
+        return self._metrics
+
+    def _check_softmax(self, loss: Loss) -> None:
+        if not loss.takes_logits:
+            return
+        from_logits = getattr(loss, "from_logits", False)
+        name = type(loss).__name__
+        if self.ends_in_softmax() and from_logits:
+            raise ValueError(
+                f"{name}(from_logits=True) is for a model without softmax at its end; this one "
+                "has one: drop from_logits (the loss takes the logits anyway)"
+            )
+        if not self.ends_in_softmax() and not from_logits:
+            raise ValueError(
+                f"{name} needs a model that ends in softmax: give its last layer "
+                f'activation="softmax", or use losses.{name}(from_logits=True)'
+            )
+
     # ---- arithmetic ----
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The outputs (N, …) for x (N, *input_shape)."""
         if self._head is not None:
             return self._head.f(self._run(x, training)[0])
-        return self.forward_body(x, training)
+        return self.forward_logits(x, training)
 
     __call__ = forward
 
-    def forward_body(self, x: Array, training: bool = False) -> Array:
-        """Forward up to what the loss takes: the logits, where a final softmax is the loss's."""
-        x, kept = self._run(x, training)
-        # a stage will write there again; what the caller is given stays as it is
-        return x if kept is None or not np.may_share_memory(x, kept) else x.copy()
+    def forward_logits(self, x: Array, training: bool = False) -> Array:
+        """Forward up to the loss: the logits, if the loss includes the final softmax."""
+        x, buffer = self._run(x, training)
+        # the next call overwrites a stage's buffer; the caller keeps a copy
+        return x if buffer is None or not np.may_share_memory(x, buffer) else x.copy()
 
     def _run(self, x: Array, training: bool) -> tuple[Array, Array | None]:
-        """(the outputs of the body, the memory that its last stage will write to again)."""
-        kept = None
+        """(the outputs of the body, the buffer that its last stage overwrites in the next call)."""
+        buffer = None
         for stage in self._body:
             x = stage.forward(x, training)
             if isinstance(stage, Stage):
-                kept = x
-        return x, kept
+                buffer = x
+        return x, buffer
 
-    def finish(self, z: Array) -> Array:
-        """From what the loss takes to the outputs."""
+    def apply_head(self, z: Array) -> Array:
+        """The outputs, given what forward_logits() returned."""
         return z if self._head is None else self._head.f(z)
 
-    def backward_body(self, dz: Array, need_dx: bool = False) -> Array | None:
-        """Backward from the gradient by what the loss takes; fills the grads of all layers.
+    def backward_logits(self, dz: Array, need_dx: bool = False) -> Array | None:
+        """Backward from dz, the gradient of what forward_logits() returned; fills all grads.
 
         Returns:
-            The gradient by x if need_dx, else None; layers before the first one with parameters
+            The gradient of x if need_dx, else None; layers before the first one with parameters
             are then left out.
         """
-        trained = (i for i, s in enumerate(self._body) if any(part.params for part in s.parts))
+        trained = (i for i, stage in enumerate(self._body) if stage.num_params)
         first = 0 if need_dx else next(trained, 0)
         dy: Array | None = dz
         for index, stage in reversed(list(enumerate(self._body))):
             if dy is not None and index >= first:
                 dy = stage.backward(dy, need_dx=need_dx or index > first)
-        # a stage will write there again
+        # the next call overwrites a stage's buffer
         return dy.copy() if need_dx and dy is not None else None
 
     def penalty(self) -> float:
         """What all regularizers add to the loss."""
-        return sum(layer.penalty() for layer in self.layers)
+        return sum(layer.penalty() for layer in self.layers if layer.l2)
 
     def ends_in_softmax(self) -> bool:
         """Whether the outputs are those of a softmax."""
@@ -208,7 +277,7 @@ class Network:
 
     @property
     def softmax_in_loss(self) -> bool:
-        """Whether a final softmax is left to the loss, which takes the logits before it."""
+        """Whether the loss includes the final softmax, and takes the logits before it."""
         return self._softmax_in_loss
 
     @softmax_in_loss.setter
@@ -218,7 +287,7 @@ class Network:
 
     @property
     def fused(self) -> bool:
-        """Whether layers are run as stages where they can be (see layers/stages.py)."""
+        """Whether several layers run as one stage where they can (layers/stages.py)."""
         return self._fused
 
     @fused.setter
@@ -228,7 +297,7 @@ class Network:
 
     @property
     def stages(self) -> list[Layer]:
-        """What is run, up to what the loss takes: layers, and stages in the place of several."""
+        """What runs before the loss: layers, and stages that replace several of them."""
         return list(self._body if self.built else self.layers)
 
     def _split(self) -> None:
@@ -237,10 +306,19 @@ class Network:
 
 
 def split_softmax(layers: list[Layer]) -> tuple[list[Layer], Softmax | None]:
-    """The layers without a softmax at their end (a layer, or a layer's activation), and it."""
+    """(the layers without their final softmax, that softmax: a layer or a layer's activation)."""
     *before, last = layers
     if isinstance(last, Softmax):
         return before, last
     if isinstance(last, Weighted) and isinstance(last.nonlinearity, Softmax):
-        return [*before, LinearPart(last)], last.nonlinearity
+        return [*before, without_activation(last)], last.nonlinearity
     return layers, None
+
+
+def _compiled(given: T | None) -> T:
+    if given is None:
+        raise RuntimeError(
+            'call model.compile(optimizer="adam", loss="categorical_crossentropy", '
+            'metrics=["accuracy"]) first'
+        )
+    return given

@@ -1,7 +1,7 @@
 """Optimizers: what a gradient does to a weight.
 
-All follow PyTorch's formulas (tests hold them together for 100 steps). In each, w is a weight,
-g its gradient, lr the learning rate of the step, t = 1, 2, … the number of the step.
+All follow PyTorch's formulas (tests compare 100 steps). In each, w is a weight, g its gradient,
+lr the learning rate of the step, t = 1, 2, … the number of the step.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
@@ -28,8 +27,8 @@ class Optimizer:
 
     Args:
         learning_rate: a number, or a schedule of the step.
-        weight_decay: λ; g + λw takes g's place (an L2 penalty of λ/2 · Σw²; AdamW differs).
-        clipnorm: scales a parameter's g down to this Euclidean norm where it is longer.
+        weight_decay: λ; replaces g by g + λw (an L2 penalty of λ/2 · Σw²; AdamW differs).
+        clipnorm: scales a parameter's g down to this Euclidean norm if it is longer.
         global_clipnorm: the same with the norm over all parameters together.
     """
 
@@ -40,20 +39,23 @@ class Optimizer:
 
     iterations: int = field(default=0, init=False, repr=False, compare=False)
     owner: object = field(default=None, init=False, repr=False, compare=False)
-    """The model it was compiled for: what it remembers belongs to that model's weights."""
+    """The network it was compiled for: its slots belong to that network's weights."""
     slots: dict[str, dict[str, Array]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """What is remembered of each parameter, by its name: momentum and the like."""
+    """The state of each parameter, by its name: momentum and the like."""
 
     def __post_init__(self) -> None:
-        self.learning_rate = schedules.get(self.learning_rate)
         if not self.weight_decay >= 0:
             raise ValueError(f"expected weight_decay >= 0, received {self.weight_decay!r}")
         for name in ("clipnorm", "global_clipnorm"):
             norm = getattr(self, name)
             if norm is not None and not norm > 0:
                 raise ValueError(f"expected {name} > 0 or None, received {norm!r}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse an invalid learning rate when it is set, not at the next step."""
+        super().__setattr__(name, schedules.checked(value) if name == "learning_rate" else value)
 
     @property
     def schedule(self) -> Schedule:
@@ -62,20 +64,21 @@ class Optimizer:
 
     @property
     def current_learning_rate(self) -> float:
-        """The rate that the next step will use."""
-        return self.schedule(self.iterations)
+        """The rate of the next step."""
+        rate = self.learning_rate
+        return rate(self.iterations) if isinstance(rate, Schedule) else rate
 
-    def get_state(self) -> dict[str, Any]:
-        """What the next step depends on: the count of steps, the rate, and what is remembered of
-        each parameter (not copied)."""
+    def get_state(self) -> dict[str, object]:
+        """What the next step depends on: the count of steps, the rate, and the slots of each
+        parameter (not copied)."""
         return {
             "iterations": self.iterations,
             "learning_rate": config_of(self.schedule),
             "slots": self.slots,
         }
 
-    def set_state(self, saved: Mapping[str, Any], weights: Mapping[str, Array]) -> None:
-        """Take back what get_state() returned, for these weights by name.
+    def set_state(self, saved: Mapping[str, object], weights: Mapping[str, Array]) -> None:
+        """Restore what get_state() returned, for these weights by name.
 
         Raises:
             ValueError: it does not fit them; the optimizer stays as it was.
@@ -95,7 +98,7 @@ class Optimizer:
         self.learning_rate, self.slots = rate, slots
 
     def step(self, parameters: Iterable[Parameter]) -> None:
-        """Move every w one step, in place. Gradients may be overwritten."""
+        """Update every w, in place. Gradients may be overwritten."""
         lr = self.current_learning_rate
         self.iterations += 1
         parameters = list(parameters)
@@ -103,7 +106,7 @@ class Optimizer:
         self.move(parameters, lr)
 
     def move(self, parameters: list[Parameter], lr: float) -> None:
-        """Move every w, given the step's rate and the clipped gradients."""
+        """Update every w, given the step's rate and the clipped gradients."""
         for name, w, g in parameters:
             slots = self.slots.setdefault(name, {})
             if self.weight_decay:
@@ -112,7 +115,7 @@ class Optimizer:
 
     def update(self, w: Array, g: Array, slots: dict[str, Array]) -> Array:
         """u, where w ← w - lr · u."""
-        raise TypeError(f"{type(self).__name__} moves nothing: override update()")
+        raise TypeError(f"{type(self).__name__} has no update(): override it")
 
     def _clip(self, grads: list[Array]) -> None:
         """Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
@@ -186,7 +189,7 @@ class RMSprop(Optimizer):
 
 @dataclass
 class Adam(Optimizer):
-    """m ← β₁m + (1-β₁)g; s ← β₂s + (1-β₂)g²; u = (m / (1-β₁ᵗ)) / (√(s / (1-β₂ᵗ)) + ε).
+    """m ← β₁m + (1-β₁)g; s ← β₂s + (1-β₂)g²; w ← w - lr · (m / (1-β₁ᵗ)) / (√(s / (1-β₂ᵗ)) + ε).
 
     Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
     """
@@ -199,34 +202,53 @@ class Adam(Optimizer):
         super().__post_init__()
         _check_share("beta_1", self.beta_1)
         _check_share("beta_2", self.beta_2)
-        self._prepared = kernels.PreparedAdam([])
+        self._compiled = kernels.PreparedAdam([])
 
     def move(self, parameters: list[Parameter], lr: float) -> None:
-        """The kernel adam, which has the formula's arithmetic, in one pass over all parameters."""
-        if not self._prepared.is_for(parameters):
-            moments = [(w, g, *self._moments(name, w)) for name, w, g in parameters]
-            self._prepared = kernels.PreparedAdam(moments)
-        step = kernels.AdamStep(
-            lr, self.beta_1, self.beta_2, self.epsilon, self.iterations, **self.decay(lr)
-        )
-        self._prepared(step)
+        if kernels.current_backend() == "numba" and self._compiled_step(parameters, lr):
+            return
+        t = self.iterations
+        for name, w, g in parameters:
+            real, (m, s) = w.dtype.type, self._moments(name, w)
+            g = self._decay(w, g, lr)
+            m += (g - m) * real(1 - self.beta_1)
+            s += (g * g - s) * real(1 - self.beta_2)
+            root = np.sqrt(s)
+            root *= real(1 / sqrt(1 - self.beta_2**t))
+            root += real(self.epsilon)
+            w -= real(lr) * (np.divide(m, root, out=root) * real(1 / (1 - self.beta_1**t)))
 
-    def set_state(self, saved: Mapping[str, Any], weights: Mapping[str, Array]) -> None:
-        super().set_state(saved, weights)
-        self._prepared = kernels.PreparedAdam([])  # the moments are other arrays now
-
-    def decay(self, lr: float) -> dict[str, float]:
-        """How weight decay enters the step: through the gradient."""
-        return {"decay": self.weight_decay}
+    def _decay(self, w: Array, g: Array, lr: float) -> Array:
+        """Weight decay through the gradient: g + λw."""
+        return g + w.dtype.type(self.weight_decay) * w if self.weight_decay else g
 
     def _moments(self, name: str, w: Array) -> tuple[Array, Array]:
         slots = self.slots.setdefault(name, {})
         return _slot(slots, "m", w), _slot(slots, "s", w)
 
+    def _compiled_step(self, parameters: list[Parameter], lr: float) -> bool:
+        """The fast version of `move`: one compiled pass over all parameters. False: it needs
+        contiguous arrays, nothing was done."""
+        if not self._compiled.is_for(parameters):
+            moments = [(w, g, *self._moments(name, w)) for name, w, g in parameters]
+            self._compiled = kernels.PreparedAdam(moments)
+        step = kernels.AdamStep(
+            lr, self.beta_1, self.beta_2, self.epsilon, self.iterations, **self._compiled_decay(lr)
+        )
+        return self._compiled(step)
+
+    def _compiled_decay(self, lr: float) -> dict[str, float]:
+        """The arguments of AdamStep for `_decay`."""
+        return {"decay": self.weight_decay}
+
+    def set_state(self, saved: Mapping[str, object], weights: Mapping[str, Array]) -> None:
+        super().set_state(saved, weights)
+        self._compiled = kernels.PreparedAdam([])  # the moments are other arrays now
+
 
 @dataclass
 class AdamW(Adam):
-    """Adam with decoupled decay: w ← w - lr · λ · w beside the step, not through g.
+    """Adam with decoupled decay: first w ← (1 - lr · λ) · w, and λ does not enter g.
 
     Source: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, in
     PyTorch's form (the paper's decay leaves out the rate α and follows the schedule alone).
@@ -234,8 +256,11 @@ class AdamW(Adam):
 
     weight_decay: float = field(default=1e-2, kw_only=True)
 
-    def decay(self, lr: float) -> dict[str, float]:
-        """Beside the gradient: the weights shrink by themselves."""
+    def _decay(self, w: Array, g: Array, lr: float) -> Array:
+        w *= w.dtype.type(1 - lr * self.weight_decay)
+        return g
+
+    def _compiled_decay(self, lr: float) -> dict[str, float]:
         return {"keep": 1 - lr * self.weight_decay}
 
 
@@ -247,13 +272,13 @@ TABLE: dict[str, type[Optimizer]] = {
 }
 
 
-def get(optimizer: Any) -> Optimizer:
+def get(optimizer: object) -> Optimizer:
     """An optimizer from a name, a saved configuration or an instance."""
     return lookup("optimizer", optimizer, TABLE, Optimizer)
 
 
 def _slot(slots: dict[str, Array], name: str, w: Array) -> Array:
-    """What is remembered under `name`; zeros, shaped as w, at first."""
+    """The slot `name`; at first zeros, shaped as w."""
     if name not in slots:
         slots[name] = np.zeros_like(w)
     return slots[name]

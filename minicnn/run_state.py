@@ -1,50 +1,110 @@
-"""What a training run is made of at a given moment: taken down for a checkpoint, and put back.
+"""What the next training step depends on: captured for a checkpoint, and restored from one.
 
-A run that is resumed does, to the bit, what it would have done without the interruption. So all
-that the next step depends on is here: weights, the optimizer's memory and schedule, every random
-generator, the place in the pass over the samples, the epoch's means so far, and what the callbacks
-remember.
+A resumed run does, to the bit, what it would have done without the interruption. So everything that
+the next step depends on is here: weights, the optimizer's state and schedule, every random
+generator, the position in the pass over the samples, the epoch's means so far, and the state of the
+callbacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import TracebackType
+from typing import Protocol
 
 from . import state_checks
 from .batches import Batches
 from .errors import ModelError
-from .hooks import Callback, State
+from .hooks import Callback, State, call_hook
 from .saving import model_file
-
-if TYPE_CHECKING:
-    from .saving.checkpoints import Checkpoint
+from .saving.checkpoints import Checkpoint
 
 
 class Stateful(Protocol):
-    """What can be taken down and put back."""
+    """Something whose state can be captured and restored."""
 
-    def get_state(self) -> dict[str, Any]: ...
+    def get_state(self) -> dict[str, object]: ...
 
-    def set_state(self, saved: Mapping[str, Any]) -> None: ...
+    def set_state(self, saved: Mapping[str, object]) -> None: ...
 
 
-class Run:
-    """The parts of a run; fit makes one."""
+class Session:
+    """A training run: its callbacks, called in order, and its state. Use it as `with Session(…):`.
+
+    Entering checks the checkpoint (if there is one), calls on_train_begin and restores the run.
+    Leaving calls on_train_end of every callback that began, even if another one's end raises.
+
+    Raises:
+        ModelError: the checkpoint is damaged, or of another model or run.
+    """
 
     def __init__(
-        self, state: State, batches: Batches, means: Stateful, callbacks: Sequence[Callback]
+        self,
+        state: State,
+        batches: Batches,
+        means: Stateful,
+        callbacks: Sequence[Callback],
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.state, self.batches, self.means = state, batches, means
-        self.callbacks = dict(_named(callbacks))
+        self.ordered = sorted(callbacks, key=lambda callback: callback.runs_last)
+        self.callbacks = dict(_named(self.ordered))
+        self.checkpoint = checkpoint
+        self.begun: list[Callback] = []
+        state.resume.capture = self.capture
 
-    def capture(self) -> dict[str, Any]:
-        """All but the weights, as of `state.done`. Its arrays are not copied."""
+    def __enter__(self) -> Session:
+        checkpoint, resume = self.checkpoint, self.state.resume
+        if checkpoint is not None:
+            self.check(checkpoint)
+            saved = checkpoint.training["callbacks"]
+            restored = {id(callback) for name, callback in self.callbacks.items() if name in saved}
+            resume.resumed, resume.path = True, checkpoint.path
+            resume.has_state_of = lambda callback: id(callback) in restored
+        try:
+            for callback in self.ordered:
+                self.begun.append(callback)
+                call_hook(callback, "on_train_begin", self.state)
+            if checkpoint is not None:
+                self.restore(checkpoint)
+        except BaseException:
+            self._end(failed=True)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(failed=error is not None)
+
+    def _end(self, failed: bool) -> None:
+        self.state.resume.failed = failed
+        # callbacks that run last end first: they save the run before others change the weights
+        self.begun.sort(key=lambda callback: not callback.runs_last)
+        with ExitStack() as stack:  # calls all, even if one raises; the last one pushed first
+            for callback in reversed(self.begun):
+                stack.callback(call_hook, callback, "on_train_end", self.state)
+
+    def call(self, hook: str) -> None:
+        """Call this hook of every callback, in order."""
+        for callback in self.ordered:
+            call_hook(callback, hook, self.state)
+
+    @property
+    def needs_outputs(self) -> bool:
+        """Whether a callback needs the outputs for the validation samples."""
+        return any(callback.needs_outputs for callback in self.ordered)
+
+    def capture(self) -> dict[str, object]:
+        """Everything but the weights, as of `state.resume.done`. Its arrays are not copied."""
         model = self.state.model
         return {
-            "done": self.state.done,
+            "done": self.state.resume.done,
             "setup": self._setup(),
             "optimizer": model.optimizer.get_state(),
             "batches": self.batches.get_state(),
@@ -56,18 +116,12 @@ class Run:
             "needed": [name for name, callback in self.callbacks.items() if callback.is_needed],
         }
 
-    def remembered_by(self, checkpoint: Checkpoint) -> Callable[[Callback], bool]:
-        """What State.remembers is in a run that goes on from `checkpoint`."""
-        saved = checkpoint.training["callbacks"]
-        known = [callback for name, callback in self.callbacks.items() if name in saved]
-        return lambda callback: any(callback is one for one in known)
-
     def check(self, checkpoint: Checkpoint) -> None:
-        """See whether this run could go on from `checkpoint`; changes nothing.
+        """Check that this run can continue from `checkpoint`; changes nothing.
 
         Raises:
-            ModelError: it is of another model, or of a run over other samples or batches; names
-                the file, the field, what was expected and what came.
+            ModelError: it is of another model, or of a run with other samples or batches; names
+                the file, the field, what was expected and what was received.
         """
         model, path = self.state.model, checkpoint.path
         expected = {"model": _essence(model_file.config(model)), "setup": self._setup()}
@@ -94,11 +148,11 @@ class Run:
                 state_checks.generator(checkpoint.training["generators"], name, rng)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where `checkpoint`, which was checked, was made. A callback that it does not
-        know begins anew.
+        """Restore the run from a checked `checkpoint`. A callback without state there starts
+        afresh.
 
         Raises:
-            ModelError: something in it cannot be used; some parts are put back by then.
+            ModelError: an entry cannot be used; some state is restored by then.
         """
         model, saved, path = self.state.model, checkpoint.training, checkpoint.path
         for name, callback in self.callbacks.items():
@@ -115,9 +169,9 @@ class Run:
             rng.bit_generator.state = saved["generators"][name]
         for name, (held, key) in model.tensors().items():
             held[key][...] = checkpoint.tensors[name]
-        self.state.done = checkpoint.done
+        self.state.resume.done = checkpoint.done
 
-    def _setup(self) -> dict[str, Any]:
+    def _setup(self) -> dict[str, object]:
         return {
             "samples": self.batches.n,
             "batch_size": self.batches.batch_size,
@@ -128,18 +182,18 @@ class Run:
 
 @contextmanager
 def _named_in_errors(path: Path, part: str) -> Iterator[None]:
-    """Say which part of which file it was that could not be used."""
+    """Name the file and the entry in errors."""
     try:
         yield
-    # what set_state (a callback may have its own) raises when it is given something else
+    # what a set_state, perhaps a user's own, raises for unusable values
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = str(error) if isinstance(error, ValueError) else repr(error)
         raise ModelError(f"{path}: training: {part}: {what}") from error
 
 
-def _essence(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What must be equal for a run to go on: not names, nor the seed, which has been used, nor the
-    learning rate, which the optimizer's state has."""
+def _essence(config: Mapping[str, object]) -> dict[str, object]:
+    """What must be equal to continue a run: not names, nor the seed, which has been used, nor the
+    learning rate, which is in the optimizer's state."""
     kept = {key: config.get(key, _MISSING) for key in ("input_shape", "dtype", "layers", "compile")}
     compiled = kept["compile"]
     if isinstance(compiled, Mapping) and isinstance(compiled.get("optimizer"), Mapping):
@@ -151,8 +205,10 @@ def _essence(config: Mapping[str, Any]) -> dict[str, Any]:
 _MISSING = "nothing"
 
 
-def _differences(field: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
-    """(field, ours, theirs) of every place where two configurations differ."""
+def _differences(
+    field: str, ours: object, theirs: object
+) -> Iterator[tuple[str, object, object]]:
+    """(field, ours, theirs) wherever two configurations differ."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in [*ours, *(key for key in theirs if key not in ours)]:
             inner = f"{field}.{key}" if field else str(key)
@@ -165,7 +221,7 @@ def _differences(field: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any,
 
 
 def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
-    """Each with its name; the second of one name is called …#2."""
+    """Each with its name; a second one of the same name is called …#2."""
     count: dict[str, int] = {}
     for callback in callbacks:
         name = callback.state_name

@@ -110,7 +110,13 @@ TABLE: dict[str, type[Schedule]] = {
 }
 
 
-def get(rate: Any) -> Schedule:
+def checked(rate: object) -> Schedule | float:
+    """A valid constant rate as a float, anything else as a schedule; raises as `get` does."""
+    schedule = get(rate)
+    return schedule.learning_rate if isinstance(schedule, Constant) else schedule
+
+
+def get(rate: object) -> Schedule:
     """A schedule from a number, a saved configuration or an instance.
 
     Raises:

@@ -77,10 +77,9 @@ def print_stages(model: Network, batch_size: int = 1) -> None:
         inside = sum(prod(layer.output_shape) * item for layer in layers[:-1])
         algorithm = getattr(stage, "algorithm", "")
         saved = human_bytes(inside if algorithm == "fused" else 0)
-        params = sum(part.num_params for part in stage.parts)
         written = human_bytes(prod(stage.output_shape) * item)
         label = Text(" + ".join(layer.label + _activation(layer) for layer in layers))
-        table.add_row(label, str(stage.output_shape), algorithm, f"{params:,}", written, saved)
+        table.add_row(label, str(stage.output_shape), algorithm, f"{stage.num_params:,}", written, saved)
     if model.softmax_in_loss:
         table.add_row("Softmax", str(model.output_shape), "in the loss", "0", "", "")
     Console().print(table)

@@ -13,4 +13,7 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 """A shape without the batch axis, e.g. (28, 28, 1)."""
 
+FloatDType = np.dtype[Any]
+"""numpy.dtype("float32") or numpy.dtype("float64")."""
+
 DType = np.dtype[Any] | type[np.floating[Any]] | str

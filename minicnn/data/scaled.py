@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..kernels.numpy_elementwise import scale
+from ..kernels.elementwise import scale
 
 
 class ScaledImages:

@@ -23,7 +23,6 @@ from .convolution import col2im, conv2d, conv2d_backward, im2col
 from .elementwise import (
     AdamStep,
     PreparedAdam,
-    adam,
     relu_backward,
     softmax,
     softmax_crossentropy,
@@ -36,7 +35,6 @@ from .warping import warp
 __all__ = [
     "AdamStep",
     "PreparedAdam",
-    "adam",
     "available_backends",
     "avg_pool2d",
     "avg_pool2d_backward",

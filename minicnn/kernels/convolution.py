@@ -1,18 +1,25 @@
-"""The doorway to convolution. Common arguments and errors: see the package's docstring."""
+"""Public functions: convolution. Common arguments and errors: see the package's docstring."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from ..typing import Array
+from ..typing import Array, Shape
 from . import choose
-from .backend import engine, module
+from .backend import current_backend, engine, module
 from .batch_pieces import pieces, run
-from .checks import check_array, check_backward, check_same_dtype, check_shape, image_batch
-from .window import IntOrPair, Padding, Window, make_window
+from .checks import (
+    check_array,
+    check_backward,
+    check_same_dtype,
+    check_shape,
+    conv_window,
+    image_batch,
+    window_over,
+)
+from .window import IntOrPair, Padding, Window
 
 
 def conv2d(
@@ -42,10 +49,10 @@ def conv2d(
         y: (N, OH, OW, F), where OH = (H + padding - (KH - 1)*DH - 1) // SH + 1.
     """
     x, w = check_array("x", x, 4), check_array("w", w, 4)
-    win = conv_window(x, w, stride, padding, dilation)
+    win = conv_window(x.shape[1:], w.shape, stride, padding, dilation)
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[3:])
     check_same_dtype(x=x, w=w, b=b)
-    if choose.convolution(algorithm, backend, win, w.shape) == "implicit":
+    if _is_implicit(algorithm, backend, win, w.shape):
         return engine().Convolution(x.shape, w.shape, win, relu, x.dtype).forward(x, w, b)
     y = np.empty((len(x), win.OH, win.OW, w.shape[3]), x.dtype)
     compute = module(backend).conv2d
@@ -71,19 +78,19 @@ def conv2d_backward(
     outputs; db = Σ dy.
 
     Args:
-        dy: (N, OH, OW, F), the gradient by y.
+        dy: (N, OH, OW, F), the gradient of y.
         x, w: as given to conv2d.
-        need_dx: False leaves out dx (a first layer needs none).
+        need_dx: False leaves out dx (a first layer does not need it).
         algorithm: as in conv2d.
 
     Returns:
         dx: (N, H, W, C) or None; dw: (KH, KW, C, F); db: (F,).
     """
     x, w = check_array("x", x, 4), check_array("w", w, 4)
-    win = conv_window(x, w, stride, padding, dilation)
+    win = conv_window(x.shape[1:], w.shape, stride, padding, dilation)
     dy = check_backward(dy, (len(x), win.OH, win.OW, w.shape[3]))
     check_same_dtype(dy=dy, x=x, w=w)
-    if choose.convolution(algorithm, backend, win, w.shape) == "implicit":
+    if _is_implicit(algorithm, backend, win, w.shape):
         prepared = engine().Convolution(x.shape, w.shape, win, False, x.dtype)
         return prepared.backward(dy, x, w, need_dx)
     dx = np.empty_like(x) if need_dx else None
@@ -120,10 +127,10 @@ def im2col(
     Returns:
         cols: (N*OH*OW, KH*KW*C); zero where the window reads padding.
 
-    Source: Chellapilla, Puri, Simard (2006); see gemm.py.
+    Source: Chellapilla, Puri, Simard (2006); see numpy_kernels.py.
     """
     x = check_array("x", x, 4)
-    win = make_window(x.shape[1], x.shape[2], kernel, stride, padding, dilation)
+    win = window_over(x.shape[1], x.shape[2], kernel, stride, padding, dilation)
     rows, K = win.OH * win.OW, win.KH * win.KW * x.shape[3]
     cols = np.empty((len(x), rows, K), x.dtype)
     copy = module(backend).im2col
@@ -152,7 +159,7 @@ def col2im(
         x: (N, H, W, C); a pixel that k windows read is the sum of k numbers.
     """
     N, H, W, C = image_batch(x_shape)
-    win = make_window(H, W, kernel, stride, padding, dilation)
+    win = window_over(H, W, kernel, stride, padding, dilation)
     rows, K = win.OH * win.OW, win.KH * win.KW * C
     cols = check_shape("cols", check_array("cols", cols, 2), (N * rows, K))
     x = np.empty(x_shape, cols.dtype)
@@ -162,12 +169,10 @@ def col2im(
     return x
 
 
-def conv_window(x: Array, w: Array, stride: Any, padding: Any, dilation: Any) -> Window:
-    """The window of filters w over images x; ValueError if their channels differ."""
-    KH, KW, C, _ = w.shape
-    if x.shape[3] != C:
-        raise ValueError(
-            f"expected w (KH, KW, {x.shape[3]}, F) for x with {x.shape[3]} channels, "
-            f"received w {w.shape}"
-        )
-    return make_window(x.shape[1], x.shape[2], (KH, KW), stride, padding, dilation)
+def _is_implicit(
+    algorithm: str | None, backend: str | None, window: Window, w_shape: Shape
+) -> bool:
+    """Whether the engine computes it; without Numba there is nothing to choose."""
+    if algorithm is None and (backend or current_backend()) != "numba":
+        return False
+    return choose.convolution(algorithm, backend, window, w_shape) == "implicit"

@@ -1,6 +1,8 @@
-"""The doorway to what is computed number by number, or row by row.
+"""Fast versions of arithmetic on single numbers or rows: one compiled pass instead of several.
 
-Each is NumPy (elementwise.py), or its twin in Numba (pointwise.py), which the team shares.
+The formulas stand where a reader looks for them: ReLU and softmax in layers/activation.py, softmax
+with cross-entropy in losses.py, Adam in optimizers.py. These functions compute the same with Numba
+(engine/elementwise.py); tests compare them. Only relu_backward and take_scaled work without Numba.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..typing import Array
-from . import numpy_elementwise
 from .backend import current_backend, engine
+from .numpy_kernels import where_or_zero
 
 
 def relu_backward(dy: Array, y: Array, *, backend: str | None = None) -> Array:
@@ -21,27 +23,30 @@ def relu_backward(dy: Array, y: Array, *, backend: str | None = None) -> Array:
     if _numba(backend):
         dy, y = np.ascontiguousarray(dy), np.ascontiguousarray(y)
         return engine().relu_backward(dy, y, np.empty_like(dy))
-    return numpy_elementwise.where_or_zero(y > 0, dy)
+    return where_or_zero(y > 0, dy)
 
 
-def softmax(z: Array, out: Array | None = None, *, backend: str | None = None) -> Array:
+def softmax(z: Array, out: Array | None = None) -> Array:
     """e^(z_k) / Σ_j e^(z_j) row by row; the maximum is subtracted first, so nothing overflows.
 
     Args:
         z: (N, K).
-        out: where to write; it may be z itself.
+        out: (N, K), C-contiguous, for the result; it may be z itself.
 
     Returns:
         (N, K).
+
+    Raises:
+        ImportError: Numba is not installed.
     """
-    if _numba(backend) and z.flags.c_contiguous and z.size:
-        y = np.empty_like(z) if out is None else out
+    z = np.ascontiguousarray(z)
+    y = np.empty_like(z) if out is None else out
+    if z.size:
         engine().softmax(z, y)
-        return y
-    return numpy_elementwise.softmax(z, out)
+    return y
 
 
-def softmax_crossentropy(z: Array, q: Array, *, backend: str | None = None) -> tuple[Array, Array]:
+def softmax_crossentropy(z: Array, q: Array) -> tuple[Array, Array]:
     """-Σ_k q_k · log softmax(z)_k row by row, and its gradient softmax(z) · Σq - q.
 
     Args:
@@ -50,12 +55,13 @@ def softmax_crossentropy(z: Array, q: Array, *, backend: str | None = None) -> t
 
     Returns:
         losses: (N,); dz: (N, K).
+
+    Raises:
+        ImportError: Numba is not installed.
     """
-    if _numba(backend):
-        losses, dz = np.empty(len(z), z.dtype), np.empty_like(z)
-        engine().softmax_crossentropy(np.ascontiguousarray(z), np.ascontiguousarray(q), losses, dz)
-        return losses, dz
-    return numpy_elementwise.softmax_crossentropy(z, q)
+    losses, dz = np.empty(len(z), z.dtype), np.empty_like(z)
+    engine().softmax_crossentropy(np.ascontiguousarray(z), np.ascontiguousarray(q), losses, dz)
+    return losses, dz
 
 
 class AdamStep(NamedTuple):
@@ -90,7 +96,8 @@ class AdamStep(NamedTuple):
 class PreparedAdam:
     """Adam's step, in place and in one pass, over parameters (w, g, m, s), arrays of one dtype.
 
-    What it costs to hand many small arrays to a kernel is paid once, as long as the arrays stay.
+    Handing many small arrays to a kernel takes time; this happens once, as long as the arrays stay
+    the same.
 
     Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
     """
@@ -103,35 +110,24 @@ class PreparedAdam:
         return PreparedAdam, ([],)  # a copy of an optimizer prepares for its own arrays
 
     def is_for(self, parameters: Sequence[tuple[str, Array, Array]]) -> bool:
-        """Whether these (name, w, g) are the same arrays that it was prepared for."""
+        """Whether these (name, w, g) are the arrays of this object."""
         return len(parameters) == len(self.parameters) and all(
             new[1] is old[0] and new[2] is old[1]
             for new, old in zip(parameters, self.parameters, strict=True)
         )
 
-    def __call__(self, step: AdamStep) -> None:
-        """Take the step."""
+    def __call__(self, step: AdamStep) -> bool:
+        """Take the step. False: an array is not C-contiguous, nothing was done."""
         if not self.parameters:
-            return
+            return True
+        if self._engine is None:
+            arrays = (array for arrays in self.parameters for array in arrays)
+            if not all(array.flags.c_contiguous for array in arrays):
+                return False
+            self._engine = engine().Adam(self.parameters)
         real = self.parameters[0][0].dtype.type
-        numbers = tuple(map(real, step.numbers()))
-        if _numba(None) and self._flat():
-            if self._engine is None:
-                self._engine = engine().Adam(self.parameters)
-            self._engine.step(numbers)
-            return
-        for w, g, m, s in self.parameters:
-            numpy_elementwise.adam(w, g, m, s, numbers)
-
-    def _flat(self) -> bool:
-        return self._engine is not None or all(
-            array.flags.c_contiguous for arrays in self.parameters for array in arrays
-        )
-
-
-def adam(parameters: Sequence[tuple[Array, Array, Array, Array]], step: AdamStep) -> None:
-    """PreparedAdam for once."""
-    PreparedAdam(parameters)(step)
+        self._engine.step(tuple(map(real, step.numbers())))
+        return True
 
 
 def take_scaled(pixels: Array, rows: Array, *, backend: str | None = None) -> Array:
@@ -145,7 +141,7 @@ def take_scaled(pixels: Array, rows: Array, *, backend: str | None = None) -> Ar
         (n, D) float32.
 
     Raises:
-        IndexError: a row that isn't there.
+        IndexError: a row is out of range.
     """
     if _numba(backend) and pixels.flags.c_contiguous and len(rows) and rows.dtype.kind in "iu":
         checked = rows.astype(np.int64)
@@ -154,7 +150,13 @@ def take_scaled(pixels: Array, rows: Array, *, backend: str | None = None) -> Ar
         scaled = np.empty((len(rows), pixels.shape[1]), np.float32)
         engine().take_scaled(pixels, np.where(checked < 0, checked + len(pixels), checked), scaled)
         return scaled
-    return numpy_elementwise.scale(pixels[rows])
+    return scale(pixels[rows])
+
+
+def scale(pixels: Array) -> Array:
+    """uint8 of any shape → float32: exactly the float32 nearest to k/255."""
+    # Division: a multiplication by 1/255 differs in the last bit for some of the 256 values.
+    return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
 def _numba(backend: str | None) -> bool:

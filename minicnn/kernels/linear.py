@@ -1,4 +1,4 @@
-"""The doorway to dense layers. Common arguments and errors: see the package's docstring."""
+"""Public functions: dense layers. Common arguments and errors: see the package's docstring."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from ..typing import Array
+from ..typing import Array, Shape
 from . import choose
-from .backend import engine, module
+from .backend import current_backend, engine, module
 from .batch_pieces import pieces, run
 from .checks import check_array, check_backward, check_same_dtype, check_shape
 
@@ -37,7 +37,7 @@ def dense(
     x, w = check_array("x", x, 2), check_shape("w", check_array("w", w, 2), (x.shape[1], None))
     b = None if b is None else check_shape("b", check_array("b", b, 1), w.shape[1:])
     check_same_dtype(x=x, w=w, b=b)
-    if choose.dense(algorithm, backend, w.shape) == "tile":
+    if _is_tiled(algorithm, backend, w.shape):
         return engine().Dense(len(x), w.shape, relu, x.dtype).forward(x, w, b)
     y = np.empty((len(x), w.shape[1]), x.dtype)
     compute = module(backend).dense
@@ -56,11 +56,11 @@ def dense_backward(
 ) -> tuple[Array | None, Array, Array]:
     """The gradients of dense: dx = dy · wᵀ, dw = xᵀ · dy, db = Σ dy.
 
-    dx is cut by images, dw by input features: each of its numbers is one sum over the batch,
-    so no partial sums need adding.
+    dx is cut into pieces by images, dw by input features: each number of dw is then one sum over
+    the batch, without partial sums.
 
     Args:
-        dy: (N, U), the gradient by y.
+        dy: (N, U), the gradient of y.
         x, w, algorithm: as given to dense.
 
     Returns:
@@ -69,7 +69,7 @@ def dense_backward(
     x, w = check_array("x", x, 2), check_shape("w", check_array("w", w, 2), (x.shape[1], None))
     dy = check_backward(dy, (len(x), w.shape[1]))
     check_same_dtype(dy=dy, x=x, w=w)
-    if choose.dense(algorithm, backend, w.shape) == "tile":
+    if _is_tiled(algorithm, backend, w.shape):
         return engine().Dense(len(x), w.shape, False, x.dtype).backward(dy, x, w, need_dx)
     dx = np.empty_like(x) if need_dx else None
     dw, db = np.empty_like(w), np.empty(w.shape[1:], w.dtype)
@@ -80,3 +80,10 @@ def dense_backward(
     tasks += [partial(compute, dy, x, w, None, None, db)]
     run(tasks)
     return dx, dw, db
+
+
+def _is_tiled(algorithm: str | None, backend: str | None, w_shape: Shape) -> bool:
+    """Whether the engine computes it; without Numba there is nothing to choose."""
+    if algorithm is None and (backend or current_backend()) != "numba":
+        return False
+    return choose.dense(algorithm, backend, w_shape) == "tile"

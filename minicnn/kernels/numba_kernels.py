@@ -1,17 +1,17 @@
 """The kernels, jitted by Numba: plain loops that the compiler turns into vector code.
 
 Same names, order and meaning as in reference.py. The innermost loop runs over the channels,
-which lie side by side in NHWC, so that it becomes vector instructions. Matrix products are
-left to BLAS, as in numpy_kernels.py; warp is shared out in machine code (engine/warp.py).
+which are neighbours in memory (NHWC), so that it becomes vector instructions. Matrix products are
+those of numpy_kernels.py, by BLAS.
 """
 
 from __future__ import annotations
 
 from ..typing import Array
-from . import gemm
-from .engine import warp as _engine_warp
-from .engine.threads import team
+from . import numpy_kernels
 from .jit import jit
+from .numpy_kernels import dense as dense
+from .numpy_kernels import dense_backward as dense_backward
 from .window import Window
 
 
@@ -71,15 +71,17 @@ def col2im(cols: Array, window: Window, dx: Array) -> None:
 
 
 def conv2d(x: Array, w: Array, b: Array | None, window: Window, y: Array) -> None:
-    """im2col and one matrix product for a block of images."""
-    gemm.conv2d(im2col, x, w, b, window, y)
+    """As in NumPy, with the compiled im2col."""
+    numpy_kernels.conv2d(x, w, b, window, y, im2col=im2col)
 
 
 def conv2d_backward(
     dy: Array, x: Array, w: Array, window: Window, dx: Array | None, dw: Array, db: Array
 ) -> None:
-    """Two matrix products and col2im for a block of images."""
-    gemm.conv2d_backward(im2col, col2im, dy, x, w, window, dx, dw, db)
+    """As in NumPy, with the compiled im2col and col2im."""
+    numpy_kernels.conv2d_backward(
+        dy, x, w, window, dx, dw, db, im2col=im2col, col2im=col2im
+    )
 
 
 @jit
@@ -174,27 +176,3 @@ def avg_pool2d_backward(dy: Array, window: Window, dx: Array) -> None:
                     for iw in range(first_w, stop_w):
                         for c in range(C):
                             dx[n, ih, iw, c] += dy[n, oh, ow, c] / count
-
-
-def dense(x: Array, w: Array, b: Array | None, y: Array) -> None:
-    """One matrix product."""
-    gemm.dense(x, w, b, y)
-
-
-def dense_backward(
-    dy: Array,
-    x: Array,
-    w: Array,
-    dx: Array | None,
-    dw: Array | None,
-    db: Array | None,
-) -> None:
-    """Two matrix products and a sum."""
-    gemm.dense_backward(dy, x, w, dx, dw, db)
-
-
-def warp(
-    x: Array, matrices: Array, rows: Array, columns: Array, displacement: Array, y: Array
-) -> None:
-    """Image by image; the team shares them."""
-    team.call(_engine_warp.warp, x, matrices, rows, columns, displacement, y)

@@ -1,20 +1,34 @@
 """The kernels in NumPy: stride tricks, slices and matrix products; no loop over pixels.
 
-Same names, order and meaning as in reference.py. Loops here run over the taps of the window
-(KH*KW of them, nine or so), each step working on whole images at once.
+Same names, order and meaning as in reference.py. Loops run over the taps of the window (KH*KW of
+them, nine or so); each step works on whole images.
+
+Convolution is a matrix product (GEMM), K = KH*KW*C:
+
+    y  = cols(x) · w          (rows: output pixels)
+    dw = cols(x)ᵀ · dy
+    dx = col2im(dy · wᵀ)
+
+The patch matrix is built for a block of images at a time, small enough for the second-level cache:
+its numbers are written, multiplied and overwritten before they reach main memory.
+
+Source: Chellapilla, Puri, Simard, "High Performance Convolutional Neural Networks for Document
+Processing" (2006), where it is called unrolling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..typing import Array
-from . import gemm
-from .numpy_elementwise import where_or_zero
 from .window import Window
+
+Im2col = Callable[[Array, Window, Array], None]
+
+BLOCK_BYTES = 1 << 20  # of patch matrix: about half a modern core's second-level cache
 
 
 def im2col(x: Array, window: Window, cols: Array) -> None:
@@ -42,32 +56,61 @@ def col2im(cols: Array, window: Window, dx: Array) -> None:
         dx[pixels] += rows[outputs][..., i, j, :]
 
 
-def conv2d(x: Array, w: Array, b: Array | None, window: Window, y: Array) -> None:
-    """im2col and one matrix product for a block of images."""
-    gemm.conv2d(im2col, x, w, b, window, y)
+def conv2d(
+    x: Array, w: Array, b: Array | None, window: Window, y: Array, *, im2col: Im2col = im2col
+) -> None:
+    """y = cols(x) · w + b, block by block."""
+    F = w.shape[3]
+    for images, cols in _blocks(x, window):
+        im2col(x[images], window, cols)
+        block = y[images]
+        np.matmul(cols, w.reshape(-1, F), out=block.reshape(-1, F))
+        if b is not None:
+            # a row of pixels at once: NumPy's inner loop is then OW*F long, not F
+            block.reshape(-1, window.OW * F)[...] += np.tile(b, window.OW)
 
 
 def conv2d_backward(
-    dy: Array, x: Array, w: Array, window: Window, dx: Array | None, dw: Array, db: Array
+    dy: Array,
+    x: Array,
+    w: Array,
+    window: Window,
+    dx: Array | None,
+    dw: Array,
+    db: Array,
+    *,
+    im2col: Im2col = im2col,
+    col2im: Im2col = col2im,
 ) -> None:
-    """Two matrix products and col2im for a block of images."""
-    gemm.conv2d_backward(im2col, col2im, dy, x, w, window, dx, dw, db)
+    """dw = Σ cols(x)ᵀ · dy, db = Σ dy, dx = col2im(dy · wᵀ), added block by block in order."""
+    F = w.shape[3]
+    matrix = w.reshape(-1, F)
+    dw[...] = 0
+    db[...] = 0
+    for images, cols in _blocks(x, window):
+        im2col(x[images], window, cols)
+        rows = dy[images].reshape(-1, F)
+        dw.reshape(-1, F)[...] += cols.T @ rows
+        db += np.ones(len(rows), rows.dtype) @ rows
+        if dx is not None:
+            np.matmul(rows, matrix.T, out=cols)
+            col2im(cols, window, dx[images])
 
 
 def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
-    """A running maximum over the taps; then argmax = how many taps come before the first winner."""
+    """A running maximum over the taps; then argmax = how many taps come before the first maximum."""
     taps = list(_tap_slices(window, x.shape[1:3]))
     y[...] = -np.inf
     for _, _, outputs, pixels in taps:
         np.maximum(y[outputs], x[pixels], out=y[outputs])  # a NaN stays
     argmax[...] = 0
-    waiting = np.ones(y.shape, bool)
+    searching = np.ones(y.shape, bool)
     for _, _, outputs, pixels in taps:
         value = x[pixels]
         won = value == y[outputs]
         won |= value != value  # the maximum is NaN: its first NaN wins
-        waiting[outputs] &= ~won
-        argmax += waiting
+        searching[outputs] &= ~won
+        argmax += searching
 
 
 def max_pool2d_backward(dy: Array, argmax: Array, window: Window, dx: Array) -> None:
@@ -94,45 +137,43 @@ def avg_pool2d_backward(dy: Array, window: Window, dx: Array) -> None:
 
 
 def dense(x: Array, w: Array, b: Array | None, y: Array) -> None:
-    """One matrix product."""
-    gemm.dense(x, w, b, y)
+    """y = x · w + b."""
+    np.matmul(x, w, out=y)
+    if b is not None:
+        y += b
 
 
 def dense_backward(
-    dy: Array,
-    x: Array,
-    w: Array,
-    dx: Array | None,
-    dw: Array | None,
-    db: Array | None,
+    dy: Array, x: Array, w: Array, dx: Array | None, dw: Array | None, db: Array | None
 ) -> None:
-    """Two matrix products and a sum."""
-    gemm.dense_backward(dy, x, w, dx, dw, db)
+    """dx = dy · wᵀ, dw = xᵀ · dy, db = Σ dy."""
+    if dx is not None:
+        np.matmul(dy, w.T, out=dx)
+    if dw is not None:
+        np.matmul(x.T, dy, out=dw)
+    if db is not None:
+        np.sum(dy, axis=0, out=db)
 
 
-def warp(
-    x: Array, matrices: Array, rows: Array, columns: Array, displacement: Array, y: Array
-) -> None:
-    """Where every pixel is read, then four gathers from an image with zeros around it."""
-    (N, H, W, C), real = x.shape, x.dtype.type
-    (u, down), (v, right) = (
-        _floor_and_rest(
-            _places(matrices[:, axis], rows, columns, displacement[..., axis], axis), size
-        )
-        for axis, size in enumerate((H, W))
-    )
-    pixels = np.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0))).reshape(-1, C)
-    image = np.arange(N).reshape(N, 1, 1) * (H + 3)
-    corner = ((image + u + 1) * (W + 3) + v + 1).reshape(-1)
-    down, right = down.reshape(-1, 1), right.reshape(-1, 1)
+def where_or_zero(mask: Array, a: Array) -> Array:
+    """np.where(mask, a, 0) for floats, several times faster if the mask is irregular.
 
-    def line(corner: Array) -> Array:
-        """Between two pixels of one line; the second is not read if its weight is 0."""
-        second = np.where(right > 0, pixels[corner + 1], real(0))
-        return pixels[corner] * (1 - right) + second * right
+    It multiplies the bits of a by 1 or 0, which needs no branch. A product of floats would turn an
+    infinity outside the mask into NaN; this gives 0.
+    """
+    bits = a.view(np.uint32 if a.itemsize == 4 else np.uint64)
+    return (bits * mask).view(a.dtype)
 
-    lower = np.where(down > 0, line(corner + W + 3), real(0))
-    y.reshape(-1, C)[...] = line(corner) * (1 - down) + lower * down
+
+def _blocks(x: Array, window: Window) -> Iterator[tuple[slice, Array]]:
+    """Slices of the batch, each with a patch matrix to fill; their sizes depend on shapes only."""
+    N, _, _, C = x.shape
+    rows, K = window.OH * window.OW, window.KH * window.KW * C
+    size = max(1, BLOCK_BYTES // (rows * K * x.itemsize))
+    cols = np.empty((min(size, N) * rows, K), x.dtype)
+    for start in range(0, N, size):
+        stop = min(start + size, N)
+        yield slice(start, stop), cols[: (stop - start) * rows]
 
 
 Slices = tuple[slice, slice, slice]
@@ -163,25 +204,3 @@ def _tap_count(window: Window, image: tuple[int, ...]) -> Array:
     for _, _, outputs, _ in _tap_slices(window, image):
         count[outputs] += 1
     return count[0]
-
-
-def _places(matrix: Array, rows: Array, columns: Array, field: Array, axis: int) -> Array:
-    """(N, H, W): the coordinate along `axis` at which each pixel is read; matrix (N, 3)."""
-    real, sizes = matrix.dtype.type, (len(rows), len(columns))
-    middle = [real(size - 1) / real(2) for size in sizes]
-    di, dj = (np.arange(size, dtype=real) - m for size, m in zip(sizes, middle, strict=True))
-    a, b, c = matrix.T[:, :, None, None]
-    places = (a * di[:, None] + (c + middle[axis])) + b * dj
-    for row, knots in zip(rows.T, np.moveaxis(field, 1, 0), strict=True):
-        bent = np.zeros((len(field), len(columns)), real)
-        for column, knot in zip(columns.T, knots.T, strict=True):
-            bent += column * knot[:, None]
-        places += row[:, None] * bent[:, None]
-    return places
-
-
-def _floor_and_rest(places: Array, size: int) -> tuple[Array, Array]:
-    """Whole numbers in -1…size, and what the places have beyond them; NaN is outside."""
-    places = np.fmin(np.fmax(places, -1), size)
-    whole = np.floor(places)
-    return whole.astype(np.intp), places - whole

@@ -1,31 +1,47 @@
-"""The doorway for those who compute the same shapes again and again: operations prepared once.
+"""Operations prepared once, for callers that compute the same shapes again and again.
 
-Each function gives an operation of engine.py, which is called without any checks; or None where
-the rules of choose.py take another algorithm, which needs no preparation.
+Each function returns an operation of the engine, which checks nothing; or None if the rules of
+choose.py take another algorithm, which needs no preparation.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
-import numpy as np
-
-from ..typing import Shape
+from ..typing import Array, FloatDType, Shape
 from . import choose
 from .backend import engine
 from .window import IntOrPair, Padding, Pair, make_window
 
 
+class Operation(Protocol):
+    """A layer's arithmetic for batches of one shape. It owns its results: a call overwrites those of
+    the call before. Arrays are C-contiguous, of the shapes and the dtype it was prepared for."""
+
+    algorithm: str
+    """As in choose.py."""
+    y: Array
+    """The result of the last forward()."""
+
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
+        """y."""
+
+    def backward(
+        self, dy: Array, x: Array, w: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array]:
+        """(dx or None, dw, db), for the x of the last forward()."""
+
+
 def conv2d(
     x_shape: Shape,
     w_shape: Shape,
-    dtype: np.dtype[Any],
+    dtype: FloatDType,
     *,
     stride: IntOrPair = 1,
     padding: Padding = "valid",
     dilation: IntOrPair = 1,
     relu: bool = False,
-) -> Any:
+) -> Operation | None:
     """An engine.Convolution, or None. Arguments as of kernels.conv2d, shapes in place of arrays."""
     window = make_window(
         x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
@@ -39,12 +55,12 @@ def conv2d_relu_pool(
     x_shape: Shape,
     w_shape: Shape,
     size: Pair,
-    dtype: np.dtype[Any],
+    dtype: FloatDType,
     *,
     stride: IntOrPair = 1,
     padding: Padding = "valid",
     dilation: IntOrPair = 1,
-) -> Any:
+) -> Operation | None:
     """An engine.ConvReLUPool, or None. Arguments as of kernels.conv2d_relu_pool."""
     window = make_window(
         x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
@@ -56,7 +72,7 @@ def conv2d_relu_pool(
     return engine().ConvReLUPool(x_shape, w_shape, window, size, dtype)
 
 
-def dense(x_shape: Shape, w_shape: Shape, dtype: np.dtype[Any], *, relu: bool = False) -> Any:
+def dense(x_shape: Shape, w_shape: Shape, dtype: FloatDType, *, relu: bool = False) -> Operation | None:
     """An engine.Dense, or None. Arguments as of kernels.dense."""
     if choose.dense(None, None, w_shape) != "tile":
         return None

@@ -1,14 +1,13 @@
-"""Plain loops: the definition of what is right. Slow is fine, clever is not.
+"""A CNN in plain loops: the definition of what is right. Slow is fine, clever is not.
 
-Every function fills the arrays handed to it as its last arguments; an output that is None is
-not computed. Shapes: x (N, H, W, C), w (KH, KW, C, F), y and dy (N, OH, OW, F or C).
+Every function fills the arrays that it gets as its last arguments; an output that is None is not
+computed. Shapes: x (N, H, W, C), w (KH, KW, C, F), y and dy (N, OH, OW, F or C).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -75,13 +74,13 @@ def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
     """
     _, H, W, _ = x.shape
     for n, oh, ow, c in np.ndindex(*y.shape):
-        best, winner = None, -1
+        best, tap = None, -1
         for i, j, ih, iw in _taps(window, oh, ow, (H, W)):
             value = x[n, ih, iw, c]
             if best is None or value > best or (np.isnan(value) and not np.isnan(best)):
-                best, winner = value, i * window.KW + j
+                best, tap = value, i * window.KW + j
         y[n, oh, ow, c] = best
-        argmax[n, oh, ow, c] = winner
+        argmax[n, oh, ow, c] = tap
 
 
 def max_pool2d_backward(dy: Array, argmax: Array, window: Window, dx: Array) -> None:
@@ -143,34 +142,6 @@ def dense_backward(
             dx[n] += d * w[:, u]
 
 
-def warp(
-    x: Array, matrices: Array, rows: Array, columns: Array, displacement: Array, y: Array
-) -> None:
-    """y[n, i, j] = the pixels of x[n] around the place (u, v), weighed by how near they are.
-
-    With the image's centre h = (H-1)/2, w = (W-1)/2, and du, dv = displacement[n, a, b]:
-    u = (m[0, 0]·(i-h) + (m[0, 2] + h)) + m[0, 1]·(j-w) + Σ_a rows[i, a] · Σ_b columns[j, b] · du,
-    v = (m[1, 0]·(i-h) + (m[1, 2] + w)) + m[1, 1]·(j-w) + Σ_a rows[i, a] · Σ_b columns[j, b] · dv,
-    added up from left to right. Outside is zero; a pixel of weight 0 is not read.
-    """
-    real, (N, H, W, _) = x.dtype.type, x.shape
-    middle = real(H - 1) / real(2), real(W - 1) / real(2)
-    for n, i, j in np.ndindex(N, H, W):
-        di, dj = real(i) - middle[0], real(j) - middle[1]
-        place = []
-        for m, field, centre, size in zip(
-            matrices[n], np.moveaxis(displacement[n], 2, 0), middle, (H, W), strict=True
-        ):
-            u = (m[0] * di + (m[2] + centre)) + m[1] * dj
-            for a in range(rows.shape[1]):
-                bent = real(0)
-                for b in range(columns.shape[1]):
-                    bent += columns[j, b] * field[a, b]
-                u += rows[i, a] * bent
-            place.append(min(real(size), max(real(-1), u)))  # NaN, of numbers too large: outside
-        y[n, i, j] = _between(x[n], *place)
-
-
 def _padded(x: Array, window: Window) -> Array:
     """x with its padding around it, zeros: what a convolution's window slides over."""
     edges = (window.top, window.bottom), (window.left, window.right)
@@ -200,19 +171,3 @@ def _taps(
         ih, iw = oh * window.SH - window.top + i, ow * window.SW - window.left + j
         if 0 <= ih < H and 0 <= iw < W:
             yield i, j, ih, iw
-
-
-def _between(image: Array, u: Any, v: Any) -> Array:
-    """(C,): the image (H, W, C) at (u, v), bilinear."""
-    one = image.dtype.type(1)
-    top, left = np.floor(u), np.floor(v)
-    du, dv = u - top, v - left
-    line = []
-    for ih in (int(top), int(top) + 1):
-        pixels = []
-        for iw in (int(left), int(left) + 1):
-            inside = 0 <= ih < image.shape[0] and 0 <= iw < image.shape[1]
-            read = inside and (ih == top or du > 0) and (iw == left or dv > 0)
-            pixels.append(image[ih, iw] if read else np.zeros_like(image[0, 0]))
-        line.append(pixels[0] * (one - dv) + pixels[1] * dv)
-    return line[0] * (one - du) + line[1] * du

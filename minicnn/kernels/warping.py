@@ -1,4 +1,4 @@
-"""The doorway to moved images. Common arguments and errors: see the package's docstring."""
+"""Public functions: resampled images. Common arguments and errors: see the package's docstring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cache, partial
 import numpy as np
 
 from ..typing import Array, DType
-from .backend import current_backend, module
+from . import numpy_warp, reference_warp
+from .backend import current_backend, engine, module
 from .batch_pieces import pieces, run
 from .checks import check_array, check_same_dtype, check_shape
 
@@ -21,7 +22,7 @@ def warp(
     *,
     backend: str | None = None,
 ) -> Array:
-    """Each image read at other places, between its pixels: moved, turned, stretched, bent.
+    """Resample each image at other places: shifted, rotated, scaled, distorted.
 
     y[n, i, j] = x[n] at (u, v), bilinear, where, in pixels from the image's centre,
 
@@ -63,11 +64,13 @@ def warp(
         if not np.isfinite(array).all():
             raise ValueError(f"expected finite numbers in {name}, received NaN or infinity")
     rows, columns = (splines(x.shape[k], field.shape[k], x.dtype) for k in (1, 2))
-    y, compute = np.empty_like(x), module(backend).warp
-    if (backend or current_backend()) == "numba":
-        compute(x, matrices, rows, columns, field, y)  # shares out the images itself
-    else:
-        run([partial(compute, x[p], matrices[p], rows, columns, field[p], y[p]) for p in pieces(N)])
+    y, name = np.empty_like(x), backend or current_backend()
+    module(name)  # raises an error for an unknown name
+    if name == "numba":
+        engine().warp(x, matrices, rows, columns, field, y)
+        return y
+    warp = reference_warp.warp if name == "reference" else numpy_warp.warp
+    run([partial(warp, x[p], matrices[p], rows, columns, field[p], y[p]) for p in pieces(N)])
     return y
 
 
@@ -90,5 +93,5 @@ def splines(size: int, knots: int, dtype: DType) -> Array:
         for step, weight in enumerate(basis):
             weights[np.arange(size), first + step] = weight / 6
     weights = weights.astype(dtype)
-    weights.flags.writeable = False  # it is kept, and handed out again
+    weights.flags.writeable = False  # it is cached, and returned again
     return weights

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..registry import lookup
 from .activation import Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from .base import Layer
@@ -14,7 +12,7 @@ from .norm import BatchNorm
 from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from .reshape import Flatten, Reshape
 from .stages import ConvReLUPool, Prepared, Stage, fuse
-from .weighted import LinearPart, Weighted
+from .weighted import Weighted, without_activation
 
 __all__ = [
     "Activation",
@@ -28,7 +26,6 @@ __all__ = [
     "GlobalAvgPool2D",
     "Layer",
     "LeakyReLU",
-    "LinearPart",
     "MaxPool2D",
     "Prepared",
     "ReLU",
@@ -40,6 +37,7 @@ __all__ = [
     "Weighted",
     "fuse",
     "get",
+    "without_activation",
 ]
 
 TABLE: dict[str, type[Layer]] = {
@@ -60,6 +58,6 @@ TABLE: dict[str, type[Layer]] = {
 }
 
 
-def get(layer: Any) -> Layer:
+def get(layer: object) -> Layer:
     """A layer from a saved configuration, a name or an instance."""
     return lookup("layer", layer, TABLE, Layer)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..kernels.numpy_elementwise import softmax, where_or_zero
+from ..kernels.numpy_kernels import where_or_zero
 from ..registry import lookup
 from ..typing import Array
 from .base import Layer
@@ -20,7 +19,7 @@ from .base import Layer
 
 @dataclass(eq=False)
 class Activation(Layer):
-    """Base: a subclass says f(x) and, from y = f(x), dx = f'(x) · dy."""
+    """Base: a subclass defines f(x) and, from y = f(x), dx = f'(x) · dy."""
 
     def f(self, x: Array, out: Array | None = None) -> Array:
         """y = f(x), written into `out` where given (it may be x itself)."""
@@ -56,7 +55,7 @@ class ReLU(Activation):
 
 @dataclass(eq=False)
 class LeakyReLU(Activation):
-    """y = max(x, slope · x), for 0 < slope <= 1: a cut that lets some gradient through.
+    """y = max(x, slope · x), for 0 < slope <= 1: negative inputs keep a small gradient.
 
     Source: Maas, Hannun, Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models"
     (2013).
@@ -105,11 +104,16 @@ class Softmax(Activation):
     """y_k = e^(x_k) / Σ_j e^(x_j) over the last axis; the maximum is subtracted first, so that
     nothing overflows. dx = y · (dy - Σ_j dy_j y_j).
 
-    As the last step before a cross-entropy it is not run backward: the loss takes the logits.
+    Before a cross-entropy it does not run backward: the loss takes the logits (losses.py).
     """
 
     def f(self, x: Array, out: Array | None = None) -> Array:
-        return kernels.softmax(x, out) if x.ndim == 2 else softmax(x, out)
+        if kernels.current_backend() == "numba" and x.ndim == 2 and x.flags.c_contiguous:
+            return kernels.softmax(x, out)  # the same, compiled
+        y = np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
+        np.exp(y, out=y)
+        y /= y.sum(axis=-1, keepdims=True)
+        return y
 
     def df(self, dy: Array, y: Array) -> Array:
         return y * (dy - np.sum(dy * y, axis=-1, keepdims=True))
@@ -124,7 +128,7 @@ TABLE: dict[str, type[Activation]] = {
 }
 
 
-def get(activation: Any) -> Activation | None:
+def get(activation: object) -> Activation | None:
     """An activation from a name, a saved configuration or an instance; None and "linear": none."""
     if activation is None or activation == "linear":
         return None

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 from threading import get_ident
-from typing import Any
 
 import numpy as np
 
 from ..initializers import Initializer
 from ..kernels.memory import aligned
-from ..typing import Array, DType, Shape
+from ..typing import Array, DType, FloatDType, Shape
 
 
 @dataclass(eq=False)
@@ -19,8 +18,8 @@ class Layer:
     """The contract. A subclass overrides `infer` (and `add_params`), `forward`, `backward`.
 
     Shapes of layers leave out the batch axis; arrays have it first. `params` and `grads` have
-    equal keys; `backward` assigns grads. `state` holds what is saved but not trained. What
-    backward needs is kept only by forward(training=True), and consumed by one backward.
+    equal keys; `backward` assigns grads, it does not add to them. `state` holds what is saved but
+    not trained. forward(training=True) keeps what one backward needs, and that backward drops it.
     """
 
     name: str | None = field(default=None, kw_only=True)
@@ -30,8 +29,10 @@ class Layer:
     params: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
     grads: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
+    l2: float = field(default=0.0, init=False, repr=False)
+    """Adds l2 · Σ w² to the loss; layers without weights leave it 0."""
     built: bool = field(default=False, init=False, repr=False)
-    _kept: dict[int, tuple[Any, ...]] = field(default_factory=dict, init=False, repr=False)
+    _kept: dict[int, tuple[Array, ...]] = field(default_factory=dict, init=False, repr=False)
     """By thread: one may predict while another trains."""
 
     def build(
@@ -46,7 +47,7 @@ class Layer:
 
         Args:
             input_shape: without the batch axis.
-            rng: draws the weights, and what else the layer draws later.
+            rng: draws the weights, and masks and the like later.
             draw_weights: False, or no rng, makes placeholders that take no memory, for loading
                 a model.
 
@@ -63,20 +64,26 @@ class Layer:
         """The output shape for this input shape; raises ValueError where there is none."""
         return input_shape
 
-    def add_params(self, rng: np.random.Generator | None, dtype: np.dtype[Any]) -> None:
-        """Create `params` (and `state`) with `draw`; layers without any leave this alone."""
+    def add_params(self, rng: np.random.Generator | None, dtype: FloatDType) -> None:
+        """Create `params` (and `state`) with `draw`; layers without parameters inherit this."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """y for x; with training=True what backward needs is kept."""
+        """y for x; with training=True, keep what backward needs."""
         raise TypeError(f"{type(self).__name__} has no forward(): override it")
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        """Assign grads and return dx (or None where need_dx is False and it would cost)."""
+        """Assign grads and return dx (None if need_dx is False and dx is not free)."""
         raise TypeError(f"{type(self).__name__} has no backward(): override it")
 
     def penalty(self) -> float:
-        """What the layer's regularizers add to the loss."""
-        return 0.0
+        """What regularization adds to the loss: l2 · Σ w², as in Keras."""
+        return self.l2 * float(np.sum(np.square(self.params["w"]))) if self.l2 else 0.0
+
+    def assign_grads(self, **grads: Array) -> None:
+        """Set `grads`, an array for each parameter; adds the gradient of the penalty, 2 · l2 · w."""
+        if self.l2:
+            grads["w"] += grads["w"].dtype.type(2 * self.l2) * self.params["w"]
+        self.grads.update((key, grads[key]) for key in self.params)
 
     def flops(self) -> int:
         """Floating-point operations of forward for one image; a multiply-add counts as two."""
@@ -87,13 +94,8 @@ class Layer:
         return 0
 
     @property
-    def parts(self) -> tuple[Layer, ...]:
-        """The layers whose parameters this one trains: itself, or what it runs in their place."""
-        return (self,)
-
-    @property
     def label(self) -> str:
-        """How the layer is called in messages and tables."""
+        """The layer's name in messages and tables."""
         return self.name or type(self).__name__
 
     @property
@@ -106,34 +108,35 @@ class Layer:
         initializer: Initializer,
         shape: Shape,
         rng: np.random.Generator | None,
-        dtype: np.dtype[Any],
+        dtype: FloatDType,
     ) -> Array:
-        """A parameter; without a generator a read-only placeholder of that shape."""
+        """A new parameter; without a generator, a read-only placeholder of that shape."""
         if rng is None:
             return np.broadcast_to(np.zeros((), dtype), shape)
         parameter = aligned(shape, dtype)
         parameter[...] = initializer(shape, rng, dtype)
         return parameter
 
-    def keep(self, training: bool, *values: Any) -> None:
-        """Remember `values` for backward if training."""
+    def keep(self, training: bool, *arrays: Array) -> None:
+        """Keep `arrays` for backward if training."""
         if training:
-            self._kept[get_ident()] = values
+            self._kept[get_ident()] = arrays
         else:
             self._kept.pop(get_ident(), None)
 
-    def kept(self) -> Any:
-        """What forward kept, once; RuntimeError as of expect_forward()."""
-        self.expect_forward()
-        return self._kept.pop(get_ident())
+    def kept(self) -> tuple[Array, ...]:
+        """What forward kept, once.
 
-    def expect_forward(self) -> None:
-        """Raises RuntimeError if there was no forward(training=True) since the last backward."""
-        if get_ident() not in self._kept:
+        Raises:
+            RuntimeError: no forward(training=True) since the last backward.
+        """
+        arrays = self._kept.pop(get_ident(), None)
+        if arrays is None:
             raise RuntimeError(
                 f"{self.label}.backward() needs forward(x, training=True) first; "
                 "each forward serves one backward"
             )
+        return arrays
 
 
 def expect_image(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:

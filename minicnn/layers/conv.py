@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import TypedDict
 
 from .. import kernels
 from ..kernels import prepared
+from ..kernels.prepared import Operation
 from ..kernels.window import IntOrPair, Padding, Window, make_window, pair, whole
-from ..typing import Array, Shape
+from ..typing import Array, FloatDType, Shape
 from .base import expect_image
 from .weighted import Weighted
+
+
+class Geometry(TypedDict):
+    """How the window moves, as the kernels take it."""
+
+    stride: IntOrPair
+    padding: Padding
+    dilation: IntOrPair
 
 
 @dataclass(eq=False)
@@ -62,19 +69,29 @@ class Conv2D(Weighted):
         return (*self.kernel_size, self.input_shape[2], self.filters)
 
     @property
-    def geometry(self) -> dict[str, Any]:
-        """The window, as the kernels take it."""
+    def geometry(self) -> Geometry:
+        """How the window moves, as the kernels take it."""
         return {"stride": self.strides, "padding": self.padding, "dilation": self.dilation_rate}
 
-    def linear(self, x: Array, training: bool) -> Array:
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """z[n, oh, ow, f] = b[f] + Σ_ijc x[n, oh·SH + i·DH, ow·SW + j·DW, c] · w[i, j, c, f] of
+        the padded x; y = activation(z)."""
+        z = kernels.conv2d(x, self.params["w"], self.params.get("b"), **self.geometry)
         self.keep(training, x)
-        return kernels.conv2d(x, self.params["w"], self.params.get("b"), **self.geometry)
+        return z if self.nonlinearity is None else self.nonlinearity.forward(z, training, out=z)
 
-    def linear_backward(self, dy: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        """dz = activation'(z) · dy. Each product x·w of the forward sum adds dz·w to the dx of its
+        x and dz·x to the dw of its w; db = Σ dz."""
         (x,) = self.kept()
-        return kernels.conv2d_backward(dy, x, self.params["w"], **self.geometry, need_dx=need_dx)
+        dz = dy if self.nonlinearity is None else self.nonlinearity.backward(dy)
+        dx, dw, db = kernels.conv2d_backward(
+            dz, x, self.params["w"], **self.geometry, need_dx=need_dx
+        )
+        self.assign_grads(w=dw, b=db)
+        return dx
 
-    def prepare(self, batch: int, dtype: np.dtype[Any], relu: bool) -> Any:
+    def prepare(self, batch: int, dtype: FloatDType, relu: bool) -> Operation | None:
         shape = (batch, *self.input_shape)
         return prepared.conv2d(shape, self.weight_shape(), dtype, **self.geometry, relu=relu)
 

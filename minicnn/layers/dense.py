@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
-
-import numpy as np
 
 from .. import kernels
 from ..kernels import prepared
+from ..kernels.prepared import Operation
 from ..kernels.window import whole
-from ..typing import Array, Shape
+from ..typing import Array, FloatDType, Shape
 from .weighted import Weighted
 
 
@@ -43,15 +41,21 @@ class Dense(Weighted):
     def weight_shape(self) -> Shape:
         return self.input_shape[0], self.units
 
-    def linear(self, x: Array, training: bool) -> Array:
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """z = x · w + b; y = activation(z)."""
+        z = kernels.dense(x, self.params["w"], self.params.get("b"))
         self.keep(training, x)
-        return kernels.dense(x, self.params["w"], self.params.get("b"))
+        return z if self.nonlinearity is None else self.nonlinearity.forward(z, training, out=z)
 
-    def linear_backward(self, dy: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        """dz = activation'(z) · dy; dx = dz · wᵀ, dw = xᵀ · dz, db = Σ_n dz."""
         (x,) = self.kept()
-        return kernels.dense_backward(dy, x, self.params["w"], need_dx=need_dx)
+        dz = dy if self.nonlinearity is None else self.nonlinearity.backward(dy)
+        dx, dw, db = kernels.dense_backward(dz, x, self.params["w"], need_dx=need_dx)
+        self.assign_grads(w=dw, b=db)
+        return dx
 
-    def prepare(self, batch: int, dtype: np.dtype[Any], relu: bool) -> Any:
+    def prepare(self, batch: int, dtype: FloatDType, relu: bool) -> Operation | None:
         shape = (batch, *self.input_shape)
         return prepared.dense(shape, self.weight_shape(), dtype, relu=relu)
 

@@ -13,7 +13,7 @@ from .base import Layer
 @dataclass(eq=False)
 class Dropout(Layer):
     """In training, zero each number with probability `rate` and scale the others by 1/(1 - rate),
-    so that the mean stays; otherwise do nothing.
+    which keeps the mean; otherwise do nothing.
 
     Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
     Overfitting" (2014), section 4 and, for scaling while training, section 10.
@@ -35,12 +35,12 @@ class Dropout(Layer):
         draw_weights: bool = True,
     ) -> None:
         super().build(input_shape, rng, dtype, draw_weights=draw_weights)
-        # a stream of its own: drawing masks must not change what another layer draws
+        # its own generator: drawing masks must not change what another layer draws
         self.rng = np.random.default_rng() if rng is None else rng.spawn(1)[0]
 
     def forward(self, x: Array, training: bool = False) -> Array:
         if not training or self.rate == 0:
-            self.keep(training, None)
+            self.keep(training)
             return x
         assert self.rng is not None
         kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
@@ -49,5 +49,5 @@ class Dropout(Layer):
         return x * mask
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        (mask,) = self.kept()
-        return dy if mask is None else dy * mask
+        mask = self.kept()
+        return dy * mask[0] if mask else dy

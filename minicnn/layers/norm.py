@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from ..initializers import Ones, Zeros
-from ..typing import Array, Shape
+from ..typing import Array, FloatDType, Shape
 from .base import Layer
 
 
@@ -18,7 +17,7 @@ class BatchNorm(Layer):
     """y = gamma · (x - mean) / √(variance + epsilon) + beta, channel by channel (last axis).
 
     In training the mean and variance are those of the batch (over all other axes), and moving
-    averages follow them: moving = momentum · moving + (1 - momentum) · batch. Otherwise the
+    averages are updated: moving = momentum · moving + (1 - momentum) · batch. Otherwise the
     moving averages are used. The variance is the biased one, in both places, as in Keras.
 
     Shapes: (…, C) → the same; params gamma, beta (C,); state moving_mean, moving_variance (C,).
@@ -41,7 +40,7 @@ class BatchNorm(Layer):
             raise ValueError(f"{self.label}: expected at least one axis, received {input_shape}")
         return input_shape
 
-    def add_params(self, rng: np.random.Generator | None, dtype: np.dtype[Any]) -> None:
+    def add_params(self, rng: np.random.Generator | None, dtype: FloatDType) -> None:
         shape = self.input_shape[-1:]
         self.params["gamma"] = self.draw(Ones(), shape, rng, dtype)
         self.params["beta"] = self.draw(Zeros(), shape, rng, dtype)
@@ -51,11 +50,11 @@ class BatchNorm(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         rows = x.reshape(-1, x.shape[-1])
         if training and len(rows):
-            # down a column NumPy adds one by one: in float32 a long column would lose digits
+            # NumPy adds a column number by number: in float32 a long one would lose digits
             mean = rows.mean(axis=0, dtype=np.float64).astype(x.dtype)
             variance = rows.var(axis=0, dtype=np.float64).astype(x.dtype)
-            self._follow("moving_mean", mean)
-            self._follow("moving_variance", variance)
+            self._update("moving_mean", mean)
+            self._update("moving_variance", variance)
         else:
             mean, variance = self.state["moving_mean"], self.state["moving_variance"]
         scale = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
@@ -69,7 +68,7 @@ class BatchNorm(Layer):
         rows = dy.reshape(normalized.shape)
         dgamma = np.sum(rows * normalized, axis=0, dtype=np.float64).astype(dy.dtype)
         dbeta = np.sum(rows, axis=0, dtype=np.float64).astype(dy.dtype)
-        self.grads = {"gamma": dgamma, "beta": dbeta}
+        self.assign_grads(gamma=dgamma, beta=dbeta)
         if not need_dx:
             return None
         count = dy.dtype.type(max(len(rows), 1))
@@ -79,6 +78,6 @@ class BatchNorm(Layer):
     def flops(self) -> int:
         return 2 * prod(self.input_shape)
 
-    def _follow(self, key: str, batch: Array) -> None:
+    def _update(self, key: str, batch: Array) -> None:
         moving = self.state[key]
         moving += (batch - moving) * moving.dtype.type(1 - self.momentum)

@@ -15,7 +15,7 @@ from .base import Layer, expect_image
 
 @dataclass(eq=False)
 class Pool2D(Layer):
-    """What both poolings share: the window.
+    """Base of max and average pooling: the window.
 
     Args:
         pool_size: pixels, an int or a pair.
@@ -54,50 +54,51 @@ class Pool2D(Layer):
 
 @dataclass(eq=False)
 class MaxPool2D(Pool2D):
-    """The maximum of each window; its gradient goes to the pixel that won (ties: the first)."""
+    """y = the maximum of each window; dy goes to the pixel that won (ties: the first)."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y, argmax = kernels.max_pool2d(x, self.pool_size, stride=self.strides, padding=self.padding)
-        self.keep(training, argmax, x.shape)
+        self.keep(training, argmax)
         return y
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        argmax, x_shape = self.kept()
+        (argmax,) = self.kept()
         return kernels.max_pool2d_backward(
-            dy, argmax, x_shape, self.pool_size, stride=self.strides, padding=self.padding
+            dy, argmax, (len(dy), *self.input_shape), self.pool_size, stride=self.strides, padding=self.padding
         )
 
 
 @dataclass(eq=False)
 class AvgPool2D(Pool2D):
-    """The mean of each window, padding not counted; each pixel gets an equal share of dy."""
+    """y = the mean of each window, padding not counted; each pixel gets an equal share of dy."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.keep(training, x.shape)
+        self.keep(training)
         return kernels.avg_pool2d(x, self.pool_size, stride=self.strides, padding=self.padding)
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        (x_shape,) = self.kept()
+        self.kept()
         return kernels.avg_pool2d_backward(
-            dy, x_shape, self.pool_size, stride=self.strides, padding=self.padding
+            dy, (len(dy), *self.input_shape), self.pool_size, stride=self.strides, padding=self.padding
         )
 
 
 @dataclass(eq=False)
 class GlobalAvgPool2D(Layer):
-    """The mean of each channel over the whole image: (H, W, C) → (C,)."""
+    """y[c] = Σ_hw x[h, w, c] / (H·W): (H, W, C) → (C,); each pixel gets dy / (H·W)."""
 
     def infer(self, input_shape: Shape) -> Shape:
         return expect_image(self, input_shape)[2:]
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.keep(training, x.shape)
+        self.keep(training)
         return x.mean(axis=(1, 2))
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        (shape,) = self.kept()
-        share = dy / dy.dtype.type(shape[1] * shape[2])
-        return np.ascontiguousarray(np.broadcast_to(share[:, None, None, :], shape))
+        self.kept()
+        H, W, C = self.input_shape
+        share = dy / dy.dtype.type(H * W)
+        return np.ascontiguousarray(np.broadcast_to(share[:, None, None, :], (len(dy), H, W, C)))
 
     def flops(self) -> int:
         return prod(self.input_shape)

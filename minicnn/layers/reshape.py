@@ -11,7 +11,7 @@ from .base import Layer
 
 @dataclass(eq=False)
 class _NewShape(Layer):
-    """The same numbers in memory order, as `output_shape`."""
+    """Base: the same numbers in memory order, with another shape."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(training)
@@ -32,7 +32,7 @@ class Flatten(_NewShape):
 
 @dataclass(eq=False)
 class Reshape(_NewShape):
-    """Another shape of as many numbers, e.g. Reshape((28, 28, 1)); one size may be -1."""
+    """Another shape for the same numbers, e.g. Reshape((28, 28, 1)); one size may be -1."""
 
     target_shape: Shape
 

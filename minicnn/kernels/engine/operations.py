@@ -23,6 +23,7 @@ from .. import numpy_kernels
 from ..memory import aligned
 from ..window import Window
 from . import elementwise, fused, product, winners
+from . import warp as resampling
 from .building_blocks import LEAST_WORK, Correlate, Packed, PhaseGradient, WeightGradient, cut_batch
 from .fused import ConvPool
 from .phases import layer_shape, phases
@@ -105,31 +106,31 @@ class ConvReLUPool:
         self.x_shape, self.w_shape, self.dtype = x_shape, w_shape, dtype
         self.shape = ConvPool(layer_shape(x_shape, F, window, relu=True), *size)
         self.y = aligned((N, *self.shape.pooled, F), dtype)
-        self.winner = aligned(self.y.shape, np.dtype(np.uint8))
+        self.argmax = aligned(self.y.shape, np.dtype(np.uint8))
         self._images, self._pieces = cut_batch(N, self.shape.conv.multiply_adds)
         self._call = teams.call if self._pieces > 1 else teams.call_alone
         cut = fused.cut(self.shape.conv, dtype)
         self._packed = Packed(self.shape.conv, cut, dtype)
         self._kernel = fused.forward(self.shape, dtype)
-        self._out = self.y.reshape(-1), self.winner.reshape(-1), self._images, self._pieces
+        self._out = self.y.reshape(-1), self.argmax.reshape(-1), self._images, self._pieces
         self._backward: dict[bool, Any] = {}
 
     def forward(self, x: Array, w: Array, b: Array | None) -> Array:
-        """y; and self.winner: which tap won."""
+        """y; and self.argmax: which tap won."""
         self._call(self._kernel, x, w, self._packed.bias_of(b), *self._packed.room, *self._out)
         return self.y
 
     def backward(
         self, dy: Array, x: Array, w: Array, need_dx: bool
     ) -> tuple[Array | None, Array, Array]:
-        """(dx or None, dw, db), with self.winner saying which taps won."""
+        """(dx or None, dw, db), with self.argmax saying which taps won."""
         if need_dx not in self._backward:
             self._prepare_backward(need_dx)
         N, F = self.x_shape[0], self.w_shape[3]
         kernel, table, dx, flat_dx, dws, dbs, dw, db = self._backward[need_dx]
         outputs = N, prod(self.y.shape[1:])  # (-1 can't be worked out for no images)
         self._call(
-            kernel, dy.reshape(outputs), self.winner.reshape(outputs), x, w, table, flat_dx, dws,
+            kernel, dy.reshape(outputs), self.argmax.reshape(outputs), x, w, table, flat_dx, dws,
             dbs, dw.reshape(-1, F), db, self._images,
         )  # fmt: skip
         return dx, dw, db
@@ -227,6 +228,11 @@ def softmax(z: Array, y: Array) -> None:
     """Row by row; see pointwise.py."""
     call = teams.call if z.size > SMALL_ROWS else teams.call_alone
     call(elementwise.softmax, z, y)
+
+
+def warp(x: Array, matrices: Array, rows: Array, columns: Array, field: Array, y: Array) -> None:
+    """Resampled images; see warp.py."""
+    teams.call(resampling.warp, x, matrices, rows, columns, field, y)
 
 
 def take_scaled(pixels: Array, rows: Array, scaled: Array) -> None:
