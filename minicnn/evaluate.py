@@ -164,7 +164,8 @@ def _print(metrics: dict[str, Any]) -> None:
     print(
         f"{metrics['model']} on {metrics['data']}, {metrics['part']}: accuracy "
         f"{metrics['accuracy']:.2%} ({metrics['misread']:,} of {metrics['images']:,} "
-        f"misclassified; 95 % interval {low:.2%} to {high:.2%}), cross-entropy {metrics['loss']:.4f}; "
+        f"misclassified; 95 % interval {low:.2%} to {high:.2%}), "
+        f"cross-entropy {metrics['loss']:.4f}; "
         f"{metrics['seconds']:.1f} s"
     )
     table = Table()

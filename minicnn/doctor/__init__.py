@@ -1,5 +1,4 @@
-"""What decides minicnn's speed on this machine, and what to do to go faster.
+"""What limits minicnn's speed on this machine, and what to change.
 
-diagnosis.py finds the facts (blas.py and caches.py a part of them each), remedies.py says what to
-do about them, findings.py puts them into words, command.py prints the page.
+facts.py collects facts and measures, remedies.py derives advice from them, command.py prints both.
 """

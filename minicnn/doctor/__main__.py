@@ -1,5 +1,3 @@
-"""python -m minicnn.doctor."""
-
 import sys
 
 from .command import main

@@ -1,7 +1,7 @@
-"""NumPy's BLAS: which it is, how fast it multiplies, and whether other kernels of it were faster.
+"""NumPy's BLAS: which it is, how fast it multiplies, and whether its other kernels are faster.
 
-OpenBLAS holds kernels for many processors and takes those of the one that it recognizes, or that
-OPENBLAS_CORETYPE names. One that it takes for an older one than it is runs at half its speed.
+OpenBLAS has kernels for many processors and uses those for the processor that it detects, or that
+OPENBLAS_CORETYPE names. If it detects an older processor, it runs at half the possible speed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -26,34 +24,33 @@ from ..kernels.batch_pieces import run
 VARIABLE = "OPENBLAS_CORETYPE"
 WIDE = "SkylakeX"  # OpenBLAS's kernels for any processor with AVX-512
 WIDE_TYPES = {"skylakex", "cooperlake", "sapphirerapids"}
-WIDE_NEEDS = {f"avx512{part}" for part in ("f", "cd", "bw", "dq", "vl")}
+WIDE_NEEDS = {f"avx512{suffix}" for suffix in ("f", "cd", "bw", "dq", "vl")}
 
 SIZE = 512  # rows, columns and depth of the product that measures all threads
 PATCHES = (2048, 144, 32)  # rows, depth, columns: a block of im2col, 16 → 32 channels, 3×3
-TURNS, REPEATS = 15, 10  # of each competitor; products in a turn
-PATIENCE = 20.0  # seconds, then children are ended
-
+SECONDS = 0.15  # for each setting
+TIMEOUT = 20.0  # seconds until a child process is killed
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def libraries() -> list[dict[str, Any]]:
-    """Each BLAS in this process: library, version, architecture, threads, threading; NumPy's own
-    word for it where it can't be asked (Accelerate)."""
+    """Library, version and architecture of each BLAS in this process; the name from NumPy's build
+    if threadpoolctl finds none (Accelerate)."""
     found = [
         {
             "library": info["internal_api"],
             "version": info.get("version"),
             "architecture": info.get("architecture"),
-            "threads": info.get("num_threads"),
-            "threading": info.get("threading_layer"),
         }
         for info in threadpool_info()
         if info["user_api"] == "blas"
     ]
-    return found or [_built_with()]
+    config: Any = np.show_config(mode="dicts")
+    built = config.get("Build Dependencies", {}).get("blas", {}).get("name") or "unknown"
+    return found or [{"library": built, "version": None, "architecture": None}]
 
 
-def product_flops(seconds: float = 0.15) -> float:
+def product_flops(seconds: float) -> float:
     """FLOP/s of float32 matrix products as the NumPy kernels call them: one on each thread."""
     a = np.ones((SIZE, SIZE), np.float32)
     outs = [np.empty_like(a) for _ in range(kernels.get_threads())]
@@ -62,7 +59,7 @@ def product_flops(seconds: float = 0.15) -> float:
 
 
 def fastest(seconds: float, work: Callable[[], object]) -> float:
-    """Seconds that the fastest call took, of those that fit into `seconds`."""
+    """The time of the fastest of the calls within `seconds`."""
     best, stop = float("inf"), time.perf_counter() + seconds
     while True:
         begun = time.perf_counter()
@@ -74,111 +71,52 @@ def fastest(seconds: float, work: Callable[[], object]) -> float:
 
 
 def is_taken_for_older(found: Sequence[dict[str, Any]], features: frozenset[str]) -> bool:
-    """Whether the processor has AVX-512 and OpenBLAS's kernels do without it."""
+    """Whether the processor has AVX-512 and OpenBLAS's kernels don't use it."""
     types = [(b["architecture"] or "").lower() for b in found if b["library"] == "openblas"]
     return features >= WIDE_NEEDS and any(name not in WIDE_TYPES for name in types)
 
 
 def compare_core_types() -> list[dict[str, Any]]:
-    """Time a small matrix product with OpenBLAS's kernels as they are chosen, and as they could be.
+    """Time a small matrix product with OpenBLAS's current kernels and with other ones.
 
-    Each setting has a process of its own, with one thread, and they take turns.
+    Each setting is timed in its own process, on one thread.
 
     Returns:
-        For each setting, the present one first: core_type (None: OPENBLAS_CORETYPE not set),
-        architecture (that OpenBLAS took), gflops (of the fastest turn), gain (over the present).
+        For each setting, the current one first: core_type (None: OPENBLAS_CORETYPE not set),
+        architecture (that OpenBLAS chose), gflops, gain (relative to the current setting).
 
     Raises:
-        RuntimeError: a process ended, or took too long.
+        RuntimeError: a process failed or took too long.
     """
     settings = list(dict.fromkeys([os.environ.get(VARIABLE), None, WIDE]))
-    children: list[subprocess.Popen[str]] = []
-    watchdog = threading.Timer(PATIENCE, _kill, [children])
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        children += [_start(setting) for setting in settings]
-        architectures = [_hear(child) for child in children]
-        best = [float("inf")] * len(children)
-        for _ in range(TURNS):
-            for i, child in enumerate(children):
-                best[i] = min(best[i], _turn(child))
-    finally:
-        watchdog.cancel()
-        _kill(children)
-        for child in children:
-            child.communicate()  # closes the pipes
-    rows, depth, columns = PATCHES
-    flop = 2.0 * rows * depth * columns * REPEATS
-    return [
-        {
-            "core_type": setting,
-            "architecture": architecture,
-            "gflops": round(flop / took / 1e9, 1),
-            "gain": round(best[0] / took, 2),
-        }
-        for setting, architecture, took in zip(settings, architectures, best, strict=True)
-    ]
+    found = [{"core_type": setting} | _measure(setting) for setting in settings]
+    return [row | {"gain": round(row["gflops"] / found[0]["gflops"], 2)} for row in found]
 
 
-def _start(core_type: str | None) -> subprocess.Popen[str]:
+def _measure(core_type: str | None) -> dict[str, Any]:
     environment = {**os.environ, **ONE_THREAD}
     environment.pop(VARIABLE, None)
     if core_type is not None:
         environment[VARIABLE] = core_type
-    return subprocess.Popen(
-        [sys.executable, "-m", "minicnn.doctor.blas"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
+    command = [sys.executable, "-m", "minicnn.doctor.blas"]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"timing BLAS took more than {TIMEOUT:g} s") from None
+    if done.returncode:
+        raise RuntimeError(f"a process that timed BLAS ended with exit code {done.returncode}")
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
 
 
-def _turn(child: subprocess.Popen[str]) -> float:
-    assert child.stdin is not None
-    with suppress(OSError):  # it has ended: _hear says how
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    return float(_hear(child))
-
-
-def _hear(child: subprocess.Popen[str]) -> Any:
-    assert child.stdout is not None
-    line = child.stdout.readline()
-    if not line:
-        raise RuntimeError(f"a process that timed BLAS ended with exit code {child.wait()}")
-    return json.loads(line)
-
-
-def _kill(children: Sequence[subprocess.Popen[str]]) -> None:
-    for child in children:
-        child.kill()
-
-
-def _built_with() -> dict[str, Any]:
-    """What NumPy says it was built with."""
-    config: Any = np.show_config(mode="dicts")
-    blas = config.get("Build Dependencies", {}).get("blas", {})
-    keys = ("architecture", "threads", "threading")
-    about = {"library": blas.get("name") or "unknown", "version": blas.get("version")}
-    return about | dict.fromkeys(keys)
-
-
-def _take_turns() -> None:
-    """A child of compare_core_types: says which kernels it has; then, for each line that comes,
-    the seconds of a turn."""
+def _time_product() -> None:
+    """A child process of compare_core_types()."""
     rows, depth, columns = PATCHES
     a, b = np.ones((rows, depth), np.float32), np.ones((depth, columns), np.float32)
-    out = a @ b
-    print(json.dumps(libraries()[0]["architecture"]), flush=True)
-    for _ in sys.stdin:
-        begun = time.perf_counter()
-        for _ in range(REPEATS):
-            np.matmul(a, b, out=out)
-        print(json.dumps(time.perf_counter() - begun), flush=True)
+    seconds = fastest(SECONDS, partial(np.matmul, a, b, out=a @ b))
+    gflops = round(2.0 * rows * depth * columns / seconds / 1e9, 1)
+    print(json.dumps({"architecture": libraries()[0]["architecture"], "gflops": gflops}))
 
 
 if __name__ == "__main__":
-    _take_turns()
+    _time_product()

@@ -1,68 +1,55 @@
-"""What would make minicnn faster here, judged from the facts of diagnosis.py.
+"""What would make minicnn faster here, derived from the facts.
 
-A rule is a function from facts to remedies; RULES has them by what they are worth, most first.
+A rule is a function from facts to remedies; RULES lists them by their usual gain, largest first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .blas import VARIABLE
-from .diagnosis import Facts
+from .facts import Facts, fact
 
-BUSY = 0.25  # cores that others keep busy: below, figures hardly suffer
-WORTH_IT = 1.05  # gain below which a setting is not recommended
+BUSY = 0.25  # cores used by other processes that measurements tolerate
+WORTH_IT = 1.05  # the smallest gain of a setting to recommend
 WIDTHS = {"128": 128, "neon": 128, "avx2": 256, "avx512": 512}  # bits
 
 
 class Remedy(NamedTuple):
     """One thing to do."""
 
-    about: str  # the section of the facts that shows the need
+    about: str  # the section of the facts
     text: str
     broken: bool = False  # something does not work at all
 
 
 def remedies(facts: Facts) -> list[Remedy]:
-    """Everything worth doing: what is broken first, then what is worth most."""
+    """Everything worth doing: first what is broken, then by gain."""
     found = [remedy for rule in RULES for remedy in rule(facts)]
     return sorted(found, key=lambda remedy: not remedy.broken)
 
 
-def fact(facts: Facts, section: str, name: str) -> Any:
-    """A fact; None where it could not be told."""
-    found = facts.get(section)
-    return found.get(name) if isinstance(found, dict) else None
-
-
 def broken_numba(facts: Facts) -> Iterator[Remedy]:
-    """Numba is there, but its kernels can't be imported, or not compiled and run."""
+    """Numba is installed, but its kernels can't be imported, or not compiled and run."""
+    compiled = fact(facts, "measured", "gflops")
     error = fact(facts, "backend", "numba_error")
-    settings = facts.get("settings") or {}
-    if error and settings.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        text = "unset NUMBA_DISABLE_JIT: minicnn's kernels can't run without being compiled"
-        yield Remedy("backend", text, broken=True)
-    elif error:
-        yield Remedy(
-            "backend",
-            f"repair Numba, which is installed but does not work ({error}): pip install --upgrade "
-            "numba, or the NumPy that it asks for; until then MINICNN_BACKEND=numpy works",
-            broken=True,
-        )
-    elif any(wrong_settings(facts)):  # nothing could be measured
+    if not error and isinstance(compiled, dict) and not any(wrong_settings(facts)):
+        error = compiled["error"]
+    if not error:
         return
-    elif isinstance(compiled := fact(facts, "measured", "gflops"), dict):
-        yield Remedy(
-            "backend",
-            f"repair Numba: a kernel could not be compiled and run ({compiled['error']}); pip "
-            "install --upgrade numba, or MINICNN_BACKEND=numpy meanwhile",
-            broken=True,
+    if (fact(facts, "settings", "NUMBA_DISABLE_JIT") or "0") != "0":
+        text = "unset NUMBA_DISABLE_JIT: minicnn's kernels only run when compiled"
+    else:
+        text = (
+            f"repair Numba, which is installed but does not work ({error}): pip install --upgrade "
+            "numba, or the NumPy that it needs; until then, MINICNN_BACKEND=numpy works"
         )
+    yield Remedy("backend", text, broken=True)
 
 
 def wrong_settings(facts: Facts) -> Iterator[Remedy]:
-    """A variable of minicnn's holds what it does not understand."""
+    """An environment variable of minicnn has an invalid value."""
     variables = {
         "backend": "MINICNN_BACKEND",
         "threads": "MINICNN_THREADS",
@@ -70,45 +57,25 @@ def wrong_settings(facts: Facts) -> Iterator[Remedy]:
     }
     for section, variable in variables.items():
         error = fact(facts, section, "error")
-        if error and variable in (facts.get("settings") or {}):
+        if error and fact(facts, "settings", variable):
             yield Remedy(section, f"correct {variable}: {error}", broken=True)
 
 
 def no_numba(facts: Facts) -> Iterator[Remedy]:
-    """Numba is not there."""
-    if fact(facts, "backend", "numba_installed") is False:
-        text = 'install Numba, by far the greatest gain: pip install "minicnn[numba]"'
-        yield Remedy("backend", text)
-
-
-def slow_backend(facts: Facts) -> Iterator[Remedy]:
-    """Numba works, and a slower backend was chosen."""
+    """Numba is not installed, or not used."""
     given = fact(facts, "backend", "given")
-    if given in ("numpy", "reference") and fact(facts, "backend", "numba_installed"):
+    if fact(facts, "backend", "numba_installed") is False:
+        text = 'install Numba, by far the largest gain: pip install "minicnn[numba]"'
+        yield Remedy("backend", text)
+    elif given in ("numpy", "reference"):
         yield Remedy("backend", f"unset MINICNN_BACKEND ({given}): Numba's kernels are faster")
 
 
-def less_optimized(facts: Facts) -> Iterator[Remedy]:
-    """Numba was told to compile other code than the best for this processor."""
-    settings = facts.get("settings") or {}
-    for name, best in {"NUMBA_OPT": ("3", "max"), "NUMBA_DEBUGINFO": ("0",)}.items():
-        text = settings.get(name, "").strip().lower()
-        if text and text not in best:
-            yield Remedy("settings", f"unset {name} ({text}): kernels are compiled to slower code")
-    for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"):
-        if settings.get(name):
-            text = f"unset {name}: kernels are not compiled for this processor, but for another"
-            yield Remedy("settings", text)
-
-
-def other_vectors(facts: Facts) -> Iterator[Remedy]:
-    """Kernels are made for vectors that are not the processor's widest."""
-    given, widest = fact(facts, "vectors", "given"), fact(facts, "processor", "widest")
-    if given not in WIDTHS or widest not in WIDTHS or WIDTHS[given] == WIDTHS[widest]:
-        return
-    than = "narrower" if WIDTHS[given] < WIDTHS[widest] else "wider"
-    text = f"unset MINICNN_SIMD ({given}): {than} than what the processor has ({widest})"
-    yield Remedy("vectors", text)
+def narrow_vectors(facts: Facts) -> Iterator[Remedy]:
+    """Kernels are compiled for narrower vectors than the processor has."""
+    key, widest = fact(facts, "vectors", "key"), fact(facts, "processor", "widest")
+    if fact(facts, "vectors", "given") and WIDTHS.get(key, 512) < WIDTHS.get(widest, 0):
+        yield Remedy("vectors", f"unset MINICNN_SIMD ({key}): the processor has {widest}")
 
 
 def wrong_threads(facts: Facts) -> Iterator[Remedy]:
@@ -117,112 +84,65 @@ def wrong_threads(facts: Facts) -> Iterator[Remedy]:
     quota, given = fact(facts, "processor", "quota"), fact(facts, "threads", "given")
     if not count or not usable:
         return
-    room = min(usable, max(1, int(quota))) if quota else usable
-    if count > room:
-        why = f"{room} of {usable} cores' time" if room < usable else f"{usable} cores"
-        yield Remedy(
-            "threads",
-            f"set MINICNN_THREADS={room}: {count} threads share {why}, and wait for each other",
-        )
-    elif count < room and given:
-        text = f"unset MINICNN_THREADS ({given}): {room} cores may be used"
+    cores = min(usable, max(1, int(quota))) if quota else usable
+    if count > cores:
+        text = f"set MINICNN_THREADS={cores}: {count} threads share {cores} cores' time"
         yield Remedy("threads", text)
-
-
-def no_kernel_cache(facts: Facts) -> Iterator[Remedy]:
-    """Compiled kernels can't be kept."""
-    if fact(facts, "kernel_cache", "writable") is False:
-        yield Remedy(
-            "kernel_cache",
-            f"give compiled kernels a place, or every start compiles them, for seconds: "
-            f"NUMBA_CACHE_DIR=FOLDER, one that can be written ({_why_not(facts, 'kernel_cache')})",
-            broken=True,
-        )
+    elif count < cores and given:
+        yield Remedy("threads", f"unset MINICNN_THREADS ({given}): {cores} cores may be used")
 
 
 def core_type(facts: Facts) -> Iterator[Remedy]:
-    """OpenBLAS has kernels that were measured to be faster than those it took."""
+    """OpenBLAS has faster kernels than those it chose."""
     compared = fact(facts, "measured", "core_types")
     if not isinstance(compared, list) or not compared:
         return
-    present, *others = compared
-    best = max((c["gain"] for c in others), default=0)
-    # the first that comes near the best: not to set anything comes before setting it
-    chosen = next((c for c in others if c["gain"] >= 0.97 * best), None)
+    current, *others = compared
+    best = max((row["gain"] for row in others), default=0)
+    # the first of about the best: unsetting the variable is preferred to setting it
+    chosen = next((row for row in others if row["gain"] >= 0.97 * best), None)
     if chosen is None or chosen["gain"] <= WORTH_IT:
         return
-    setting, now = chosen["core_type"], present["core_type"]
-    what = f"set {VARIABLE}={setting}" if setting else f"unset {VARIABLE}"
-    what += f" (now {now})" if now else ""
-    reason = f"OpenBLAS takes this AVX-512 processor for {_article(present['architecture'])}"
+    name = chosen["core_type"]
+    numba = fact(facts, "backend", "name") == "numba"
+    users = "only the NumPy backend and im2col use it" if numba else "most time is spent there"
     yield Remedy(
         "blas",
-        f"{what}: {reason}; matrix products then run {chosen['gain']:.2g} times as fast "
-        f"({present['gflops']:.0f} → {chosen['gflops']:.0f} GFLOP/s on one thread). "
-        + _who_calls_blas(facts),
+        f"{f'set {VARIABLE}={name}' if name else f'unset {VARIABLE}'}: OpenBLAS uses its kernels "
+        f"for {current['architecture']}; those for {chosen['architecture']} multiply matrices "
+        f"{chosen['gain']:.2g} times as fast ({current['gflops']:.0f} → {chosen['gflops']:.0f} "
+        f"GFLOP/s on one thread; {users})",
     )
 
 
-def core_type_of_what_is_used(facts: Facts) -> Iterator[Remedy]:
-    """What BLAS could gain is worth much where all products go through it, and little elsewhere."""
-    if fact(facts, "backend", "name") != "numba":
-        yield from core_type(facts)
-
-
-def core_type_of_what_is_hardly_used(facts: Facts) -> Iterator[Remedy]:
-    """The same where minicnn's own kernels multiply."""
-    if fact(facts, "backend", "name") == "numba":
-        yield from core_type(facts)
-
-
 def busy(facts: Facts) -> Iterator[Remedy]:
-    """Other processes take the cores away."""
+    """Other processes use the cores."""
     others = fact(facts, "load", "others")
     if others is not None and others > BUSY:
-        meanwhile = "; what was measured here suffers from it" if facts.get("measured") else ""
-        text = f"wait for, or end, the other processes: they keep {others:.1f} cores busy"
-        yield Remedy("load", text + meanwhile)
+        effect = "; the measurements here are too low" if facts.get("measured") else ""
+        text = f"wait for other processes, or end them: they use {others:.1f} cores{effect}"
+        yield Remedy("load", text)
 
 
-def no_data_cache(facts: Facts) -> Iterator[Remedy]:
-    """Downloads and decoded sheets can't be kept."""
-    if fact(facts, "data_cache", "writable") is False:
-        yield Remedy(
-            "data_cache",
-            "give downloads and decoded sheets a place, or they are fetched and decoded again each "
-            f"time: MINICNN_DATA=FOLDER ({_why_not(facts, 'data_cache')})",
-            broken=True,
-        )
+def no_cache(facts: Facts) -> Iterator[Remedy]:
+    """A cache folder cannot be written."""
+    effects = {
+        "kernel_cache": ("NUMBA_CACHE_DIR", "every start compiles the kernels again"),
+        "data_cache": ("MINICNN_DATA", "data is downloaded and decoded again each time"),
+    }
+    for section, (variable, effect) in effects.items():
+        if why_not := fact(facts, section, "why_not_writable"):
+            text = f"set {variable} to a writable folder, or {effect} ({why_not})"
+            yield Remedy(section, text, broken=True)
 
 
 RULES: tuple[Callable[[Facts], Iterator[Remedy]], ...] = (
     broken_numba,
     wrong_settings,
     no_numba,
-    slow_backend,
-    other_vectors,
-    less_optimized,
+    narrow_vectors,
     wrong_threads,
-    core_type_of_what_is_used,
+    core_type,
     busy,
-    no_kernel_cache,
-    core_type_of_what_is_hardly_used,
-    no_data_cache,
+    no_cache,
 )
-
-
-def _why_not(facts: Facts, section: str) -> str:
-    folder, why_not = fact(facts, section, "folder"), fact(facts, section, "why_not")
-    return ": ".join(str(part) for part in (folder, why_not) if part)
-
-
-def _article(architecture: str | None) -> str:
-    """ "Haswell" → "a Haswell"."""
-    name = architecture or "older one"
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def _who_calls_blas(facts: Facts) -> str:
-    if fact(facts, "backend", "name") == "numba":
-        return "Numba's kernels do without BLAS, so only the NumPy backend and im2col gain"
-    return "The NumPy backend does nearly all its work there"

@@ -1,0 +1,214 @@
+"""What the speed of minicnn depends on here, as JSON values: one function for each section.
+
+A section that fails is {"error": why}; the other sections are still complete.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .. import kernels
+from ..data.cache import data_folder
+from ..kernels import backend as backends
+from ..kernels.batch_pieces import usable_processors
+from ..runs import machine
+from . import blas
+
+Facts = dict[str, Any]  # JSON
+
+SETTINGS = ("MINICNN_", "NUMBA_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "NPY_")
+CLEAR = (ValueError, ImportError, OSError, RuntimeError)  # errors whose message is enough
+SECONDS = 0.2  # for each measurement
+
+
+def collect(measure: bool = True) -> Facts:
+    """All facts by section. A section is None if it does not apply: sections about Numba's kernels
+    without Numba, "measured" if not `measure`."""
+    other_load = machine.OtherLoad()
+    facts: Facts = {"backend": guarded(backend)}
+    numba = has_numba(facts)
+    sections: dict[str, Callable[[], object]] = {
+        "processor": processor,
+        "threads": lambda: {"count": kernels.get_threads(), "given": _variable("MINICNN_THREADS")},
+        "vectors": vectors if numba else lambda: None,
+        "kernel_cache": kernel_cache if numba else lambda: None,
+        "blas": lambda: {"libraries": blas.libraries(), "core_type": os.environ.get(blas.VARIABLE)},
+        "data_cache": lambda: _folder(data_folder()),
+        "extras": extras,
+        "versions": lambda: machine.describe()["versions"] | {"python": platform.python_version()},
+        "settings": lambda: {k: v for k, v in sorted(os.environ.items()) if k.startswith(SETTINGS)},
+    }
+    facts |= {name: guarded(probe) for name, probe in sections.items()}
+    facts["measured"] = measurements(facts) if measure else None
+    facts["load"] = guarded(lambda: {"others": other_load.cores()})
+    return facts
+
+
+def fact(facts: Facts, section: str, name: str) -> Any:
+    """A fact; None if it is unknown."""
+    found = facts.get(section)
+    return found.get(name) if isinstance(found, dict) else None
+
+
+def has_numba(facts: Facts) -> bool:
+    """Whether Numba is installed and its kernels can be imported."""
+    error = fact(facts, "backend", "numba_error")
+    return bool(fact(facts, "backend", "numba_installed")) and not error
+
+
+def guarded(probe: Callable[[], object]) -> Any:
+    """What `probe` returns, or {"error": why} if it raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return probe()
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        kind = type(error).__name__
+        if not lines:
+            return {"error": kind}
+        return {"error": lines[0] if isinstance(error, CLEAR) else f"{kind}: {lines[0]}"}
+
+
+def processor() -> Facts:
+    """Name, cores of the machine and of this process, widest vector unit."""
+    return {
+        "name": machine.processor(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "usable": usable_processors(),
+        "quota": machine.cpu_quota(),
+        "widest": widest(machine.cpu_features(), platform.machine()),
+    }
+
+
+def widest(features: frozenset[str], kind: str) -> str | None:
+    """The widest of simd.UNITS that such a processor has; None if its features are unknown."""
+    if {"avx512f", "avx512vl"} <= features:
+        return "avx512"
+    if {"avx2", "fma"} <= features:
+        return "avx2"
+    if kind.lower() in ("arm64", "aarch64"):
+        return "neon"
+    return "128" if features else None
+
+
+def backend() -> Facts:
+    """The default backend; whether Numba is installed, and works."""
+    installed = "numba" in kernels.available_backends()
+    facts: Facts = {
+        "given": _variable("MINICNN_BACKEND"),
+        "numba_installed": installed,
+        "numba_error": guarded(_import_engine).get("error") if installed else None,
+    }
+    return facts | guarded(lambda: {"name": _default_backend()})
+
+
+def vectors() -> Facts:
+    """The vector unit that Numba's kernels are compiled for."""
+    from ..kernels.engine.codegen import simd
+
+    unit = guarded(simd.vectors)
+    if isinstance(unit, dict):
+        return unit
+    key = next((key for key, known in simd.UNITS.items() if known == unit), None)
+    return {"given": _variable("MINICNN_SIMD"), "key": key, "name": unit.name}
+
+
+def kernel_cache() -> Facts:
+    """The folder that keeps compiled kernels."""
+    from ..kernels.engine.threads import work_sharing
+
+    compiled = (value for value in vars(work_sharing).values() if hasattr(value, "stats"))
+    folder = getattr(next(compiled).stats, "cache_path", None)
+    if not folder:
+        why_not = "neither beside the sources nor in the user's cache folder"
+        return {"folder": None, "why_not_writable": why_not}
+    return _folder(Path(folder))
+
+
+def extras() -> Facts:
+    """Each extra of the package, and how to install its missing packages."""
+    found: Facts = {}
+    for requirement in metadata.requires("minicnn") or []:
+        name = re.match(r"[A-Za-z0-9._-]+", requirement)
+        extra = re.search(r"""extra\s*==\s*["']([^"']+)["']""", requirement)
+        if name and extra and name[0] != "minicnn" and extra[1] != "all":
+            found.setdefault(extra[1], "installed")
+            if not _is_installed(name[0]):
+                found[extra[1]] = f'missing: pip install "minicnn[{extra[1]}]"'
+    return dict(sorted(found.items()))
+
+
+def measurements(facts: Facts) -> Facts:
+    """The machine's peak GFLOP/s and GB/s, those of BLAS, and the gain of other OpenBLAS kernels.
+
+    Each is a number, a list, None (without Numba, or nothing to compare), or {"error": why}.
+    """
+    numba = has_numba(facts)
+
+    def core_types() -> list[Facts] | None:
+        libraries = fact(facts, "blas", "libraries") or []
+        older = blas.is_taken_for_older(libraries, machine.cpu_features())
+        return blas.compare_core_types() if older else None
+
+    return {
+        "gflops": guarded(lambda: _peak("peak_flops")) if numba else None,
+        "gbytes": guarded(lambda: _peak("bandwidth")) if numba else None,
+        "product_gflops": guarded(lambda: round(blas.product_flops(SECONDS) / 1e9, 1)),
+        "core_types": guarded(core_types),
+    }
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Why no file can be written to the folder (or to a parent, to create it); None: it can."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        return f"{existing} is not a folder"
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        return f"{existing}: {error.strerror or error}"
+    return None
+
+
+def _folder(folder: Path) -> Facts:
+    return {"folder": str(folder), "why_not_writable": why_not_writable(folder)}
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _import_engine() -> Facts:
+    backends.module("numba")
+    backends.engine()
+    return {}
+
+
+def _default_backend() -> str:
+    with kernels.use_backend(None):
+        return kernels.current_backend()
+
+
+def _peak(name: str) -> float:
+    from ..kernels.engine import peak
+
+    measure: Callable[[float], float] = getattr(peak, name)
+    return round(measure(SECONDS) / 1e9, 1)
