@@ -101,7 +101,7 @@ def test_a_share_outside_0_to_1_is_refused(share):
 
 @pytest.mark.parametrize(("n", "share"), [(10, 0.95), (1, 0.5)])
 def test_a_split_that_leaves_a_part_empty_is_refused(n, share):
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="samples on both sides"):
         make(n).split(share)
 
 
