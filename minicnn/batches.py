@@ -1,4 +1,4 @@
-"""What fit trains on: samples with targets and weights, taken batch by batch in some order."""
+"""Samples with targets and weights, and the order in which they become batches."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from . import state_checks
-from .typing import Array, Shape
+from .typing import Array, FloatDType, Shape
+
+Rows = Array | slice
 
 
 class ArrayLike(Protocol):
-    """What x may be: a NumPy array, or anything that gathers rows by an index array or slice,
+    """What x may be: a NumPy array, or anything that gathers rows by an index array or a slice,
     such as `minicnn.data.ScaledImages`, whose pixels stay uint8 until a batch needs them."""
 
     @property
@@ -23,7 +26,11 @@ class ArrayLike(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: Any) -> Any: ...
+    def __getitem__(self, rows: Rows, /) -> Array: ...
+
+
+Inputs = ArrayLike | npt.ArrayLike
+"""What a user may pass as x."""
 
 
 @dataclass
@@ -33,35 +40,38 @@ class Samples:
     x: ArrayLike
     y: Array | None
     weight: Array | None
-    dtype: np.dtype[Any]
+    dtype: FloatDType
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def take(self, rows: Array | slice) -> tuple[Array, Array | None, Array | None]:
+    def take(self, rows: Rows) -> tuple[Array, Array | None, Array | None]:
         """The batch of these rows: x in `dtype`, y as it is, weights in `dtype`."""
         x = np.ascontiguousarray(self.x[rows], dtype=self.dtype)
         y = None if self.y is None else self.y[rows]
         return x, y, None if self.weight is None else self.weight[rows].astype(self.dtype)
 
     def split(self, share: float) -> tuple[Samples, Samples]:
-        """The first 1 - share of the samples, and the rest, in the order given (as Keras).
+        """The first 1 - share of the samples, and the rest, in their order (as Keras).
 
         Raises:
-            ValueError: share is not in (0, 1), or one part would be empty.
+            ValueError: share is not in (0, 1), or one of the two would be empty.
         """
         if not 0 < share < 1:
             raise ValueError(f"expected 0 < validation_split < 1, received {share!r}")
         cut = int(len(self) * (1 - share))
         if not 0 < cut < len(self):
-            raise ValueError(f"validation_split={share} of {len(self)} samples leaves a part empty")
+            raise ValueError(
+                f"expected samples on both sides of the split, received validation_split={share} "
+                f"of {len(self)} samples"
+            )
         return self._range(0, cut), self._range(cut, len(self))
 
     def weighted(self, class_weight: Mapping[int, float]) -> Samples:
-        """The same samples, each weight times that of its class.
+        """The same samples, each weight multiplied by that of its class.
 
         Raises:
-            ValueError: no targets, or a class that class_weight lacks.
+            ValueError: no targets, or a class without an entry in class_weight.
         """
         by_class = _class_weights(self.y, class_weight)
         return replace(self, weight=by_class if self.weight is None else self.weight * by_class)
@@ -86,7 +96,7 @@ class _Range:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: Any) -> Any:
+    def __getitem__(self, rows: Rows, /) -> Array:
         if isinstance(rows, slice):
             first, stop, step = rows.indices(len(self))
             return self.x[slice(first + self.start, stop + self.start, step)]
@@ -94,46 +104,48 @@ class _Range:
 
 
 def samples(
-    x: Any,
-    y: Any,
+    x: Inputs,
+    y: npt.ArrayLike | None,
     input_shape: Shape,
-    dtype: np.dtype[Any],
-    sample_weight: Any = None,
+    dtype: FloatDType,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> Samples:
-    """Check what the user gave, and bind it together.
+    """Check a user's arrays, and combine them.
 
     Raises:
-        ValueError: shapes or lengths do not fit; says what would.
-        TypeError: x holds no numbers.
+        ValueError: shapes or lengths do not fit; the message says what is expected.
+        TypeError: x does not hold numbers.
     """
     x = _inputs(x, input_shape)
+    targets = weight = None
     if y is not None:
-        y = np.asarray(y)
-        if y.ndim == 0 or len(y) != len(x):
-            raise ValueError(f"expected a target a sample ({len(x)}), received y {y.shape}")
-    weight = None
+        targets = np.asarray(y)
+        if targets.ndim == 0 or len(targets) != len(x):
+            raise ValueError(
+                f"expected one target for each sample ({len(x)}), received y {targets.shape}"
+            )
     if sample_weight is not None:
         weight = np.asarray(sample_weight, dtype=np.float64)
         if weight.shape != (len(x),):
             raise ValueError(f"expected sample_weight ({len(x)},), received {weight.shape}")
-    return Samples(x, y, weight, dtype)
+    return Samples(x, targets, weight, dtype)
 
 
 class Batches:
-    """Rows of batch after batch, for ever: each pass visits every sample once, in an order drawn
-    anew from `rng` (None: in the order given). The last batch of a pass may be smaller.
+    """The rows of batch after batch, without end: each pass visits every sample once, in a new
+    order from `rng` (None: in their own order). The last batch of a pass may be smaller.
     """
 
     def __init__(self, n: int, batch_size: int, rng: np.random.Generator | None) -> None:
         self.n, self.batch_size, self.rng = n, batch_size, rng
-        self._start = n  # the next batch's first place in the order: at first, that of a new pass
+        self._start = n  # the next batch's first index in the order; n: a new pass begins
         self._order: Array | None = None
-        self._before: Mapping[str, Any] | None = None
+        self._before: Mapping[str, object] | None = None  # state of rng before the order was drawn
 
     def __iter__(self) -> Batches:
         return self
 
-    def __next__(self) -> Array | slice:
+    def __next__(self) -> Rows:
         if self._start >= self.n:
             self._new_pass()
         rows = slice(self._start, min(self._start + self.batch_size, self.n))
@@ -146,15 +158,16 @@ class Batches:
             self._before = self.rng.bit_generator.state
             self._order = self.rng.permutation(self.n)
 
-    def get_state(self) -> dict[str, Any]:
-        """Where the pass is, and what its order was drawn from: a few numbers, however large n."""
+    def get_state(self) -> dict[str, object]:
+        """The position in the pass, and the generator's state from which its order was drawn: a few
+        numbers, however large n is."""
         return {"start": self._start, "before": self._before}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
-        """Go on where get_state() was read. Leaves `rng` as it was when the order was drawn.
+    def set_state(self, saved: Mapping[str, object]) -> None:
+        """Restore what get_state() returned. Leaves `rng` as it was after the order was drawn.
 
         Raises:
-            ValueError: it was read from something else; nothing has changed.
+            ValueError: `saved` does not fit; nothing has changed.
         """
         drawn = self.rng is None or saved.get("before") is not None
         start = state_checks.whole(saved, "start", 0 if drawn else self.n, self.n)
@@ -164,9 +177,9 @@ class Batches:
         self._start = start
 
 
-def _inputs(x: Any, input_shape: Shape) -> ArrayLike:
-    if not hasattr(x, "shape") or not hasattr(x, "__getitem__"):
-        x = np.asarray(x)
+def _inputs(x: Inputs, input_shape: Shape) -> ArrayLike:
+    gathers = hasattr(x, "shape") and hasattr(x, "__getitem__")
+    x = cast(ArrayLike, x if gathers else np.asarray(x))
     if isinstance(x, np.ndarray) and x.dtype.kind not in "fiub":
         raise TypeError(f"expected x to hold numbers, received dtype {x.dtype}")
     if len(x.shape) < 2 or tuple(x.shape[1:]) != tuple(input_shape):
@@ -179,14 +192,14 @@ def _inputs(x: Any, input_shape: Shape) -> ArrayLike:
         raise ValueError("expected at least one sample, received none")
     if isinstance(x, np.ndarray) and x.dtype == np.uint8:
         warnings.warn(
-            "x holds bytes, which are used as they are; a network trained on 0…1 needs x / 255",
+            "x holds bytes (0…255), used without scaling; a network trained on 0…1 needs x / 255",
             stacklevel=_callers_level(),
         )
     return x
 
 
 def _callers_level() -> int:
-    """The stacklevel of a warning that shall point at the code outside of this package."""
+    """The stacklevel of a warning that points to the code outside of this package."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         frame, level = frame.f_back, level + 1
@@ -200,5 +213,8 @@ def _class_weights(y: Array | None, class_weight: Mapping[int, float]) -> Array:
     table = {int(k): float(v) for k, v in class_weight.items()}
     missing = sorted(set(np.unique(classes).tolist()) - table.keys())
     if missing:
-        raise ValueError(f"class_weight lacks classes {missing}; it has {sorted(table)}")
+        raise ValueError(
+            f"expected class_weight for all classes, received none for {missing}; it has "
+            f"{sorted(table)}"
+        )
     return np.array([table[int(c)] for c in classes], dtype=np.float64)

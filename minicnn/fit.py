@@ -6,7 +6,6 @@ It uses a network by its public names, and callbacks by their five hooks (hooks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -179,11 +178,11 @@ class Means:
         """Start again."""
         self.totals, self.count = {}, 0
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         """For a checkpoint."""
         return {"totals": self.totals, "count": self.count}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         """Restore what get_state() returned; ValueError if it is something else."""
         totals = state_checks.table(saved, "totals")
         self.totals = {name: state_checks.number(totals, name) for name in totals}

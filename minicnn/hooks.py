@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from .batches import Samples
 from .errors import CallbackError
@@ -30,7 +30,7 @@ class Resume:
     """The file of that checkpoint."""
     has_state_of: Callable[[Callback], bool] = _has_no_state
     """Whether that file holds the state of a callback; a callback without one starts afresh."""
-    capture: Callable[[], dict[str, Any]] = dict
+    capture: Callable[[], dict[str, object]] = dict
     """Everything that a resumed run needs beside the weights, as of `done` (run_state.py). The
     result refers to live arrays: write or copy it before the hook returns."""
     claimed_folders: set[Path] = field(default_factory=set)
@@ -104,12 +104,12 @@ class Callback:
         (which file, which metric)."""
         return type(self).__name__
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         """Its state for a checkpoint: None, numbers, text, lists, dicts with text keys, NumPy
         arrays of numbers."""
         return {}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         """Restore what get_state() returned. In a resumed run, called after on_train_begin.
 
         Raises:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from . import fit as loop
 from . import saving
 from .augmentation import Augmentation
-from .batches import ArrayLike, Samples, samples
+from .batches import Inputs, Samples, samples
 from .callbacks import History, ProgressBar
 from .hooks import Callback
 from .network import Network
@@ -29,17 +29,17 @@ class Sequential(Network):
 
     def fit(
         self,
-        x: ArrayLike,
-        y: Any,
+        x: Inputs,
+        y: npt.ArrayLike,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Sequence[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Sequence[object] | None = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
-        sample_weight: Any = None,
+        sample_weight: npt.ArrayLike | None = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         augmentation: Augmentation | None = None,
@@ -113,9 +113,9 @@ class Sequential(Network):
 
     def train_on_batch(
         self,
-        x: ArrayLike,
-        y: Any,
-        sample_weight: Any = None,
+        x: Inputs,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> dict[str, float]:
         """One step on one batch; returns its loss and metrics from before the step."""
@@ -126,11 +126,11 @@ class Sequential(Network):
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: Any,
+        x: Inputs,
+        y: npt.ArrayLike,
         batch_size: int | None = None,
         verbose: int | str = 0,
-        sample_weight: Any = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, float]:
         """Loss and metrics over all samples, by name.
 
@@ -145,7 +145,7 @@ class Sequential(Network):
             print("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
         return results
 
-    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0) -> Array:
+    def predict(self, x: Inputs, batch_size: int | None = None, verbose: int | str = 0) -> Array:
         """The outputs (N, *output_shape) for x.
 
         Memory beside them grows with batch_size alone (None: 256). `verbose` is accepted because
@@ -175,7 +175,12 @@ class Sequential(Network):
 
     # ---- private ----
 
-    def _samples(self, x: Any, y: Any, sample_weight: Any = None) -> Samples:
+    def _samples(
+        self,
+        x: Inputs,
+        y: npt.ArrayLike | None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Samples:
         if not hasattr(x, "shape"):
             x = np.asarray(x)
         if not self.built:
@@ -183,7 +188,7 @@ class Sequential(Network):
         assert self.input_shape is not None
         return samples(x, y, self.input_shape, self.dtype, sample_weight)
 
-    def _validation(self, data: Any) -> Samples:
+    def _validation(self, data: Sequence[object]) -> Samples:
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValueError("expected validation_data as (x, y) or (x, y, sample_weight)")
         return self._samples(*data)

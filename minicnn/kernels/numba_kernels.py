@@ -79,9 +79,7 @@ def conv2d_backward(
     dy: Array, x: Array, w: Array, window: Window, dx: Array | None, dw: Array, db: Array
 ) -> None:
     """As in NumPy, with the compiled im2col and col2im."""
-    numpy_kernels.conv2d_backward(
-        dy, x, w, window, dx, dw, db, im2col=im2col, col2im=col2im
-    )
+    numpy_kernels.conv2d_backward(dy, x, w, window, dx, dw, db, im2col=im2col, col2im=col2im)
 
 
 @jit

@@ -98,7 +98,7 @@ def conv2d_backward(
 
 
 def max_pool2d(x: Array, window: Window, y: Array, argmax: Array) -> None:
-    """A running maximum over the taps; then argmax = how many taps come before the first maximum."""
+    """A running maximum over the taps; argmax = how many taps come before the first maximum."""
     taps = list(_tap_slices(window, x.shape[1:3]))
     y[...] = -np.inf
     for _, _, outputs, pixels in taps:

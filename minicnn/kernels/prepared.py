@@ -15,8 +15,9 @@ from .window import IntOrPair, Padding, Pair, make_window
 
 
 class Operation(Protocol):
-    """A layer's arithmetic for batches of one shape. It owns its results: a call overwrites those of
-    the call before. Arrays are C-contiguous, of the shapes and the dtype it was prepared for."""
+    """A layer's arithmetic for batches of one shape. It owns its results: each call overwrites
+    those of the last one. Arrays are C-contiguous, with the shapes and dtype it was prepared for.
+    """
 
     algorithm: str
     """As in choose.py."""
@@ -72,7 +73,9 @@ def conv2d_relu_pool(
     return engine().ConvReLUPool(x_shape, w_shape, window, size, dtype)
 
 
-def dense(x_shape: Shape, w_shape: Shape, dtype: FloatDType, *, relu: bool = False) -> Operation | None:
+def dense(
+    x_shape: Shape, w_shape: Shape, dtype: FloatDType, *, relu: bool = False
+) -> Operation | None:
     """An engine.Dense, or None. Arguments as of kernels.dense."""
     if choose.dense(None, None, w_shape) != "tile":
         return None

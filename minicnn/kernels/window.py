@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+import operator
+from typing import Literal, NamedTuple, SupportsIndex
+
+from ..state_checks import whole_number
 
 Pair = tuple[int, int]
 IntOrPair = int | Pair
@@ -10,7 +13,7 @@ Padding = Literal["valid", "same"] | int | tuple[Pair, Pair]
 
 
 class Window(NamedTuple):
-    """A window that slides over (H, W); all values in pixels, checked once, then trusted.
+    """A window that slides over (H, W); all values in pixels, already checked.
 
     Output pixel (oh, ow), tap (i, j) reads input pixel
     (oh*SH - top + i*DH, ow*SW - left + j*DW); what falls outside the image is padding.
@@ -30,7 +33,7 @@ class Window(NamedTuple):
     OW: int
 
 
-def pair(name: str, value: Any, minimum: int = 1) -> Pair:
+def pair(name: str, value: object, minimum: int = 1) -> Pair:
     """`value` as (vertical, horizontal) ints.
 
     Raises:
@@ -39,26 +42,13 @@ def pair(name: str, value: Any, minimum: int = 1) -> Pair:
     """
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) == 2 and type(values[0]) is type(values[1]) is int and min(values) >= minimum:
-        return values[0], values[1]  # the usual case, quickly: every call of a kernel comes by here
+        return values[0], values[1]  # the usual case, without the cost of the checks below
     if len(values) != 2 or not all(_is_int(v) for v in values):
         raise TypeError(f"expected {name} as an int or a pair of ints, received {value!r}")
-    if min(values) < minimum:
+    first, second = operator.index(values[0]), operator.index(values[1])
+    if min(first, second) < minimum:
         raise ValueError(f"expected {name} >= {minimum}, received {value!r}")
-    return int(values[0]), int(values[1])
-
-
-def whole(name: str, value: Any, minimum: int = 1) -> int:
-    """`value` as an int.
-
-    Raises:
-        TypeError: not a whole number.
-        ValueError: below `minimum`.
-    """
-    if not _is_int(value):
-        raise TypeError(f"expected {name} as a whole number, received {value!r}")
-    if value < minimum:
-        raise ValueError(f"expected {name} >= {minimum}, received {value!r}")
-    return int(value)
+    return first, second
 
 
 def make_window(
@@ -69,13 +59,13 @@ def make_window(
     padding: Padding = "valid",
     dilation: IntOrPair = 1,
 ) -> Window:
-    """Check the geometry over an H×W image and work out the padding and the output size.
+    """Check the geometry over an H×W image, and compute the padding and the output size.
 
-    "valid" pads nothing. "same" is TensorFlow's rule: OH = ceil(H / SH), and of an odd
-    padding the larger half goes below and to the right.
+    "valid" pads nothing. "same" is TensorFlow's rule: OH = ceil(H / SH); if the padding is odd, the
+    larger half is at the bottom and at the right.
 
     Raises:
-        TypeError, ValueError: an argument is not of its form, or the kernel is larger than
+        TypeError, ValueError: an argument has the wrong type or range, or the kernel is larger than
             the padded image.
     """
     if height < 1 or width < 1:
@@ -103,7 +93,7 @@ def pool_window(
     stride: IntOrPair | None = None,
     padding: Padding = "valid",
 ) -> Window:
-    """The same for pooling: the stride defaults to the size, and no window is all padding."""
+    """make_window for pooling: the stride defaults to the size, and no window is all padding."""
     w = make_window(height, width, size, size if stride is None else stride, padding)
     if max(w.top, w.bottom) >= w.KH or max(w.left, w.right) >= w.KW:
         raise ValueError(
@@ -113,11 +103,11 @@ def pool_window(
     return w
 
 
-def _is_int(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def _is_int(value: object) -> bool:
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
-def _padding(padding: Any, image: Pair, reach: Pair, stride: Pair) -> tuple[Pair, Pair]:
+def _padding(padding: Padding, image: Pair, reach: Pair, stride: Pair) -> tuple[Pair, Pair]:
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
@@ -127,7 +117,7 @@ def _padding(padding: Any, image: Pair, reach: Pair, stride: Pair) -> tuple[Pair
         ]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
     if _is_int(padding):
-        pad = whole("padding", padding, 0)
+        pad = whole_number("padding", padding, 0)
         return (pad, pad), (pad, pad)
     if isinstance(padding, (tuple, list)) and len(padding) == 2:
         vertical, horizontal = padding

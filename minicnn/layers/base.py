@@ -80,7 +80,7 @@ class Layer:
         return self.l2 * float(np.sum(np.square(self.params["w"]))) if self.l2 else 0.0
 
     def assign_grads(self, **grads: Array) -> None:
-        """Set `grads`, an array for each parameter; adds the gradient of the penalty, 2 · l2 · w."""
+        """Set `grads`, an array for each parameter; adds the penalty's gradient, 2 · l2 · w."""
         if self.l2:
             grads["w"] += grads["w"].dtype.type(2 * self.l2) * self.params["w"]
         self.grads.update((key, grads[key]) for key in self.params)

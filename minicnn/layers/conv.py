@@ -9,7 +9,8 @@ from typing import TypedDict
 from .. import kernels
 from ..kernels import prepared
 from ..kernels.prepared import Operation
-from ..kernels.window import IntOrPair, Padding, Window, make_window, pair, whole
+from ..kernels.window import IntOrPair, Padding, Window, make_window, pair
+from ..state_checks import whole_number
 from ..typing import Array, FloatDType, Shape
 from .base import expect_image
 from .weighted import Weighted
@@ -47,7 +48,7 @@ class Conv2D(Weighted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole("filters", self.filters)
+        whole_number("filters", self.filters)
         self.kernel_size = pair("kernel_size", self.kernel_size)
         self.strides = pair("strides", self.strides)
         self.dilation_rate = pair("dilation_rate", self.dilation_rate)

@@ -8,7 +8,7 @@ from math import prod
 from .. import kernels
 from ..kernels import prepared
 from ..kernels.prepared import Operation
-from ..kernels.window import whole
+from ..state_checks import whole_number
 from ..typing import Array, FloatDType, Shape
 from .weighted import Weighted
 
@@ -28,7 +28,7 @@ class Dense(Weighted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole("units", self.units)
+        whole_number("units", self.units)
 
     def infer(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:

@@ -62,9 +62,14 @@ class MaxPool2D(Pool2D):
         return y
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        (argmax,) = self.kept()
+        (argmax,), x_shape = self.kept(), (len(dy), *self.input_shape)
         return kernels.max_pool2d_backward(
-            dy, argmax, (len(dy), *self.input_shape), self.pool_size, stride=self.strides, padding=self.padding
+            dy,
+            argmax,
+            (len(dy), *self.input_shape),
+            self.pool_size,
+            stride=self.strides,
+            padding=self.padding,
         )
 
 
@@ -79,7 +84,11 @@ class AvgPool2D(Pool2D):
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         self.kept()
         return kernels.avg_pool2d_backward(
-            dy, (len(dy), *self.input_shape), self.pool_size, stride=self.strides, padding=self.padding
+            dy,
+            (len(dy), *self.input_shape),
+            self.pool_size,
+            stride=self.strides,
+            padding=self.padding,
         )
 
 

@@ -5,10 +5,10 @@
     Conv2D or Dense                     Prepared: with ReLU, no second pass over the outputs;
                                         another activation follows as a layer of its own
 
-A stage shares its layers' parameters and has their interface; it fills their `grads`. For each batch
-size it keeps a prepared operation (kernels/prepared.py), which owns the buffers it writes to: the
-result of a stage is valid until its next call. If the backend prepares nothing, the layers run one
-after the other.
+A stage shares its layers' parameters and has their interface; it fills their `grads`. For each
+batch size it keeps a prepared operation (kernels/prepared.py), which owns the buffers it writes to:
+the result of a stage is valid until its next call. If the backend prepares nothing, the layers run
+one after the other.
 """
 
 from __future__ import annotations
