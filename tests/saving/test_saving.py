@@ -1,12 +1,12 @@
-"""model.save and Sequential.load: a whole model comes back, and anything else is refused."""
+"""model.save and Sequential.load: a round trip of every setting; other files are refused."""
 
+import itertools
 import json
 import os
 import pickle
+import re
 import struct
-import time
 import tracemalloc
-from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -15,8 +15,6 @@ from safetensors.numpy import load_file, save_file
 from minicnn import (
     ModelError,
     Sequential,
-    architectures,
-    kernels,
     layers,
     losses,
     metrics,
@@ -77,7 +75,7 @@ def one_hot(n=12, classes=4):
     return np.eye(classes, dtype=np.uint8)[np.random.default_rng(1).integers(0, classes, n)]
 
 
-def there_and_back(model, tmp_path):
+def round_trip(model, tmp_path):
     model.save(tmp_path / "model.safetensors")
     return Sequential.load(tmp_path / "model.safetensors")
 
@@ -88,11 +86,11 @@ def same(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-# ---- there and back ----
+# ---- round trip ----
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_model_of_every_layer_comes_back_to_the_bit(tmp_path, dtype):
+def test_a_model_of_every_layer(tmp_path, dtype):
     model = everything(dtype=dtype)
     model.class_names = ["null", "eins", "zwei", "drei ✓"]
     model.compile(
@@ -101,7 +99,7 @@ def test_a_model_of_every_layer_comes_back_to_the_bit(tmp_path, dtype):
         ["acc", "top_3_accuracy", "mse"],
     )
     model.fit(images(), one_hot(), epochs=2, verbose=0)
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     same(model, again)
     assert again.predict(images()).tobytes() == model.predict(images()).tobytes()
     assert again.evaluate(images(), one_hot()) == model.evaluate(images(), one_hot())
@@ -115,45 +113,37 @@ def test_a_model_of_every_layer_comes_back_to_the_bit(tmp_path, dtype):
 
 
 @pytest.mark.parametrize(
-    "optimizer",
+    ("optimizer", "loss"),
     [
-        optimizers.SGD(0.3, 0.9, True, clipnorm=0.5),
-        optimizers.RMSprop(schedules.StepDecay(0.1, 7, 0.3), 0.8, 0.2, 1e-4),
-        optimizers.Adam(schedules.ExponentialDecay(0.1, 7, 0.9), 0.8, 0.99, 1e-6),
+        (optimizers.SGD(0.3, 0.9, True, clipnorm=0.5), losses.MeanSquaredError()),
+        (
+            optimizers.RMSprop(schedules.StepDecay(0.1, 7, 0.3), 0.8, 0.2, 1e-4),
+            losses.SparseCategoricalCrossentropy(0.2),
+        ),
+        (
+            optimizers.Adam(schedules.ExponentialDecay(0.1, 7, 0.9), 0.8, 0.99, 1e-6),
+            losses.MeanSquaredError(),
+        ),
     ],
-    ids=lambda o: type(o).__name__,
 )
-@pytest.mark.parametrize(
-    "loss",
-    [losses.SparseCategoricalCrossentropy(0.2), losses.MeanSquaredError()],
-    ids=lambda o: type(o).__name__,
-)
-def test_optimizer_and_loss_come_back_with_their_options(tmp_path, optimizer, loss):
+def test_optimizer_and_loss_keep_their_options(tmp_path, optimizer, loss):
     model = small()
     model.compile(optimizer, loss)
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     assert again.optimizer == optimizer
     assert again.loss == loss
 
 
-def test_a_model_on_logits_comes_back_as_one(tmp_path):
+def test_a_model_with_logits(tmp_path):
     model = Sequential([layers.Flatten(), layers.Dense(4)], input_shape=SHAPE, seed=0)
     model.compile("sgd", losses.CategoricalCrossentropy(from_logits=True))
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     assert again.loss.from_logits
     assert again.evaluate(images(), one_hot()) == model.evaluate(images(), one_hot())
 
 
-@pytest.mark.parametrize("name", architectures.TABLE)
-def test_the_networks_of_the_tutorial_come_back(tmp_path, name):
-    model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
-    x = images(3, (28, 28, 1))
-    with kernels.use_backend("numpy"):  # nothing to compile
-        assert there_and_back(model, tmp_path).predict(x).tobytes() == model.predict(x).tobytes()
-
-
-def test_a_model_that_was_never_compiled_comes_back_so(tmp_path):
-    again = there_and_back(small(), tmp_path)
+def test_a_model_that_was_not_compiled(tmp_path):
+    again = round_trip(small(), tmp_path)
     with pytest.raises(RuntimeError, match="compile"):
         again.evaluate(images(3, (2, 2, 1)), one_hot(3, 3))
     assert again.predict(images(3, (2, 2, 1))).shape == (3, 3)
@@ -161,12 +151,12 @@ def test_a_model_that_was_never_compiled_comes_back_so(tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_loaded_model_goes_on_training_as_one_with_a_fresh_optimizer(tmp_path, optimizer):
+def test_a_loaded_model_trains_like_one_with_a_new_optimizer(tmp_path, optimizer):
     model = small()
     x, y = images(12, (2, 2, 1)), one_hot(12, 3)
     model.compile(optimizer, metrics=["accuracy"])
     model.fit(x, y, epochs=2, verbose=0)
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     model.compile(optimizer, metrics=["accuracy"])
     options = {"batch_size": 5, "epochs": 3, "shuffle": False, "verbose": 0}
     assert again.fit(x, y, **options).history == model.fit(x, y, **options).history
@@ -174,24 +164,8 @@ def test_a_loaded_model_goes_on_training_as_one_with_a_fresh_optimizer(tmp_path,
     assert again.optimizer.iterations == 9
 
 
-def test_what_a_loaded_model_learns_follows_from_its_seed(tmp_path):
-    """Dropout and order included: the seed is in the file, and no generator is global."""
-    model = Sequential(
-        [layers.Flatten(), layers.Dropout(0.5), layers.Dense(3, activation="softmax")],
-        input_shape=(2, 2, 1),
-        seed=0,
-    )
-    model.compile("sgd")
-    path = tmp_path / "model.safetensors"
-    model.save(path)
-    twins = [Sequential.load(path), Sequential.load(path)]
-    for twin in twins:
-        twin.fit(images(12, (2, 2, 1)), one_hot(12, 3), batch_size=5, epochs=2, verbose=0)
-    same(*twins)
-
-
-def test_a_model_saved_before_training_trains_as_the_one_that_was_not_saved(tmp_path):
-    """The file has the seed: order and dropout are drawn alike."""
+def test_a_model_saved_before_training_trains_like_the_original(tmp_path):
+    """The seed in the file determines order and dropout."""
     model = Sequential(
         [
             layers.Flatten(),
@@ -203,7 +177,7 @@ def test_a_model_saved_before_training_trains_as_the_one_that_was_not_saved(tmp_
         seed=4,
     )
     model.compile("adam")
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     for each in (model, again):
         each.fit(images(12, (2, 2, 1)), one_hot(12, 3), batch_size=5, epochs=2, verbose=0)
     same(model, again)
@@ -213,18 +187,10 @@ def test_a_learning_rate_set_by_hand_is_saved(tmp_path):
     model = small()
     model.compile("adam")
     model.optimizer.learning_rate = 0.125
-    assert there_and_back(model, tmp_path).optimizer.current_learning_rate == 0.125
+    assert round_trip(model, tmp_path).optimizer.current_learning_rate == 0.125
 
 
-def test_a_loaded_model_saves_as_the_same_model(tmp_path):
-    model = everything()
-    model.compile()
-    again = there_and_back(there_and_back(model, tmp_path), tmp_path)
-    same(model, again)
-    assert config_of(again.optimizer) == config_of(model.optimizer)
-
-
-def test_a_loaded_model_does_not_lean_on_its_file(tmp_path):
+def test_a_loaded_model_does_not_depend_on_its_file(tmp_path):
     path = tmp_path / "model.safetensors"
     model = small()
     model.save(path)
@@ -235,23 +201,23 @@ def test_a_loaded_model_does_not_lean_on_its_file(tmp_path):
     same(model, Sequential.load(path))
 
 
-def test_special_values_in_weights_come_back(tmp_path):
+def test_special_values_in_weights(tmp_path):
     model = small()
     weights = model.get_weights()
     weights[0].flat[:5] = [np.nan, np.inf, -np.inf, -0.0, 1e-45]
     model.set_weights(weights)
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     assert again.get_weights()[0].tobytes() == weights[0].tobytes()
 
 
-def test_weights_in_any_memory_order_are_saved_as_they_are_read(tmp_path):
+def test_weights_in_fortran_order(tmp_path):
     model = small()
     for layer in model.layers:
         layer.params = {key: np.asfortranarray(w) for key, w in layer.params.items()}
-    same(model, there_and_back(model, tmp_path))
+    same(model, round_trip(model, tmp_path))
 
 
-def test_the_same_model_is_saved_as_the_same_bytes(tmp_path):
+def test_equal_models_give_equal_bytes(tmp_path):
     contents = set()
     for number in range(6):
         model = everything()
@@ -261,8 +227,8 @@ def test_the_same_model_is_saved_as_the_same_bytes(tmp_path):
     assert len(contents) == 1
 
 
-def test_numpy_numbers_as_options_are_saved(tmp_path):
-    """Dense(labels.max() + 1) is a NumPy integer, a rate out of an array a NumPy float."""
+def test_numpy_numbers_as_options(tmp_path):
+    """E.g. Dense(labels.max() + 1) is a NumPy integer."""
     model = Sequential(
         [
             layers.Conv2D(np.int64(2), np.int64(3), l2=np.float32(0.01)),
@@ -274,7 +240,7 @@ def test_numpy_numbers_as_options_are_saved(tmp_path):
         seed=np.int64(7),
     )
     model.compile(optimizers.Adam(beta_1=np.float32(0.5)))
-    again = there_and_back(model, tmp_path)
+    again = round_trip(model, tmp_path)
     same(model, again)
     assert again.predict(images()).tobytes() == model.predict(images()).tobytes()
 
@@ -297,8 +263,7 @@ class OwnMetric(metrics.Accuracy):
 
 
 @pytest.mark.parametrize("own", ["layer", "loss", "metric", "optimizer"])
-def test_what_could_not_be_loaded_again_is_refused_when_saved(tmp_path, own):
-    """Or a night's training would end in a file that nothing reads."""
+def test_a_model_that_could_not_be_loaded_is_refused_by_save(tmp_path, own):
     model = Sequential(
         [OwnLayer() if own == "layer" else layers.ReLU(), layers.Flatten(), layers.Dense(3)],
         input_shape=(2, 2, 1),
@@ -320,10 +285,10 @@ def test_what_could_not_be_loaded_again_is_refused_when_saved(tmp_path, own):
         same(model, Sequential.load(path))
 
 
-# ---- where and how it is written ----
+# ---- writing ----
 
 
-def test_an_unbuilt_model_has_nothing_to_save(tmp_path):
+def test_an_unbuilt_model_is_refused(tmp_path):
     with pytest.raises(RuntimeError, match="input_shape"):
         Sequential([layers.Dense(3)]).save(tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
@@ -338,18 +303,12 @@ def test_another_suffix_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("kind", [str, os.fspath, lambda p: p])
 def test_paths_may_be_text_or_path(tmp_path, kind):
-    path = kind(tmp_path / "ordner ä" / "model.safetensors")  # the folder is made
+    path = kind(tmp_path / "ordner ä" / "model.safetensors")  # the folder is created
     small().save(path)
     assert isinstance(Sequential.load(path), Sequential)
 
 
-def test_saving_leaves_one_file(tmp_path):
-    for _ in range(2):
-        small().save(tmp_path / "model.safetensors")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
-
-
-def test_it_is_a_safetensors_file_that_others_can_read(tmp_path):
+def test_safetensors_can_read_the_file(tmp_path):
     model = small()
     model.save(tmp_path / "model.safetensors")
     tensors = load_file(tmp_path / "model.safetensors")
@@ -359,25 +318,15 @@ def test_it_is_a_safetensors_file_that_others_can_read(tmp_path):
     )
 
 
-@pytest.mark.parametrize("stage", ["writing", "renaming"])
-def test_a_failure_while_saving_leaves_the_old_model(tmp_path, monkeypatch, stage):
+def test_a_failed_rename_leaves_the_old_model(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     small(seed=1).save(path)
     before = path.read_bytes()
 
-    def half(tensors, filename, *args, **kwargs):
-        with open(filename, "wb") as file:
-            file.write(before[: len(before) // 2])
+    def fail(*_):
         raise OSError("no space left on device")
 
-    def refuse(*_):
-        raise OSError("no space left on device")
-
-    if stage == "writing":
-        monkeypatch.setattr("safetensors.numpy.save_file", half)
-        monkeypatch.setattr("safetensors.numpy.save", refuse)
-    else:
-        monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no space"):
         small(seed=2).save(path)
     monkeypatch.undo()
@@ -404,7 +353,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_old_model(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
-# ---- files that are no model ----
+# ---- files of other kinds ----
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "missing", "."])
@@ -416,13 +365,13 @@ def test_a_missing_file_is_named(tmp_path, name):
 FOREIGN = {
     "nothing": b"",
     "a byte": b"\x00",
-    "text": b"this is no model\n" * 20,
+    "text": b"this is not a model\n" * 20,
     "zeros": bytes(1000),
     "a picture": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "a zip": b"PK\x03\x04" + bytes(100),
     "an HDF5 file": b"\x89HDF\r\n\x1a\n" + bytes(100),
     "a header longer than the file": struct.pack("<Q", 1 << 40) + b"{}",
-    "a header that is no JSON": struct.pack("<Q", 8) + b"{{{{{{{{",
+    "a header that is not JSON": struct.pack("<Q", 8) + b"{{{{{{{{",
     "a header that is a list": struct.pack("<Q", 8) + b"[]      ",
     "an empty header": struct.pack("<Q", 8) + b"{}      ",
 }
@@ -438,7 +387,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"model": "{}"}])
-def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path, metadata):
+def test_a_safetensors_file_of_another_program_is_refused(tmp_path, metadata):
     path = tmp_path / "model.safetensors"
     save_file({"w": np.zeros((2, 2), np.float32)}, path, metadata)
     with pytest.raises(ModelError, match="minicnn"):
@@ -454,7 +403,7 @@ def test_nothing_is_unpickled(tmp_path):
             return (open, (str(marker), "w"))
 
     pickle.loads(pickle.dumps(Evil())).close()
-    assert marker.exists()  # so it would show
+    assert marker.exists()  # the attack works
     marker.unlink()
     path.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ModelError):
@@ -492,11 +441,11 @@ def join_file(header, body):
 
 
 def about(content):
-    """What the file says of itself: {"version", "written_by", "model"}; the checksum is left out,
-    as files of the first releases have none: what is written again shall get further than it."""
-    said = json.loads(split_file(content)[0]["__metadata__"]["minicnn"])
-    del said["sha256"]
-    return said
+    """The metadata {"version", "written_by", "model"}, without the checksum: files of the first
+    releases have none, so that rewritten files get past it."""
+    metadata = json.loads(split_file(content)[0]["__metadata__"]["minicnn"])
+    del metadata["sha256"]
+    return metadata
 
 
 def with_about(content, text):
@@ -506,9 +455,9 @@ def with_about(content, text):
 
 
 def with_config(content, change):
-    """The file with another configuration: change(config) → what to put in its place."""
-    said = about(content)
-    return with_about(content, said | {"model": change(said["model"])})
+    """The file with the configuration change(config)."""
+    metadata = about(content)
+    return with_about(content, metadata | {"model": change(metadata["model"])})
 
 
 def load_bytes(tmp_path, content):
@@ -517,75 +466,74 @@ def load_bytes(tmp_path, content):
     return Sequential.load(path)
 
 
-def test_the_file_rewritten_by_these_tests_is_still_a_model(tmp_path, intact):
+def test_rewriting_the_file_keeps_the_model(tmp_path, intact):
     model, content = intact
     same(model, load_bytes(tmp_path, join_file(*split_file(content))))
     same(model, load_bytes(tmp_path, with_config(content, lambda config: config)))
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path, intact):
+@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.exhaustive)])
+def test_a_truncated_file_is_refused(tmp_path, intact, count):
     _, content = intact
     header = 8 + struct.unpack("<Q", content[:8])[0]
     lengths = {0, 1, 7, 8, 9, header - 1, header, header + 1, len(content) - 1}
-    lengths |= set(np.linspace(0, len(content) - 1, 60).astype(int).tolist())
+    lengths |= set(np.linspace(0, len(content) - 1, count).astype(int).tolist())
     for length in sorted(lengths):
         with pytest.raises(ModelError, match="expected"):
             load_bytes(tmp_path, content[:length])
 
 
-def test_a_file_with_something_behind_it_is_refused(tmp_path, intact):
+def test_extra_bytes_at_the_end_are_refused(tmp_path, intact):
     for extra in (b"\x00", b"more" * 100):
         with pytest.raises(ModelError, match="expected"):
             load_bytes(tmp_path, intact[1] + extra)
 
 
-def test_a_flipped_bit_is_an_error_or_changes_nothing(tmp_path, intact):
+@pytest.mark.parametrize("count", [10, pytest.param(60, marks=pytest.mark.exhaustive)])
+def test_a_flipped_bit_is_an_error_or_changes_nothing(tmp_path, intact, count):
     model, content = intact
     header = 8 + struct.unpack("<Q", content[:8])[0]
     rng = np.random.default_rng(0)
-    positions = [*rng.integers(0, header, 240), *rng.integers(header, len(content), 60)]
-    refused = 0
+    positions = [*rng.integers(0, header, 4 * count), *rng.integers(header, len(content), count)]
+    refused = {}
     for position in positions:
         damaged = bytearray(content)
         damaged[position] ^= 1 << int(rng.integers(8))
         try:
             again = load_bytes(tmp_path, bytes(damaged))
-        except ModelError:
-            refused += 1
+        except ModelError as error:
+            refused[position] = str(error)
             continue
-        assert position < header  # a space of the header may become another white space
+        assert position < header  # a space in the header may become another white space
         same(model, again)
-    assert refused > 280
+    assert len(refused) > 0.9 * len(set(positions))
+    of_weights = [message for position, message in refused.items() if position >= header]
+    assert of_weights
+    assert all(re.search(r"checksum: expected \w{16}…, received", each) for each in of_weights)
 
 
-def test_another_number_in_a_weight_is_found_by_the_checksum(tmp_path, intact):
-    damaged = bytearray(intact[1])
-    damaged[-1] ^= 1
-    with pytest.raises(ModelError, match=r"checksum: expected \w{16}…, received \w{16}…"):
-        load_bytes(tmp_path, bytes(damaged))
-
-
-def test_a_file_without_a_checksum_is_one_of_an_earlier_release_and_is_read(tmp_path, intact):
+def test_a_file_of_an_early_release_without_checksum_is_read(tmp_path, intact):
     model, content = intact
     same(model, load_bytes(tmp_path, with_about(content, about(content))))
 
 
 def test_an_unknown_entry_is_refused(tmp_path, intact):
-    """Or a flipped bit in the name of the checksum would do away with it."""
-    said = about(intact[1]) | {"sha255": "0"}
+    """Otherwise a flipped bit in the name of the checksum would disable it."""
+    metadata = about(intact[1]) | {"sha255": "0"}
     with pytest.raises(ModelError, match=r"expected metadata entries .* received \['sha255'\]"):
-        load_bytes(tmp_path, with_about(intact[1], said))
+        load_bytes(tmp_path, with_about(intact[1], metadata))
 
 
-def test_other_damage_to_the_header_is_a_model_error(tmp_path, intact):
+@pytest.mark.parametrize("count", [20, pytest.param(150, marks=pytest.mark.exhaustive)])
+def test_random_damage_to_the_header_is_a_model_error(tmp_path, intact, count):
     _, content = intact
     length = struct.unpack("<Q", content[:8])[0]
     rng = np.random.default_rng(1)
-    for _ in range(150):
+    for _ in range(count):
         damaged = bytearray(content)
         start = int(rng.integers(0, 8 + length))
-        count = int(rng.integers(2, 40))
-        damaged[start : start + count] = rng.bytes(count)
+        length_of_damage = int(rng.integers(2, 40))
+        damaged[start : start + length_of_damage] = rng.bytes(length_of_damage)
         try:
             again = load_bytes(tmp_path, bytes(damaged))
         except ModelError:
@@ -594,7 +542,7 @@ def test_other_damage_to_the_header_is_a_model_error(tmp_path, intact):
 
 
 def leaves_of(config, path=()):
-    """Paths to every value in a configuration, containers too."""
+    """Paths to every value in a configuration, including containers."""
     yield path
     items = config.items() if isinstance(config, dict) else enumerate(config)
     if isinstance(config, (dict, list)):
@@ -632,39 +580,39 @@ NONSENSE = [
 ]
 
 
-def test_nonsense_anywhere_in_the_configuration_is_a_model_error(tmp_path, intact):
-    """Every value of the configuration, replaced by everything that JSON can say."""
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_nonsense_in_the_configuration_is_a_model_error(tmp_path, intact, every):
+    """Each value of the configuration, replaced by values of every JSON type."""
     content = intact[1]
     config = about(content)["model"]
     others = {}
     refused = 0
-    for path in leaves_of(config):
-        for nonsense in NONSENSE:
+    for path, nonsense in list(itertools.product(leaves_of(config), NONSENSE))[::every]:
 
-            def put(config, path=path, nonsense=nonsense):
-                if not path:
-                    return nonsense
-                *way, last = path
-                place = config
-                for key in way:
-                    place = place[key]
-                place[last] = nonsense
-                return config
+        def put(config, path=path, nonsense=nonsense):
+            if not path:
+                return nonsense
+            *way, last = path
+            place = config
+            for key in way:
+                place = place[key]
+            place[last] = nonsense
+            return config
 
-            try:
-                load_bytes(tmp_path, with_config(content, put))
-            except ModelError:
-                refused += 1
-            except Exception as error:
-                others[type(error).__name__, str(error)] = f"{path} = {nonsense!r}"
-    assert refused > 500
+        try:
+            load_bytes(tmp_path, with_config(content, put))
+        except ModelError:
+            refused += 1
+        except Exception as error:
+            others[type(error).__name__, str(error)] = f"{path} = {nonsense!r}"
+    assert refused > 500 // every
     assert others == {}
 
 
-def test_every_missing_entry_of_the_configuration_is_a_model_error(tmp_path, intact):
+def test_a_missing_entry_is_a_model_error(tmp_path, intact):
     content = intact[1]
-    said = about(content)
-    for key in said["model"].keys() - {"preparation"}:  # older files have none
+    metadata = about(content)
+    for key in metadata["model"].keys() - {"preparation"}:  # older files have none
 
         def remove(config, key=key):
             del config[key]
@@ -674,7 +622,9 @@ def test_every_missing_entry_of_the_configuration_is_a_model_error(tmp_path, int
             load_bytes(tmp_path, with_config(content, remove))
     for key in ("version", "model"):
         with pytest.raises(ModelError, match=key):
-            load_bytes(tmp_path, with_about(content, {k: said[k] for k in said if k != key}))
+            load_bytes(
+                tmp_path, with_about(content, {k: v for k, v in metadata.items() if k != key})
+            )
 
 
 @pytest.mark.parametrize(
@@ -693,7 +643,7 @@ def test_every_missing_entry_of_the_configuration_is_a_model_error(tmp_path, int
     ],
     ids=lambda text: text[:12],
 )
-def test_a_configuration_that_is_no_object_is_refused(tmp_path, intact, text):
+def test_a_configuration_that_is_not_an_object_is_refused(tmp_path, intact, text):
     with pytest.raises(ModelError):
         load_bytes(tmp_path, with_about(intact[1], text))
     model = f'{{"version": 1, "written_by": "x", "model": {text}}}'
@@ -712,20 +662,15 @@ def test_a_file_without_metadata_is_refused(tmp_path, intact):
         load_bytes(tmp_path, join_file(header, body))
 
 
-@pytest.mark.parametrize("version", [None, 0, 2, "1", 1.5, [1], {}])
-def test_another_version_is_refused_by_its_number(tmp_path, intact, version):
+@pytest.mark.parametrize("version", [None, 2, "1"])
+def test_another_version_is_refused(tmp_path, intact, version):
     content = with_about(intact[1], about(intact[1]) | {"version": version})
     with pytest.raises(ModelError, match="version 1") as caught:
         load_bytes(tmp_path, content)
     assert f"received {version!r}" in str(caught.value)
 
 
-def test_a_file_of_another_release_with_the_same_version_is_read(tmp_path, intact):
-    model, content = intact
-    same(model, load_bytes(tmp_path, with_about(content, about(content) | {"written_by": "9.9"})))
-
-
-@pytest.mark.parametrize("cls", ["LSTM", "Weighted", "LinearPart", "os.system", "__class__", ""])
+@pytest.mark.parametrize("cls", ["LSTM", "Weighted", "os.system", ""])
 def test_an_unknown_layer_is_refused_by_name(tmp_path, intact, cls):
     def change(config):
         config["layers"][2] = {"class": cls}
@@ -736,39 +681,25 @@ def test_an_unknown_layer_is_refused_by_name(tmp_path, intact, cls):
     assert repr(cls) in str(caught.value)
 
 
-GIANTS = {
-    "a wide layer": [{"class": "Flatten"}, {"class": "Dense", "units": 10**9}],
-    "many filters": [{"class": "Conv2D", "filters": 10**9, "kernel_size": 3}],
-    "padding": [
-        {"class": "Conv2D", "filters": 1, "kernel_size": 1, "padding": 10**9},
-        {"class": "Flatten"},
-        {"class": "Dense", "units": 10},
+@pytest.mark.parametrize(
+    "giant",
+    [
+        [{"class": "Conv2D", "filters": 10**9, "kernel_size": 3}],
+        [
+            {"class": "Conv2D", "filters": 1, "kernel_size": 1, "padding": 10**9},
+            {"class": "Flatten"},
+            {"class": "Dense", "units": 10},
+        ],
+        [{"class": "Flatten"}, *({"class": "Dense", "units": 10**7} for _ in range(50))],
     ],
-    "a chain of wide layers": [
-        {"class": "Flatten"},
-        *({"class": "Dense", "units": 10**7} for _ in range(50)),
-    ],
-    "batch norm": [
-        {"class": "Flatten"},
-        {"class": "Dense", "units": 10**9},
-        {"class": "BatchNorm"},
-    ],
-}
-
-
-@pytest.mark.parametrize("kind", GIANTS)
-def test_a_configuration_that_asks_for_a_giant_is_refused_without_making_it(tmp_path, intact, kind):
-    def change(config):
-        config["layers"], config["compile"] = deepcopy(GIANTS[kind]), None
-        return config
-
-    content = with_config(intact[1], change)
+    ids=["filters", "padding", "a chain of wide layers"],
+)
+def test_a_giant_configuration_is_refused_without_allocating_it(tmp_path, intact, giant):
+    content = with_config(intact[1], lambda config: config | {"layers": giant, "compile": None})
     tracemalloc.start()
-    begun = time.perf_counter()
     try:
         with pytest.raises(ModelError):
             load_bytes(tmp_path, content)
-        assert time.perf_counter() - begun < 2
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:
         tracemalloc.stop()
@@ -801,12 +732,7 @@ def test_an_extra_tensor_is_named(tmp_path, intact):
         rewritten(tmp_path, intact[1], lambda tensors: tensors.update(extra))
 
 
-def test_no_tensors_at_all_are_refused(tmp_path, intact):
-    with pytest.raises(ModelError, match="missing"):
-        rewritten(tmp_path, intact[1], lambda tensors: tensors.clear())
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "uint8", "bool", "uint64"])
+@pytest.mark.parametrize("dtype", ["float64", "int32"])
 def test_a_tensor_of_another_dtype_is_refused(tmp_path, intact, dtype):
     name = first_dense(intact[0].tensors())
 
@@ -817,7 +743,7 @@ def test_a_tensor_of_another_dtype_is_refused(tmp_path, intact, dtype):
         rewritten(tmp_path, intact[1], change)
 
 
-@pytest.mark.parametrize("kind", ["transposed", "flat", "longer", "empty", "scalar"])
+@pytest.mark.parametrize("kind", ["transposed", "flat", "empty"])
 def test_a_tensor_of_another_shape_is_refused(tmp_path, intact, kind):
     name = first_dense(intact[0].tensors())
 
@@ -826,18 +752,16 @@ def test_a_tensor_of_another_shape_is_refused(tmp_path, intact, kind):
         tensors[name] = {
             "transposed": np.ascontiguousarray(w.T),
             "flat": w.reshape(-1),
-            "longer": np.concatenate([w, w]),
             "empty": w[:0],
-            "scalar": np.zeros((), np.float32),
         }[kind]
 
     with pytest.raises(ModelError, match=f"{name}.*expected"):
         rewritten(tmp_path, intact[1], change)
 
 
-@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "F8_E5M2", "I64", "C64", "F4", "X9"])
-def test_a_tensor_of_a_dtype_that_numpy_lacks_is_refused(tmp_path, dtype):
-    sizes = {"BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "C64": 8, "F4": 0.5, "X9": 4}
+@pytest.mark.parametrize("dtype", ["BF16", "I64", "X9"])
+def test_a_tensor_of_an_unexpected_dtype_is_refused(tmp_path, dtype):
+    sizes = {"BF16": 2, "I64": 8, "X9": 4}
     model = small()
     path = tmp_path / "model.safetensors"
     model.save(path)
@@ -850,13 +774,3 @@ def test_a_tensor_of_a_dtype_that_numpy_lacks_is_refused(tmp_path, dtype):
             offset = end
     with pytest.raises(ModelError, match="expected"):
         load_bytes(tmp_path, join_file(header, bytes(offset)))
-
-
-def test_a_refused_file_is_left_as_it_is(tmp_path, intact):
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(intact[1][:-5])
-    with pytest.raises(ModelError):
-        Sequential.load(path)
-    assert path.read_bytes() == intact[1][:-5]
-    path.unlink()  # and nothing holds it open
-    assert list(tmp_path.iterdir()) == []
