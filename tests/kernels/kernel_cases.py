@@ -1,4 +1,4 @@
-"""What the kernel tests draw: odd geometries, and arrays to go with them."""
+"""Odd geometries for the kernel tests, and arrays for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Case(NamedTuple):
     x_shape: tuple[int, int, int, int]
     kernel: tuple[int, int]
     F: int
-    options: dict[str, Any]  # stride, padding, (dilation), as one writes them
+    options: dict[str, Any]  # stride, padding, (dilation), as a caller gives them
     seed: int
     dtype: type
 
@@ -111,9 +111,9 @@ def same(actual: NDArray[Any], expected: NDArray[Any]) -> None:
 
 
 def outcome(call: Callable[[], Any]) -> str:
-    """What a call gives, or "refused" where it raises a ValueError that says what it expected."""
+    """The result of a call, or "refused" if it raises a ValueError that says what it expected."""
     try:
         return str(call())
     except ValueError as error:
         said = "expected" in str(error) and "received" in str(error)
-        return "refused" if said else f"refused, but in these words: {error}"
+        return "refused" if said else f"refused, with these words: {error}"

@@ -1,4 +1,4 @@
-"""Which backend is in use: names, the environment, Numba or not."""
+"""How the backend is chosen: names, the environment, with and without Numba."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_numba = pytest.mark.skipif("numba" not in FAST, reason="needs Numba")
 
 @pytest.fixture(autouse=True)
 def undecided(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As at the start of a process without MINICNN_BACKEND; what was chosen comes back."""
+    """As at the start of a process without MINICNN_BACKEND; undone afterwards."""
     before = choice._current
     monkeypatch.delenv("MINICNN_BACKEND", raising=False)
     monkeypatch.setattr(choice, "_current", None)
@@ -30,7 +30,7 @@ def undecided(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A place where Numba is not installed."""
+    """As if Numba were not installed."""
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
     monkeypatch.setattr(choice, "_loaded", {})
 
@@ -126,7 +126,7 @@ def test_an_unknown_minicnn_backend_is_a_value_error(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", ["reference", "numpy"])
-def test_a_process_obeys_minicnn_backend_and_does_not_import_numba_for_it(name: str) -> None:
+def test_a_process_uses_minicnn_backend_and_does_not_import_numba(name: str) -> None:
     code = (
         "import sys, numpy as np; from minicnn import kernels; "
         "kernels.dense(np.ones((1, 1)), np.ones((1, 1))); "
@@ -146,7 +146,7 @@ def test_a_process_obeys_minicnn_backend_and_does_not_import_numba_for_it(name: 
 # ---- where Numba is not installed ----
 
 
-def test_without_numba_it_is_not_listed_and_asking_for_it_says_how_to_get_it(
+def test_without_numba_it_is_not_listed_and_the_error_says_how_to_install_it(
     no_numba: None,
 ) -> None:
     assert kernels.available_backends() == ["reference", "numpy"]
@@ -157,7 +157,7 @@ def test_without_numba_it_is_not_listed_and_asking_for_it_says_how_to_get_it(
         one_dense(backend="numba")
 
 
-def test_without_numba_numpy_is_the_default_with_one_warning_that_says_how_to_get_it(
+def test_without_numba_numpy_is_the_default_with_one_warning_that_says_how_to_install_it(
     no_numba: None,
 ) -> None:
     with warnings.catch_warnings(record=True) as caught:
@@ -171,7 +171,7 @@ def test_without_numba_numpy_is_the_default_with_one_warning_that_says_how_to_ge
     assert 'pip install "minicnn[numba]"' in text
 
 
-def test_without_numba_a_backend_that_was_chosen_comes_without_a_warning(no_numba: None) -> None:
+def test_without_numba_a_chosen_backend_gives_no_warning(no_numba: None) -> None:
     with kernels.use_backend("numpy"):
         one_dense()
     one_dense(backend="numpy")

@@ -1,4 +1,7 @@
-"""Every backend, the reference too, against the formulas of the docstrings, written anew."""
+"""The reference against the formulas of the docstrings, written a second way.
+
+test_kernel_oracles.py compares the other backends with the reference.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from minicnn import kernels
 
 defined = settings(max_examples=15)
-in_every_backend = pytest.mark.parametrize("backend", kernels.available_backends())
+REFERENCE = "reference"
 
 
 def sides(case: Case) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -52,62 +55,57 @@ def windows(
             )
 
 
-@in_every_backend
 @defined
 @given(case=convolutions())
-def test_conv2d_is_the_sum_of_products_under_the_window(backend: str, case: Case) -> None:
+def test_conv2d_is_the_sum_of_products_under_the_window(case: Case) -> None:
     x, w, b = case.whole(case.x_shape, case.w_shape, (case.F,))
-    y = kernels.conv2d(x, w, b, **case.options, backend=backend)
+    y = kernels.conv2d(x, w, b, **case.options, backend=REFERENCE)
     expected = np.full_like(y, np.nan)
     for (oh, ow), patch in windows(case, x, 0):
         expected[:, oh, ow] = np.einsum("nijc,ijcf->nf", patch, w) + b
     same(y, expected)
 
 
-@in_every_backend
 @defined
 @given(case=convolutions())
-def test_im2col_copies_every_window_into_one_row(backend: str, case: Case) -> None:
+def test_im2col_copies_every_window_into_one_row(case: Case) -> None:
     (x,) = case.normal(case.x_shape)
-    cols = kernels.im2col(x, case.kernel, **case.options, backend=backend)
+    cols = kernels.im2col(x, case.kernel, **case.options, backend=REFERENCE)
     taps = case.kernel[0] * case.kernel[1] * case.x_shape[3]
     patches = [patch.reshape(len(x), taps) for _, patch in windows(case, x, 0)]
     same(cols, np.stack(patches, axis=1).reshape(len(x) * len(patches), taps))
 
 
-@in_every_backend
 @defined
 @given(case=convolutions())
-def test_conv2d_is_im2col_times_the_weights_as_a_matrix(backend: str, case: Case) -> None:
+def test_conv2d_is_im2col_times_the_weights_as_a_matrix(case: Case) -> None:
     x, w = case.whole(case.x_shape, case.w_shape)
-    y = kernels.conv2d(x, w, **case.options, backend=backend)
-    cols = kernels.im2col(x, case.kernel, **case.options, backend=backend)
+    y = kernels.conv2d(x, w, **case.options, backend=REFERENCE)
+    cols = kernels.im2col(x, case.kernel, **case.options, backend=REFERENCE)
     same(y.reshape(-1, case.F), cols @ w.reshape(-1, case.F))
 
 
-@in_every_backend
 @defined
 @given(case=convolutions())
-def test_col2im_is_the_adjoint_of_im2col(backend: str, case: Case) -> None:
+def test_col2im_is_the_adjoint_of_im2col(case: Case) -> None:
     (x,) = case.whole(case.x_shape)
-    cols = kernels.im2col(x, case.kernel, **case.options, backend=backend)
+    cols = kernels.im2col(x, case.kernel, **case.options, backend=REFERENCE)
     (c,) = case._replace(seed=case.seed + 1).whole(cols.shape)
-    back = kernels.col2im(c, case.x_shape, case.kernel, **case.options, backend=backend)
+    back = kernels.col2im(c, case.x_shape, case.kernel, **case.options, backend=REFERENCE)
     assert back.shape == case.x_shape
     assert back.dtype == x.dtype
     assert np.vdot(cols, c) == np.vdot(x, back)
 
 
-@in_every_backend
 @defined
 @given(case=convolutions())
 def test_conv2d_backward_is_the_adjoint_of_conv2d_in_x_and_in_w_and_in_b(
-    backend: str, case: Case
+    case: Case,
 ) -> None:
     x, w, b = case.whole(case.x_shape, case.w_shape, (case.F,))
-    y = kernels.conv2d(x, w, **case.options, backend=backend)
+    y = kernels.conv2d(x, w, **case.options, backend=REFERENCE)
     (dy,) = case._replace(seed=case.seed + 1).whole(y.shape)
-    dx, dw, db = kernels.conv2d_backward(dy, x, w, **case.options, backend=backend)
+    dx, dw, db = kernels.conv2d_backward(dy, x, w, **case.options, backend=REFERENCE)
     assert dx is not None
     assert np.vdot(y, dy) == np.vdot(x, dx) == np.vdot(w, dw)
     assert np.vdot(np.broadcast_to(b, y.shape), dy) == np.vdot(b, db)
@@ -115,14 +113,13 @@ def test_conv2d_backward_is_the_adjoint_of_conv2d_in_x_and_in_w_and_in_b(
     assert dx.dtype == dw.dtype == db.dtype == x.dtype
 
 
-@in_every_backend
 @defined
 @given(case=poolings())
 def test_max_pool2d_is_the_maximum_and_argmax_its_place_under_the_window(
-    backend: str, case: Case
+    case: Case,
 ) -> None:
     (x,) = case.whole(case.x_shape)
-    y, argmax = kernels.max_pool2d(x, case.kernel, **case.options, backend=backend)
+    y, argmax = kernels.max_pool2d(x, case.kernel, **case.options, backend=REFERENCE)
     expected, places = np.full_like(y, np.nan), np.full_like(argmax, -1)
     for (oh, ow), patch in windows(case, x, -np.inf):
         taps = patch.reshape(len(x), case.kernel[0] * case.kernel[1], x.shape[3])
@@ -132,17 +129,16 @@ def test_max_pool2d_is_the_maximum_and_argmax_its_place_under_the_window(
     assert argmax.dtype == np.int32
 
 
-@in_every_backend
 @defined
 @given(case=poolings())
-def test_max_pool2d_backward_is_the_adjoint_of_picking_the_winners(
-    backend: str, case: Case
+def test_max_pool2d_backward_is_the_adjoint_of_picking_the_maxima(
+    case: Case,
 ) -> None:
     (x,) = case.whole(case.x_shape)
-    y, argmax = kernels.max_pool2d(x, case.kernel, **case.options, backend=backend)
+    y, argmax = kernels.max_pool2d(x, case.kernel, **case.options, backend=REFERENCE)
     (dy,) = case._replace(seed=case.seed + 1).whole(y.shape)
     dx = kernels.max_pool2d_backward(
-        dy, argmax, x.shape, case.kernel, **case.options, backend=backend
+        dy, argmax, x.shape, case.kernel, **case.options, backend=REFERENCE
     )
     assert dx.shape == x.shape
     assert dx.dtype == x.dtype
@@ -150,12 +146,11 @@ def test_max_pool2d_backward_is_the_adjoint_of_picking_the_winners(
     assert dx.sum() == dy.sum()
 
 
-@in_every_backend
 @defined
 @given(case=poolings())
-def test_avg_pool2d_is_the_mean_of_the_pixels_inside_the_image(backend: str, case: Case) -> None:
+def test_avg_pool2d_is_the_mean_of_the_pixels_inside_the_image(case: Case) -> None:
     (x,) = case.normal(case.x_shape)
-    y = kernels.avg_pool2d(x, case.kernel, **case.options, backend=backend)
+    y = kernels.avg_pool2d(x, case.kernel, **case.options, backend=REFERENCE)
     expected = np.full_like(y, np.nan)
     inside = dict(windows(case, np.ones_like(x), 0))
     for (oh, ow), patch in windows(case, x, 0):
@@ -164,22 +159,21 @@ def test_avg_pool2d_is_the_mean_of_the_pixels_inside_the_image(backend: str, cas
     close(y, expected)
 
 
-@in_every_backend
 @defined
 @given(case=poolings())
-def test_avg_pool2d_backward_is_the_adjoint_of_avg_pool2d(backend: str, case: Case) -> None:
+def test_avg_pool2d_backward_is_the_adjoint_of_avg_pool2d(case: Case) -> None:
     case = case._replace(dtype=np.float64)
     (x,) = case.whole(case.x_shape)
-    y = kernels.avg_pool2d(x, case.kernel, **case.options, backend=backend)
+    y = kernels.avg_pool2d(x, case.kernel, **case.options, backend=REFERENCE)
     (dy,) = case._replace(seed=case.seed + 1).whole(y.shape)
-    dx = kernels.avg_pool2d_backward(dy, x.shape, case.kernel, **case.options, backend=backend)
+    dx = kernels.avg_pool2d_backward(dy, x.shape, case.kernel, **case.options, backend=REFERENCE)
     assert dx.shape == x.shape
     np.testing.assert_allclose(np.vdot(x, dx), np.vdot(y, dy), rtol=1e-12, atol=1e-10)
     np.testing.assert_allclose(dx.sum(), dy.sum(), rtol=1e-12, atol=1e-10)
 
 
 @pytest.mark.parametrize("fast", FAST)
-@pytest.mark.parametrize("N", [1, 3, 35])
+@pytest.mark.parametrize("N", [1, 35])
 def test_convolutions_of_more_than_a_megabyte_of_patches_are_right(
     fast: str, N: int, rng: np.random.Generator
 ) -> None:

@@ -1,140 +1,119 @@
-"""The oracle chain: NumPy and Numba against the reference, over drawn shapes."""
+"""NumPy and Numba against the reference, over drawn shapes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from kernel_cases import FAST, Case, close, convolutions, outcome, poolings, same
+from numpy.typing import NDArray
 
 from minicnn import kernels
 
-chain = settings(max_examples=30)
+Numbers = Callable[..., list[NDArray[Any]]]  # shapes → arrays: Case.whole or Case.normal
+Results = list[NDArray[Any] | None]
+
+
+def conv2d(case: Case, numbers: Numbers, backend: str) -> Results:
+    x, w, b = numbers(case.x_shape, case.w_shape, (case.F,))
+    return [kernels.conv2d(x, w, bias, **case.options, backend=backend) for bias in (b, None)]
+
+
+def conv2d_backward(case: Case, numbers: Numbers, backend: str) -> Results:
+    x, w = numbers(case.x_shape, case.w_shape)
+    (dy,) = numbers(kernels.conv2d(x, w, **case.options).shape)
+    return list(kernels.conv2d_backward(dy, x, w, **case.options, backend=backend))
+
+
+def im2col(case: Case, numbers: Numbers, backend: str) -> Results:
+    (x,) = numbers(case.x_shape)
+    return [kernels.im2col(x, case.kernel, **case.options, backend=backend)]
+
+
+def col2im(case: Case, numbers: Numbers, backend: str) -> Results:
+    shape = kernels.im2col(np.zeros(case.x_shape), case.kernel, **case.options).shape
+    (cols,) = numbers(shape)
+    return [kernels.col2im(cols, case.x_shape, case.kernel, **case.options, backend=backend)]
+
+
+def max_pool2d(case: Case, numbers: Numbers, backend: str) -> Results:
+    (x,) = numbers(case.x_shape)  # with ties, if the numbers are whole
+    return list(kernels.max_pool2d(x, case.kernel, **case.options, backend=backend))
+
+
+def max_pool2d_backward(case: Case, numbers: Numbers, backend: str) -> Results:
+    (x,) = numbers(case.x_shape)
+    y, argmax = kernels.max_pool2d(x, case.kernel, **case.options)
+    (dy,) = numbers(y.shape)
+    arguments = dy, argmax, x.shape, case.kernel
+    return [kernels.max_pool2d_backward(*arguments, **case.options, backend=backend)]
+
+
+def avg_pool2d(case: Case, numbers: Numbers, backend: str) -> Results:
+    (x,) = numbers(case.x_shape)
+    return [kernels.avg_pool2d(x, case.kernel, **case.options, backend=backend)]
+
+
+def avg_pool2d_backward(case: Case, numbers: Numbers, backend: str) -> Results:
+    shape = kernels.avg_pool2d(np.zeros(case.x_shape), case.kernel, **case.options).shape
+    (dy,) = numbers(shape)
+    arguments = dy, case.x_shape, case.kernel
+    return [kernels.avg_pool2d_backward(*arguments, **case.options, backend=backend)]
+
+
+def check(operation: Callable[..., Results], case: Case, fast: str) -> None:
+    """Whole numbers give the same sums in any order, others nearly; means are rounded."""
+    means = operation in (avg_pool2d, avg_pool2d_backward)
+    for numbers, agree in ((case.whole, close if means else same), (case.normal, close)):
+        expected = operation(case, numbers, "reference")
+        for mine, theirs in zip(operation(case, numbers, fast), expected, strict=True):
+            assert mine is not None
+            assert theirs is not None
+            agree(mine, theirs)
+
+
 against_reference = pytest.mark.parametrize("fast", FAST)
+chain = settings(max_examples=30)
 
 
 @against_reference
+@pytest.mark.parametrize("operation", [conv2d, conv2d_backward, im2col, col2im])
 @chain
 @given(case=convolutions())
-def test_conv2d_of_whole_numbers_equals_the_reference_exactly(fast: str, case: Case) -> None:
-    x, w, b = case.whole(case.x_shape, case.w_shape, (case.F,))
-    expected = kernels.conv2d(x, w, b, **case.options, backend="reference")
-    same(kernels.conv2d(x, w, b, **case.options, backend=fast), expected)
-
-
-@against_reference
-@chain
-@given(case=convolutions())
-def test_conv2d_without_bias_agrees_with_the_reference(fast: str, case: Case) -> None:
-    x, w = case.normal(case.x_shape, case.w_shape)
-    expected = kernels.conv2d(x, w, **case.options, backend="reference")
-    close(kernels.conv2d(x, w, **case.options, backend=fast), expected)
-
-
-@against_reference
-@chain
-@given(case=convolutions())
-def test_conv2d_backward_of_whole_numbers_equals_the_reference_exactly(
-    fast: str, case: Case
+def test_convolution_agrees_with_the_reference(
+    operation: Callable[..., Results], fast: str, case: Case
 ) -> None:
-    x, w = case.whole(case.x_shape, case.w_shape)
-    dy = case.whole(kernels.conv2d(x, w, **case.options).shape)[0]
-    expected = kernels.conv2d_backward(dy, x, w, **case.options, backend="reference")
-    actual = kernels.conv2d_backward(dy, x, w, **case.options, backend=fast)
-    for mine, theirs in zip(actual, expected, strict=True):
-        assert mine is not None
-        assert theirs is not None
-        same(mine, theirs)
+    check(operation, case, fast)
 
 
 @against_reference
+@pytest.mark.parametrize(
+    "operation", [max_pool2d, max_pool2d_backward, avg_pool2d, avg_pool2d_backward]
+)
 @chain
-@given(case=convolutions())
-def test_conv2d_backward_agrees_with_the_reference_and_can_leave_out_dx(
-    fast: str, case: Case
+@given(case=poolings())
+def test_pooling_agrees_with_the_reference(
+    operation: Callable[..., Results], fast: str, case: Case
 ) -> None:
+    check(operation, case, fast)
+
+
+@against_reference
+@settings(max_examples=5)
+@given(case=convolutions())
+def test_without_dx_the_gradients_of_the_weights_are_the_same(fast: str, case: Case) -> None:
     x, w = case.normal(case.x_shape, case.w_shape)
-    dy = case.normal(kernels.conv2d(x, w, **case.options).shape)[0]
-    expected = kernels.conv2d_backward(dy, x, w, **case.options, backend="reference")
-    dx, dw, db = kernels.conv2d_backward(dy, x, w, **case.options, backend=fast)
-    assert dx is not None
-    assert expected[0] is not None
-    close(dx, expected[0])
-    close(dw, expected[1])
-    close(db, expected[2])
+    (dy,) = case.normal(kernels.conv2d(x, w, **case.options).shape)
+    _, dw, db = kernels.conv2d_backward(dy, x, w, **case.options, backend=fast)
     none, dw_alone, db_alone = kernels.conv2d_backward(
         dy, x, w, **case.options, need_dx=False, backend=fast
     )
     assert none is None
     same(dw_alone, dw)
     same(db_alone, db)
-
-
-@against_reference
-@chain
-@given(case=convolutions())
-def test_im2col_equals_the_reference_exactly(fast: str, case: Case) -> None:
-    (x,) = case.normal(case.x_shape)
-    expected = kernels.im2col(x, case.kernel, **case.options, backend="reference")
-    same(kernels.im2col(x, case.kernel, **case.options, backend=fast), expected)
-
-
-@against_reference
-@chain
-@given(case=convolutions())
-def test_col2im_equals_the_reference(fast: str, case: Case) -> None:
-    (x,) = case.normal(case.x_shape)
-    shape = kernels.im2col(x, case.kernel, **case.options).shape
-    for cols, agree in ((case.whole(shape)[0], same), (case.normal(shape)[0], close)):
-        expected = kernels.col2im(
-            cols, case.x_shape, case.kernel, **case.options, backend="reference"
-        )
-        agree(
-            kernels.col2im(cols, case.x_shape, case.kernel, **case.options, backend=fast), expected
-        )
-
-
-@against_reference
-@chain
-@given(case=poolings())
-def test_max_pool2d_equals_the_reference_exactly_ties_among_them(fast: str, case: Case) -> None:
-    for (x,) in (case.whole(case.x_shape), case.normal(case.x_shape)):
-        y, argmax = kernels.max_pool2d(x, case.kernel, **case.options, backend="reference")
-        mine, winners = kernels.max_pool2d(x, case.kernel, **case.options, backend=fast)
-        same(mine, y)
-        same(winners, argmax)
-
-
-@against_reference
-@chain
-@given(case=poolings())
-def test_max_pool2d_backward_equals_the_reference(fast: str, case: Case) -> None:
-    (x,) = case.whole(case.x_shape)
-    y, argmax = kernels.max_pool2d(x, case.kernel, **case.options)
-    for dy, agree in ((case.whole(y.shape)[0], same), (case.normal(y.shape)[0], close)):
-        given_ = (dy, argmax, x.shape, case.kernel)
-        expected = kernels.max_pool2d_backward(*given_, **case.options, backend="reference")
-        agree(kernels.max_pool2d_backward(*given_, **case.options, backend=fast), expected)
-
-
-@against_reference
-@chain
-@given(case=poolings())
-def test_avg_pool2d_agrees_with_the_reference(fast: str, case: Case) -> None:
-    (x,) = case.normal(case.x_shape)
-    expected = kernels.avg_pool2d(x, case.kernel, **case.options, backend="reference")
-    close(kernels.avg_pool2d(x, case.kernel, **case.options, backend=fast), expected)
-
-
-@against_reference
-@chain
-@given(case=poolings())
-def test_avg_pool2d_backward_agrees_with_the_reference(fast: str, case: Case) -> None:
-    (x,) = case.normal(case.x_shape)
-    (dy,) = case.normal(kernels.avg_pool2d(x, case.kernel, **case.options).shape)
-    given_ = (dy, x.shape, case.kernel)
-    expected = kernels.avg_pool2d_backward(*given_, **case.options, backend="reference")
-    close(kernels.avg_pool2d_backward(*given_, **case.options, backend=fast), expected)
 
 
 @against_reference

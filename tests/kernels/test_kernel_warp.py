@@ -1,8 +1,7 @@
-"""Images read at other places: reference → NumPy → Numba to the bit, and what geometry demands."""
+"""warp: reference → NumPy → Numba to the bit, and the geometry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ def copies(matrix: Any, n: int, dtype: Any = np.float64) -> Array:
 
 
 def shifted(down: float, right: float) -> Array:
-    """Reads each pixel from further down and to the right."""
+    """Each pixel is read from further down and to the right."""
     return np.array([[1, 0, down], [0, 1, right]])
 
 
@@ -35,7 +34,7 @@ def shifted(down: float, right: float) -> Array:
 
 @st.composite
 def warps(draw: st.DrawFn) -> tuple[Array, Array, Array | None]:
-    """Images of odd shapes, near and far places, with and without a displacement."""
+    """Images of odd shapes, near and far coordinates, with and without a displacement."""
     rng = np.random.default_rng(draw(st.integers(0, 999)))
     dtype, side = draw(st.sampled_from(DTYPES)), st.integers(1, 7)
     N, H, W, C = draw(st.sampled_from(BATCHES)), draw(side), draw(side), draw(st.integers(1, 3))
@@ -43,7 +42,7 @@ def warps(draw: st.DrawFn) -> tuple[Array, Array, Array | None]:
     spread = draw(st.sampled_from([0.0, 0.1, 1.0, 10.0]))
     matrices = (IDENTITY + spread * rng.standard_normal((N, 2, 3))).astype(dtype)
     if draw(st.booleans()):
-        matrices = np.round(matrices)  # whole places: weights of 0
+        matrices = np.round(matrices)  # whole coordinates: weights of 0
     if draw(st.booleans()):
         return x, matrices, None
     grid = draw(st.integers(4, 6)), draw(st.integers(4, 6))
@@ -51,7 +50,7 @@ def warps(draw: st.DrawFn) -> tuple[Array, Array, Array | None]:
 
 
 @pytest.mark.parametrize("fast", FAST)
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(case=warps())
 def test_every_backend_equals_the_reference_to_the_bit(
     fast: str, case: tuple[Array, Array, Array | None]
@@ -61,7 +60,7 @@ def test_every_backend_equals_the_reference_to_the_bit(
 
 
 @pytest.mark.parametrize("fast", FAST)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 999),
     special=st.sampled_from([NAN, INF, -INF]),
@@ -79,9 +78,9 @@ def test_special_pixels_are_treated_as_the_reference_does(
         same(kernels.warp(x, matrices, backend=fast), expected)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(case=warps())
-def test_no_value_lies_beyond_those_of_the_image_and_zero(
+def test_values_stay_between_those_of_the_image_and_zero(
     case: tuple[Array, Array, Array | None],
 ) -> None:
     for image, y in zip(case[0], kernels.warp(*case), strict=True):
@@ -90,11 +89,11 @@ def test_no_value_lies_beyond_those_of_the_image_and_zero(
         assert y.min() >= min(0, image.min()) - rounding
 
 
-# ---- places by hand ----
+# ---- coordinates by hand ----
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 1, 1, 1), (40, 28, 28, 1), (2, 1, 6, 2)])
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 1, 1, 1), (40, 5, 6, 1), (2, 1, 6, 2)])
 def test_the_identity_gives_the_images_to_the_bit_whatever_is_in_them(
     backend: str, dtype: type, shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
@@ -179,7 +178,9 @@ def test_a_plane_is_read_as_a_plane_inside_the_image(
     assert not y[outside].any()
 
 
-def test_each_image_goes_its_own_way(backend: str, rng: np.random.Generator) -> None:
+def test_each_image_has_its_own_matrix_and_displacement(
+    backend: str, rng: np.random.Generator
+) -> None:
     x = rng.standard_normal((40, 6, 5, 2))
     matrices = IDENTITY + 0.2 * rng.standard_normal((40, 2, 3))
     field = rng.standard_normal((40, 4, 5, 2))
@@ -254,7 +255,7 @@ def test_the_splines_weights_at_and_between_knots_by_hand() -> None:
     np.testing.assert_allclose(middle, [[1, 23, 23, 1]], atol=1e-12)
 
 
-# ---- numbers that are none, and far too large ones ----
+# ---- NaN, infinity, and coordinates beyond the largest number ----
 
 
 def test_a_nan_pixel_makes_nan_what_reads_it_and_nothing_else(backend: str) -> None:
@@ -267,7 +268,7 @@ def test_a_nan_pixel_makes_nan_what_reads_it_and_nothing_else(backend: str) -> N
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_places_beyond_all_numbers_are_outside(backend: str, dtype: type) -> None:
+def test_coordinates_that_overflow_are_outside(backend: str, dtype: type) -> None:
     x, huge = np.ones((4, 3, 3, 1), dtype), np.finfo(dtype).max
     matrices = copies(IDENTITY, 4, dtype).copy()
     matrices[0, :, 2] = huge
@@ -291,32 +292,7 @@ def test_numbers_that_are_not_finite_are_a_value_error(
         kernels.warp(np.ones((2, 3, 3, 1)), **given_)
 
 
-# ---- the doorway ----
-
-
-@pytest.mark.parametrize("dtype", ["int64", "uint8", "float16"])
-@pytest.mark.parametrize("name", ["x", "matrices", "displacement"])
-def test_other_dtypes_are_a_type_error(name: str, dtype: str) -> None:
-    given_ = {
-        "x": np.ones((2, 3, 3, 1)),
-        "matrices": copies(IDENTITY, 2),
-        "displacement": np.zeros((2, 4, 4, 2)),
-    }
-    given_[name] = given_[name].astype(dtype)
-    with pytest.raises(TypeError, match=rf"expected {name} as float32 .*received {dtype}"):
-        kernels.warp(**given_)
-
-
-@pytest.mark.parametrize("name", ["x", "matrices", "displacement"])
-def test_two_dtypes_are_a_type_error_that_lists_them(name: str) -> None:
-    given_ = {
-        "x": np.ones((2, 3, 3, 1)),
-        "matrices": copies(IDENTITY, 2),
-        "displacement": np.zeros((2, 4, 4, 2)),
-    }
-    given_[name] = given_[name].astype(np.float32)
-    with pytest.raises(TypeError, match=f"expected arrays of one dtype.*{name} float32"):
-        kernels.warp(**given_)
+# ---- arguments ----
 
 
 @pytest.mark.parametrize(
@@ -340,61 +316,3 @@ def test_shapes_that_do_not_fit_are_a_value_error(
     given_ = {"x": np.ones((2, 3, 3, 1)), "matrices": copies(IDENTITY, 2)} | {name: np.ones(shape)}
     with pytest.raises(ValueError, match=f"expected .*{words}"):
         kernels.warp(**given_)
-
-
-def test_an_unknown_backend_is_a_value_error_that_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match="expected a backend out of reference, numpy, numba, rec"):
-        kernels.warp(np.ones((1, 2, 2, 1)), copies(IDENTITY, 1), backend="cuda")
-
-
-def _unaligned(a: Array) -> Array:
-    raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-def _read_only(a: Array) -> Array:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-LAYOUTS = {
-    "fortran": np.asfortranarray,
-    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
-    "read only": _read_only,
-    "unaligned": _unaligned,
-}
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_arrays_of_any_layout_are_read_right_and_left_alone(
-    backend: str, layout: str, rng: np.random.Generator
-) -> None:
-    arrays = (
-        rng.standard_normal((3, 5, 4, 2)),
-        IDENTITY + 0.1 * rng.standard_normal((3, 2, 3)),
-        rng.standard_normal((3, 4, 5, 2)),
-    )
-    odd = [LAYOUTS[layout](array) for array in arrays]
-    y = kernels.warp(*odd)
-    same(y, kernels.warp(*arrays))
-    assert y.flags.c_contiguous
-    assert y.flags.writeable
-    for mine, theirs in zip(odd, arrays, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-
-
-@pytest.mark.parametrize("fast", FAST)
-@pytest.mark.parametrize("N", [1, 31, 100])
-def test_the_same_bits_with_1_2_or_5_threads(
-    fast: str, N: int, threads: Callable[[int], None], rng: np.random.Generator
-) -> None:
-    x = rng.random((N, 12, 11, 2), np.float32)
-    matrices = (IDENTITY + 0.1 * rng.standard_normal((N, 2, 3))).astype(np.float32)
-    field = rng.standard_normal((N, 5, 5, 2), np.float32)
-    threads(1)
-    expected = kernels.warp(x, matrices, field, backend=fast)
-    for n in (2, 5):
-        threads(n)
-        assert kernels.warp(x, matrices, field, backend=fast).tobytes() == expected.tobytes()

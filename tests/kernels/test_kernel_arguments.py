@@ -1,4 +1,4 @@
-"""What the doorway refuses, in which words, and the odd arrays that it accepts."""
+"""Arguments that the public kernel functions refuse, the messages, and the arrays they accept."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "dense_backward": (kernels.dense_backward, {"dy": np.ones((4, 2)), "x": ROWS, "w": MATRIX}),
     "im2col": (kernels.im2col, {"x": X, "kernel": (3, 2)}),
     "col2im": (kernels.col2im, {"cols": COLS, "x_shape": X.shape, "kernel": (3, 2)}),
+    "warp": (
+        kernels.warp,
+        {"x": X, "matrices": np.ones((2, 2, 3)), "displacement": np.ones((2, 4, 4, 2))},
+    ),
 }
 FLOATS = [
     (call, name)
@@ -42,12 +46,12 @@ FLOATS = [
     for name, value in given.items()
     if isinstance(value, np.ndarray) and name != "argmax"
 ]
-WINDOWED = [call for call in CALLS if not call.startswith("dense")]
+WINDOWED = [call for call in CALLS if not call.startswith(("dense", "warp"))]
 DILATED = ["conv2d", "conv2d_backward", "im2col", "col2im"]
 
 
 def call(name: str, **changes: Any) -> Any:
-    """Call a kernel with arguments that fit, but for the changes."""
+    """Call a kernel with valid arguments, except for the changes."""
     function, given = CALLS[name]
     return function(**(given | changes))
 
@@ -61,8 +65,8 @@ def test_the_arguments_of_these_tests_fit(name: str, backend: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "argument"), FLOATS)
-@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float16", "complex128", "object"])
-def test_other_dtypes_than_float32_and_float64_are_a_type_error(
+@pytest.mark.parametrize("dtype", ["int64", "float16", "object"])
+def test_dtypes_other_than_float32_and_float64_are_a_type_error(
     name: str, argument: str, dtype: str
 ) -> None:
     wrong = CALLS[name][1][argument].astype(dtype)
@@ -194,7 +198,7 @@ def test_dilation_counts_in_the_size_of_the_window(name: str) -> None:
         ("im2col", {"kernel": (6, 2)}),
     ],
 )
-def test_padding_makes_room_for_a_kernel_larger_than_the_image(
+def test_padding_counts_in_the_size_of_the_image(
     name: str, larger: dict[str, Any], backend: str
 ) -> None:
     with pytest.raises(ValueError, match=SAID):
@@ -259,7 +263,7 @@ def test_pooling_an_image_of_no_rows_is_a_value_error(name: str, backend: str) -
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_unknown_backend_is_a_value_error_that_lists_those_there_are(name: str) -> None:
+def test_an_unknown_backend_is_a_value_error_that_lists_the_backends(name: str) -> None:
     with pytest.raises(ValueError, match="expected a backend out of reference, numpy, numba, rec"):
         call(name, backend="cuda")
 
@@ -271,7 +275,7 @@ def test_options_are_given_by_name_only() -> None:
             CALLS[name][0](*positional, 2, 1, "valid", 1)
 
 
-# ---- arrays that lie in memory in odd ways ----
+# ---- memory layouts ----
 
 
 def _fortran(a: Array) -> Array:
@@ -311,7 +315,7 @@ LAYOUTS = [_fortran, _transposed, _strided, _backwards, _read_only, _unaligned]
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__.strip("_"))
 @pytest.mark.parametrize("name", CALLS)
-def test_arrays_of_any_layout_are_accepted_read_right_and_left_alone(
+def test_arrays_of_any_layout_are_read_right_and_not_changed(
     name: str, layout: Callable[[Array], Array], backend: str, rng: np.random.Generator
 ) -> None:
     plain: dict[str, Any] = {}
@@ -332,7 +336,7 @@ def test_arrays_of_any_layout_are_accepted_read_right_and_left_alone(
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
-def test_an_argmax_of_other_whole_numbers_means_the_same(dtype: type, backend: str) -> None:
+def test_an_argmax_of_another_integer_dtype_means_the_same(dtype: type, backend: str) -> None:
     x = np.arange(16.0).reshape(1, 4, 4, 1)
     y, argmax = kernels.max_pool2d(x)
     expected = kernels.max_pool2d_backward(y, argmax, x.shape)
