@@ -1,4 +1,4 @@
-"""ModelCheckpoint: what a run leaves on disk to go on from, and the best of its models."""
+"""ModelCheckpoint: files from which a run can be resumed, and its best model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,38 +19,39 @@ from ..errors import RunWarning
 from ..hooks import Callback, State
 from .improvement import Improvement
 from .names import resolve
-from .pace import Pace
+from .throttle import Throttle
 
 if TYPE_CHECKING:
     from ..saving.checkpoints import Checkpoint
 
 BEST = "best.safetensors"
-ASIDE = ".superseded"  # behind the names of checkpoints that come after the one resumed from
+SUPERSEDED = ".superseded"  # suffix of checkpoints that are later than the one resumed from
 
 
 class ModelCheckpoint(Callback):
-    """Saves all that training needs to go on, and keeps the newest few, and the best.
+    """Saves everything that a resumed run needs, and keeps the newest files and the best model.
 
-    Each file is a model too (`Sequential.load`) and is called by how far the run was:
+    Each file is also a model (`Sequential.load`). Its name says where the run was:
     epoch-0004.safetensors, or epoch-0004+000120.safetensors 120 steps into the fifth epoch.
-    `model.fit(…, resume=folder)` goes on from the newest, with the same weights to the bit as
-    without the interruption.
+    `model.fit(…, resume=folder)` continues from the newest one, and ends with the same weights, to
+    the bit, as without the interruption.
 
-    A file appears whole or not at all, and an older one is removed only after the next one is
-    complete; so are those that come after the one that a run is resumed from, called
-    ….superseded until then. Where one can't be written, a RunWarning says so and training goes on.
+    A file is written whole or not at all, and an older one is removed only after the next one is
+    complete. If a run is resumed from a checkpoint, later ones are renamed to ….superseded, and
+    removed in the same way. If a file can't be written, a RunWarning is issued and training
+    continues.
 
     Args:
-        folder: made if it is missing. It must hold no checkpoints but those of the run that is
-            resumed. It is for one ModelCheckpoint of one run at a time: the command line locks its
-            run folders; in Python that is yours to see to.
+        folder: created if missing. It must hold no checkpoints of other runs than the resumed one.
+            Only one ModelCheckpoint of one run may use it at a time: the command line locks its run
+            folders; in Python you must take care of it.
         monitor: a name in the logs of an epoch, as "val_loss" or "val_accuracy"; the model of the
             best epoch is kept as best.safetensors. None: no best.
         mode: "min", "max", or "auto": by the name.
         keep_last: how many of the newest to keep, >= 1.
-        every: steps from one checkpoint to the next within an epoch; None: at the ends of epochs.
-        max_cost: at most about this share of the time goes into saving: a checkpoint that would
-            take more is left out, but for the last one. None: none is left out.
+        every: steps between two checkpoints within an epoch; None: only at the ends of epochs.
+        max_cost: the largest share of the time for saving, about: checkpoints are skipped if they
+            would take more, except the last one. None: none is skipped.
 
     Attributes:
         best: the best value so far (NaN: none yet, or its file is gone).
@@ -58,10 +59,10 @@ class ModelCheckpoint(Callback):
 
     Raises:
         ValueError: an argument out of range; at the start of training, a model that could not be
-            loaded again (see saving.save), or two ModelCheckpoints for one folder; at the end of
+            loaded again, or two ModelCheckpoints for one folder; at the end of
             the first epoch, a metric that the logs lack.
         FileExistsError: at the start of training: checkpoints of another run are there.
-        OSError: at the start of training: the folder can't be made.
+        OSError: at the start of training: the folder can't be created.
     """
 
     runs_last = True
@@ -89,66 +90,66 @@ class ModelCheckpoint(Callback):
         self._improvement = None
         if monitor is not None:
             self._improvement = Improvement(monitor, mode, 0.0, "ModelCheckpoint")
-        self._forget()
+        self._reset()
 
     @property
     def state_name(self) -> str:
         return f"{type(self).__name__}({resolve(self.monitor) if self.monitor else ''})"
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best = math.nan
-        self._run = secrets.token_hex(8)  # by it a run knows its own checkpoints again
+        self._run = secrets.token_hex(8)  # identifies the checkpoints of this run
         self.saved: Path | None = None
-        self._moved = False
+        self._trained = False
         self._saved_at: tuple[int, int] | None = None
         self._best_bytes: bytes | None = None  # not written yet
-        self._pace = Pace(0.0, self.max_cost or 1.0)
+        self._throttle = Throttle(0.0, self.max_cost or 1.0)
         self._best_written = math.nan
         self._warned: set[str] = set()
 
-    def get_state(self) -> dict[str, Any]:
-        # A best that is not on disk yet would be lost with this process; a resumed run won't come
-        # by it again, and shall keep the next best one.
+    def get_state(self) -> dict[str, object]:
+        # A best model that is not on disk yet is lost with the process: a resumed run then has the
+        # one before it.
         best = self.best if self._best_bytes is None else self._best_written
         return {"best": best, "run": self._run}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         self._run = state_checks.text(saved, "run")
         self.best = self._best_written = state_checks.number(saved, "best")
-        self._see_whether_the_best_is_there()
+        self._check_best_exists()
 
     def on_train_begin(self, state: State) -> None:
         from ..saving import checkpoints
 
-        self._forget()
-        self._bytes(state)  # what can't be saved shows now, not after an epoch
+        self._reset()
+        self._bytes(state)  # if it can't be saved, fail now, not after an epoch
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.folder.resolve() in state.claimed:
+        if self.folder.resolve() in state.resume.claimed_folders:
             raise ValueError(
-                f"ModelCheckpoint: expected a folder for each of them, received {self.folder} twice"
+                f"ModelCheckpoint: expected a folder for each one, received {self.folder} twice"
             )
-        state.claimed.add(self.folder.resolve())
+        state.resume.claimed_folders.add(self.folder.resolve())
         found = checkpoints.in_folder(self.folder)
-        if found and not _same_run(found[-1], state.resumed_from):
+        if found and not _same_run(found[-1], state.resume.path):
             raise FileExistsError(
                 f"ModelCheckpoint: expected no checkpoints in {self.folder}, found "
-                f"{found[-1].name}; go on from it with fit(resume=…), or choose another folder"
+                f"{found[-1].name}; continue it with fit(resume=…), or choose another folder"
             )
         remove_leftovers(self.folder)  # of a run that was killed while writing
 
     def on_epoch_begin(self, state: State) -> None:
-        if not self._moved and state.resumed:
-            self._put_aside(state.done)
+        if not self._trained and state.resume.resumed:
+            self._supersede(state.resume.done)
 
     def on_batch_end(self, state: State) -> None:
-        self._moved, step = True, state.step + 1
+        self._trained, step = True, state.step + 1
         if self.every is not None and step % self.every == 0 and step < state.steps:
             self._save_if_due(state)
 
     def on_epoch_end(self, state: State) -> None:
         if self._improvement is not None:
             value = self._improvement.value(state.logs)
-            self._see_whether_the_best_is_there()
+            self._check_best_exists()
             if self._improvement.beats(value, self.best) and not _has_diverged(state):
                 self.best, self._best_bytes = value, None
                 self._best_bytes = self._bytes(state)
@@ -156,90 +157,90 @@ class ModelCheckpoint(Callback):
 
     def on_train_end(self, state: State) -> None:
         self._write_best()
-        # Of a step half taken nothing is saved. Where no step was taken, there is nothing new.
-        if self._moved and not state.failed and state.done != self._saved_at:
+        # An incomplete step is not saved.
+        if self._trained and not state.resume.failed and state.resume.done != self._saved_at:
             self._save(state)
 
     def _save_if_due(self, state: State) -> None:
-        if self.max_cost is None or self._pace.due():
-            with self._pace.working():
+        if self.max_cost is None or self._throttle.due():
+            with self._throttle.working():
                 self._save(state)
 
     def _save(self, state: State) -> None:
         from ..saving import checkpoints
 
-        # The best goes first: a run that is resumed from here on won't come by it again.
+        # The best one first: a run that is resumed from here will not meet it again.
         self._write_best()
-        if _has_diverged(state):  # such weights take nobody's place
-            self._warn("weights or loss are not finite any more; they are not saved")
+        if _has_diverged(state):
+            self._warn("weights or loss are NaN or infinite; they are not saved")
             return
-        path = self.folder / checkpoints.file_name(state.done)
+        path = self.folder / checkpoints.file_name(state.resume.done)
         if self._write(path, self._bytes(state)):
-            self.saved, self._saved_at = path, state.done
+            self.saved, self._saved_at = path, state.resume.done
             self._prune()
 
     def _write_best(self) -> None:
         if self._best_bytes is not None and self._write(self.folder / BEST, self._best_bytes):
             self._best_bytes, self._best_written = None, self.best
 
-    def _see_whether_the_best_is_there(self) -> None:
-        """What was lost with its file, or lies in another folder, is beaten by whatever comes."""
+    def _check_best_exists(self) -> None:
+        """If the file is missing, the next epoch is the best."""
         if self._best_bytes is None and not (self.folder / BEST).exists():
             self.best = self._best_written = math.nan
 
     def _bytes(self, state: State) -> bytes:
         from ..saving import checkpoints
 
-        return checkpoints.to_bytes(state.model, state.capture())
+        return checkpoints.to_bytes(state.model, state.resume.capture())
 
     def _write(self, path: Path, content: bytes) -> bool:
         """Whether it could be written."""
 
         def write() -> None:
             if not self.folder.exists():
-                self._warn(f"{self.folder} is gone; it is made again")
+                self._warn(f"{self.folder} was deleted; it is created again")
             with atomic_path(path) as temporary:
                 temporary.write_bytes(content)
 
         return self._try(write, f"can't write into {path.parent}")
 
-    def _put_aside(self, done: tuple[int, int]) -> None:
-        """Let nobody go on from what comes after `done`: the logs, which are cut to there, would
-        have a gap. It is removed when the next checkpoint is complete."""
+    def _supersede(self, done: tuple[int, int]) -> None:
+        """Rename the checkpoints after `done`, so that no run is resumed from them: the logs are
+        cut at `done` and would have a gap. The next _prune() removes them."""
         from ..saving import checkpoints
 
         for path in checkpoints.in_folder(self.folder):
             at = checkpoints.position(path)
             if at is not None and at > done:
-                rename = partial(path.replace, path.with_name(path.name + ASIDE))
+                rename = partial(path.replace, path.with_name(path.name + SUPERSEDED))
                 self._try(rename, f"can't rename in {path.parent}")
 
     def _prune(self) -> None:
-        """Remove what is older than the newest few, and what was put aside."""
+        """Remove all but the newest checkpoints, and the superseded ones."""
         from ..saving import checkpoints
 
         old = checkpoints.in_folder(self.folder)[: -self.keep_last]
-        for path in [*old, *self.folder.glob(f"epoch-*{ASIDE}")]:
+        for path in [*old, *self.folder.glob(f"epoch-*{SUPERSEDED}")]:
             self._try(partial(path.unlink, missing_ok=True), f"can't remove from {path.parent}")
 
     def _try(self, action: Callable[[], object], what: str) -> bool:
         try:
             action()
         except OSError as error:
-            self._warn(f"{what}: {error.strerror or error}; training goes on")
+            self._warn(f"{what}: {error.strerror or error}; training continues")
             return False
         return True
 
     def _warn(self, text: str) -> None:
-        """Once, however often it happens."""
+        """Warn once about the same text."""
         if text not in self._warned:
             self._warned.add(text)
             warnings.warn(f"ModelCheckpoint: {text}", RunWarning, stacklevel=2)
 
 
 def _same_run(checkpoint: Path, resumed_from: Path | None) -> bool:
-    """Whether a checkpoint is of the run that goes on from another one: it lies beside that, or
-    knows the same ModelCheckpoints."""
+    """Whether a checkpoint is of the same run as the one resumed from: it is in the same folder,
+    or holds the state of the same ModelCheckpoint."""
     from ..saving import checkpoints
 
     if resumed_from is None:
@@ -256,7 +257,8 @@ def _runs(checkpoint: Checkpoint) -> set[str]:
 
 
 def _has_diverged(state: State) -> bool:
-    """A loss of the validation samples that is NaN says nothing: one of them may be."""
+    """Whether loss or weights are not finite. (Of the training loss: a NaN of the validation loss
+    may come from a single sample.)"""
     if not math.isfinite(state.batch_logs.get("loss", 0.0)):
         return True
     return not all(np.isfinite(held[key]).all() for held, key in state.model.tensors().values())

@@ -1,10 +1,10 @@
-"""ConfusionMatrix: which class is taken for which, epoch by epoch."""
+"""ConfusionMatrix: which class is confused with which, epoch by epoch."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 
 class ConfusionMatrix(Drawing):
-    """Counts, after each epoch, how often each class of the validation samples is read as which.
+    """Counts, after each epoch, how often each true class of the validation samples is predicted
+    as which class.
 
-    With a path, it is drawn at the end of training, and in between now and then, so that all
-    callbacks that draw take at most about 1.5 % of the time. If it can't be written, a RunWarning
-    says so once and training goes on.
+    With a path, the matrix is drawn at the end of training, and during training as often as all
+    drawing callbacks together take at most about 1.5 % of the time. If it can't be written, one
+    RunWarning is issued and training continues.
 
     Args:
-        path: a .png, .svg or .pdf; None: it is counted alone.
+        path: a .png, .svg or .pdf; None: nothing is drawn.
         class_names: None: those of the model, or else numbers.
         shares: `matrix` holds each row's shares of the true class (a class without samples: 0)
             in place of counts. The picture shows counts either way, and shares by colour.
 
     Attributes:
         counts: (K, K) int64 of the last finished epoch: a row for each true class, a column for
-            each predicted one; None before the first. A sample whose outputs have a NaN is in
-            none.
+            each predicted one; None before the first. A sample whose outputs have a NaN is not
+            counted.
         matrix: the same, or with `shares` (K, K) float64 in 0…1.
 
     Raises:
@@ -59,10 +60,10 @@ class ConfusionMatrix(Drawing):
         self._counts = None
         self._names = self.names(state.model, state.model.output_shape[0])
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"counts": self.counts}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         expected = np.zeros((len(self._names),) * 2, np.int64)
         counts = saved["counts"]
         self._counts = None if counts is None else state_checks.like(counts, expected, "counts")

@@ -1,4 +1,4 @@
-"""What callbacks share that draw the validation samples: when they draw, and what may go wrong."""
+"""What the callbacks share that draw the network's outputs for the validation samples."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..hooks import Callback, State
+from ..network import Network
 from ..typing import Array
-from .lines import Complaint
-from .pace import Pace
+from .lines import WarnOnce
+from .throttle import Throttle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = (".png", ".svg", ".pdf")  # as plots.save, without paying for Matplotlib
+FORMATS = (".png", ".svg", ".pdf")  # those of plots.save, without importing Matplotlib
 
 
 class Drawing(Callback):
-    """Base: a picture of what the model makes of the validation samples, drawn now and then (see
-    pace.py), and always at the end. A subclass overrides `look` and `figure`, and calls catch_up
-    before it hands out what look() found.
+    """Base: draws now and then (see throttle.py), and always at the end of training. A subclass
+    overrides `look` and `figure`, and calls catch_up before it returns what look() found.
 
     Args:
         path: a .png, .svg or .pdf; None: nothing is drawn.
@@ -39,24 +39,24 @@ class Drawing(Callback):
         name = type(self).__name__
         self.path = None if path is None else check_format(name, path)
         self.class_names = None if class_names is None else list(class_names)
-        self._pace, self._complaint = Pace(), Complaint(name)
+        self._throttle, self._warning = Throttle(), WarnOnce(name)
         self._unseen: State | None = None
         self._changed = False
 
     def look(self, outputs: Array, targets: Array, state: State) -> None:
         """Take from the outputs (N, K) and targets of the validation samples what figure()
         needs."""
-        raise TypeError(f"{type(self).__name__} looks at nothing: override look()")
+        raise NotImplementedError
 
     def figure(self) -> Figure:
         """The picture."""
-        raise TypeError(f"{type(self).__name__} draws nothing: override figure()")
+        raise NotImplementedError
 
     def on_train_begin(self, state: State) -> None:
-        self._pace.begin(state if self.path else None)  # without a path nothing is drawn
-        self._complaint.begin()
+        self._throttle.begin(state.drawing.throttles if self.path else None)
+        self._warning.begin()
         self._unseen, self._changed = None, False
-        if state.validation is None or state.validation.y is None:
+        if state.drawing.validation is None or state.drawing.validation.y is None:
             raise ValueError(
                 f"{type(self).__name__}: expected validation samples, received none; give fit "
                 "validation_data or validation_split"
@@ -69,54 +69,56 @@ class Drawing(Callback):
             )
         if self.class_names is not None and len(self.class_names) != shape[0]:
             raise ValueError(
-                f"{type(self).__name__}: expected {shape[0]} class names, as the model has "
-                f"outputs, received {len(self.class_names)}"
+                f"{type(self).__name__}: expected {shape[0]} class names, one for each output of "
+                f"the model, received {len(self.class_names)}"
             )
 
     def on_epoch_end(self, state: State) -> None:
-        self._unseen, self._changed = replace(state), True  # looked at when it is asked for
-        if self._pace.due():
+        # A copy, which catch_up() uses if the outputs are needed.
+        self._unseen = replace(state, drawing=replace(state.drawing))
+        self._changed = True
+        if self._throttle.due():
             self._draw()
 
     def catch_up(self) -> None:
-        """Look at the last epoch, if that was not done yet."""
+        """Look at the last epoch, unless that was done before."""
         state, self._unseen = self._unseen, None
         if state is not None:
-            assert state.validation is not None
-            assert state.validation.y is not None
-            assert state.val_outputs is not None
-            self.look(state.val_outputs, state.validation.y, state)
+            samples, outputs = state.drawing.validation, state.drawing.val_outputs
+            assert samples is not None
+            assert samples.y is not None
+            assert outputs is not None
+            self.look(outputs, samples.y, state)
 
     def on_train_end(self, state: State) -> None:
         if self._changed:
             self._draw()
 
-    def names(self, model: object, count: int) -> list[str]:
+    def names(self, model: Network, count: int) -> list[str]:
         """The names of `count` classes."""
-        own = getattr(model, "class_names", None)
-        return list(self.class_names or own or map(str, range(count)))
+        return list(self.class_names or model.class_names or map(str, range(count)))
 
     def _draw(self) -> None:
         self._changed = False
         if self.path is None:
             return
-        with self._pace.working(), self._complaint.instead_of_error(self.path):
+        with self._throttle.working(), self._warning.instead_of_error(self.path):
             from .. import plots
 
             self.catch_up()
             plots.save(self.figure(), self.path)
 
 
-def check_format(asked_by: str, path: str | os.PathLike[str]) -> Path:
-    """`path`, if a figure can be written there by its suffix; else ValueError."""
+def check_format(caller: str, path: str | os.PathLike[str]) -> Path:
+    """`path`, if its suffix is one of a figure; else ValueError."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{asked_by}: expected a path in .png, .svg or .pdf, received {path}")
+        raise ValueError(f"{caller}: expected a path in .png, .svg or .pdf, received {path}")
     return path
 
 
 def probabilities(outputs: Array) -> Array:
-    """Outputs (N, K) as shares of 1 in each row: as they are, or (logits) their softmax."""
+    """Outputs (N, K) as probabilities: unchanged if each row adds up to 1, else their softmax."""
     with np.errstate(all="ignore"):
         total = outputs.sum(axis=1, keepdims=True)
         if outputs.size and outputs.min() >= 0 and np.allclose(total, 1, atol=1e-3):
@@ -125,18 +127,24 @@ def probabilities(outputs: Array) -> Array:
         return e / e.sum(axis=1, keepdims=True)
 
 
-def worst(true: Array, shares: Array, count: int) -> tuple[Array, Array, Array, int]:
-    """The samples that are misread and of which the model is most sure.
+class Mistakes(NamedTuple):
+    """What most_confident_mistakes() found."""
 
-    Args:
-        true: (N,) class indices.
-        shares: (N, K) probabilities.
-        count: how many, at most.
+    rows: Array
+    """(n,) the misclassified samples, most confident first."""
+    predicted: Array
+    """(N,) class indices."""
+    confidence: Array
+    """(N,) the probability of the predicted class."""
+    wrong: int
+    """How many samples are misclassified."""
 
-    Returns:
-        rows (n,), the surest first; predicted (N,); how sure of it (N,); how many are misread.
-    """
+
+def most_confident_mistakes(true: Array, shares: Array, count: int) -> Mistakes:
+    """At most `count` misclassified samples, given true class indices (N,) and probabilities
+    (N, K)."""
     predicted = shares.argmax(axis=1)
-    sure = np.take_along_axis(shares, predicted[:, None], axis=1)[:, 0]
+    confidence = np.take_along_axis(shares, predicted[:, None], axis=1)[:, 0]
     wrong = np.flatnonzero(true != predicted)
-    return wrong[np.argsort(-sure[wrong], kind="stable")][:count], predicted, sure, len(wrong)
+    rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+    return Mistakes(rows, predicted, confidence, len(wrong))

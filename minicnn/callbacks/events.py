@@ -1,15 +1,14 @@
-"""EventFile: what TensorBoard reads, written through tensorboardX at once, without its thread."""
+"""EventFile: a file for TensorBoard, written with tensorboardX, without its thread."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..layer_stats.array_stats import BINS
+from ..layer_stats.array_stats import BINS, ArrayStatistics
 
 NAMES = "events.out.tfevents.*"
 INSTALL = (
@@ -19,7 +18,7 @@ INSTALL = (
 
 
 def expect_library() -> None:
-    """Raises ImportError, with what to install, if tensorboardX is missing."""
+    """Raises ImportError, which says what to install, if tensorboardX is missing."""
     try:
         import tensorboardX  # noqa: F401
     except ImportError as error:
@@ -27,14 +26,13 @@ def expect_library() -> None:
 
 
 class EventFile:
-    """A new event file in `folder`, which is made.
+    """A new event file in `folder`, which is created.
 
     Args:
-        purge_step: TensorBoard hides what earlier files of the folder have at this step and later;
-            None: nothing.
+        purge_step: TensorBoard hides the entries of earlier files from this step on; None: none.
 
     Raises:
-        OSError: it can't be made.
+        OSError: it can't be created.
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
@@ -43,7 +41,7 @@ class EventFile:
 
         folder.mkdir(parents=True, exist_ok=True)
         earlier = set(folder.glob(NAMES))
-        suffix = f".{len(earlier)}"  # two may begin in a second
+        suffix = f".{len(earlier)}"  # two may be created in the same second
         self._writer = EventsWriter(str(folder / "events"), suffix)
         self._path = next(iter(set(folder.glob(NAMES)) - earlier))
         if purge_step is not None:
@@ -53,15 +51,15 @@ class EventFile:
         """A point of the curve `tag`."""
         self._add(step, tag=tag, simple_value=float(value))
 
-    def histogram(self, tag: str, measured: Mapping[str, Any], step: int) -> None:
-        """What measures.measure() gave; nothing where it met no finite number."""
+    def histogram(self, tag: str, measured: ArrayStatistics, step: int) -> None:
+        """The histogram of array_stats.measure(); nothing if no number was finite."""
         from tensorboardX.proto.summary_pb2 import HistogramProto
 
         low, high, counts = measured["min"], measured["max"], measured["histogram"]
         total = sum(counts)
         if low is None or high is None or measured["mean"] is None:
             return
-        # each limit is the upper end of its bin; if all numbers are equal, one bin has them all
+        # Each limit is the upper end of its bin; if all numbers are equal, one bin has them all.
         limits = np.linspace(low, high, BINS + 1)[1:].tolist() if high > low else [high]
         square = 0.0 if measured["std"] is None else measured["std"] ** 2 + measured["mean"] ** 2
         histogram = HistogramProto(
@@ -79,18 +77,18 @@ class EventFile:
         self._add(step, tag=tag, image=image)
 
     def flush(self) -> None:
-        """Let readers see all so far.
+        """Make everything so far visible to readers.
 
         Raises:
-            FileNotFoundError: somebody has deleted the file.
+            FileNotFoundError: the file was deleted.
             OSError: it can't be written.
         """
         self._writer.flush()
         if not self._path.exists():
-            raise FileNotFoundError(f"{self._path.name} is gone")
+            raise FileNotFoundError(f"{self._path.name} was deleted")
 
     def close(self) -> None:
-        """No more is written."""
+        """Close the file."""
         self._writer.close()
 
     def _add(self, step: int, **value: Any) -> None:

@@ -1,10 +1,9 @@
-"""History: what the logs said, epoch by epoch."""
+"""History: the logs of every epoch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from .. import state_checks
 from ..hooks import Callback, State
@@ -15,11 +14,11 @@ class History(Callback):
 
     Attributes:
         history: lists of equal length: `"epoch"` (finished epochs, so counted from 1) and one
-            for every name in the logs (`"loss"`, `"accuracy"`, `"val_loss"`, …). NaN stands
-            where an epoch had no value of that name.
+            for every name in the logs (`"loss"`, `"accuracy"`, `"val_loss"`, …); NaN for an
+            epoch without a value of that name.
         epoch: the same epochs as `State.epoch` counts them, from 0 (Keras: `History.epoch`).
 
-    Both start empty with every training run.
+    Every training run starts with empty ones.
     """
 
     def __init__(self) -> None:
@@ -27,17 +26,17 @@ class History(Callback):
         self.epoch: list[int] = []
 
     def on_train_begin(self, state: State) -> None:
-        # New objects: a history handed out earlier stays what it was.
+        # New objects: an earlier run's history does not change.
         self.history = {"epoch": []}
         self.epoch = []
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"history": self.history, "epoch": self.epoch}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         epoch, history = state_checks.numbers(saved, "epoch"), state_checks.table(saved, "history")
         self.history = {name: state_checks.numbers(history, name, len(epoch)) for name in history}
-        self.epoch = epoch
+        self.epoch = [state_checks.whole({"epoch": value}, "epoch") for value in epoch]
 
     def on_epoch_end(self, state: State) -> None:
         row = {**state.logs, "epoch": state.epoch + 1}

@@ -1,4 +1,4 @@
-"""Is it better? What those callbacks share that follow one metric and know which way is up."""
+"""Improvement: compares the values of one monitored metric."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ class Improvement:
     Args:
         monitor: a name in the logs; `acc` and `val_acc` are aliases.
         mode: "min", "max", or "auto": by the name (accuracy: max, loss: min).
-        min_delta: less than this is no improvement, in units of the metric, >= 0.
-        asked_by: the callback's name, for messages.
+        min_delta: the smallest improvement, in units of the metric, >= 0.
+        caller: the callback's name, for messages.
 
     Raises:
-        ValueError: an argument out of range, or a name that doesn't tell which way is better.
+        ValueError: an argument out of range, or a name from which "auto" can't choose.
     """
 
-    def __init__(self, monitor: str, mode: str, min_delta: float, asked_by: str) -> None:
+    def __init__(self, monitor: str, mode: str, min_delta: float, caller: str) -> None:
         if not min_delta >= 0:
-            raise ValueError(f"{asked_by}: expected min_delta >= 0, received {min_delta}")
+            raise ValueError(f"{caller}: expected min_delta >= 0, received {min_delta}")
         if mode not in MODES:
-            raise ValueError(f"{asked_by}: expected mode in {MODES}, received {mode!r}")
+            raise ValueError(f"{caller}: expected mode in {MODES}, received {mode!r}")
         more_is_better = rises(monitor) if mode == "auto" else mode == "max"
         if more_is_better is None:
             raise ValueError(
-                f"{asked_by}: {monitor!r} doesn't tell which way is better; "
-                'say mode="min" or mode="max"'
+                f'{caller}: is more or less of {monitor!r} better? Give mode="min" or mode="max"'
             )
-        self.monitor, self.min_delta, self.asked_by = monitor, min_delta, asked_by
+        self.monitor, self.min_delta, self.caller = monitor, min_delta, caller
         self.sign = 1.0 if more_is_better else -1.0
         """1: more is better; -1: less is."""
 
     def beats(self, value: float, other: float) -> bool:
-        """Whether `value` is better than `other` by more than min_delta. NaN is never better, and
-        anything else is better than NaN (none yet)."""
+        """Whether `value` is better than `other` by more than min_delta. NaN is never better; any
+        other value is better than NaN (none yet)."""
         if math.isnan(value) or math.isnan(other):
             return not math.isnan(value)
         return self.sign * (value - other) > self.min_delta
 
     def name(self, logs: Mapping[str, float]) -> str:
-        """The metric's full name in the logs; ValueError if they lack it, with what they have."""
-        return find(self.monitor, logs, self.asked_by)
+        """The metric's full name in the logs; ValueError, which lists the names, if it is not
+        there."""
+        return find(self.monitor, logs, self.caller)
 
     def value(self, logs: Mapping[str, float]) -> float:
-        """The metric's value in the logs; ValueError if they lack it, with what they have."""
+        """The metric's value in the logs; raises as name()."""
         return float(logs[self.name(logs)])

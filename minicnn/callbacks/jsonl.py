@@ -1,4 +1,4 @@
-"""JSONLogger: the logs as JSON Lines, to be read along while a run goes on."""
+"""JSONLogger: the logs as JSON Lines, which other programs can follow during a run."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from .. import state_checks
-from ..hooks import Callback, State
+from ..hooks import State
 from ..strict_json import number, to_json
-from .lines import OTHERS, Complaint, LineFile, ascend
+from .lines import OTHER_RUN, FileLogger, ascending
 
 _PER = ("epoch", "batch", "both")
 
 
-class JSONLogger(Callback):
+class JSONLogger(FileLogger):
     """Writes a JSON object a line: after an epoch {"epoch": 1, "loss": …, "val_loss": …}, after a
     batch {"epoch": 1, "step": 1, "loss": …} with that batch's own values. Both count from 1.
 
-    Strict JSON: NaN and infinity become null. A line is written whole or not at all, as soon as
-    it is there, so the file can be followed (`tail -f`). When a write fails, a RunWarning says so
-    once and training goes on. In a run that is resumed, the lines that came after the checkpoint
-    are cut off, so that none comes twice.
+    Strict JSON: NaN and infinity become null. A line is written whole or not at all, and at once,
+    so the file can be followed (`tail -f`). If a write fails, one RunWarning is issued and training
+    continues. A resumed run removes the lines after its checkpoint, so that none appears twice.
 
     Args:
         path: the file; missing folders are made.
         per: a line for each "epoch", each "batch", or "both".
-        append: go on after the lines of an existing file instead of replacing it.
+        append: continue an existing file instead of replacing it.
 
     Raises:
         ValueError: another `per`.
-        OSError: at the start of training, if the file can't be made.
+        OSError: at the start of training, if the file can't be created.
     """
 
     def __init__(
@@ -40,25 +38,17 @@ class JSONLogger(Callback):
     ) -> None:
         if per not in _PER:
             raise ValueError(f"JSONLogger: expected per in {_PER}, received {per!r}")
-        self.per, self.append = per, append
-        self._file, self._complaint = LineFile(path), Complaint("JSONLogger")
+        super().__init__(path, append)
+        self.per = per
 
-    @property
-    def state_name(self) -> str:
-        return f"{type(self).__name__}({self._file.path.name})"
-
-    def on_train_begin(self, state: State) -> None:
-        self._complaint.begin()
-        self._file.open(append=self.append or state.remembers(self))
-
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"size": self._file.size()}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         size = state_checks.whole(saved, "size")
-        with self._complaint.instead_of_error(self._file.path):
-            if self.append and not ascend(_places(self._file.path.read_bytes(), size)):
-                self._complaint.make(OTHERS.format(path=self._file.path))
+        with self._warning.instead_of_error(self.path):
+            if self.append and not ascending(_positions(self.path.read_bytes(), size)):
+                self._warning.warn(OTHER_RUN.format(path=self.path))
                 return
             self._file.truncate(size)
 
@@ -72,11 +62,11 @@ class JSONLogger(Callback):
 
     def _write(self, row: Mapping[str, float]) -> None:
         line = to_json({name: number(value) for name, value in row.items()})
-        with self._complaint.instead_of_error(self._file.path):
+        with self._warning.instead_of_error(self.path):
             self._file.append(line + "\n")
 
 
-def _places(data: bytes, size: int) -> Iterator[tuple[float, float]]:
+def _positions(data: bytes, size: int) -> Iterator[tuple[float, float]]:
     """(epoch, step) of the last line before `size` and of all lines after it; an epoch's own line
     comes after its last step."""
     before = data[:size].splitlines()[-1:]

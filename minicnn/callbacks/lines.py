@@ -1,4 +1,4 @@
-"""LineFile: a text file that grows by whole lines; and a warning for when it can't."""
+"""LineFile: a text file that grows by whole lines; FileLogger: a callback that writes one."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, RunWarning
+from ..hooks import Callback, State
 
-OTHERS = "{path}: another run has written there since the checkpoint; nothing is cut off, so what \
-is repeated stands there twice"
+OTHER_RUN = "{path}: another run has written to it since the checkpoint; nothing is removed, so \
+repeated epochs appear twice"
 
 
 class LineFile:
-    """A file of lines, each written whole or not at all, as soon as it is there.
+    """A file of lines. Each is written whole or not at all.
 
-    It is opened for every line, so that one who reads along sees it at once, and nothing is lost
-    with the process. A file that somebody deletes comes back with the next line.
+    The file is opened for every line: readers see the line at once, it survives a crash of the
+    process, and a deleted file comes back with the next line.
 
     Args:
         path: the file; UTF-8.
@@ -30,11 +30,11 @@ class LineFile:
         self.path = Path(path)
 
     def open(self, *, append: bool) -> None:
-        """Make the file, and missing folders; empty it, or with append cut off the half line that
-        a crash may have left at its end.
+        """Create the file and missing folders. Empty it, or with append remove an incomplete last
+        line, which a crash may have left.
 
         Raises:
-            OSError: it can't be made.
+            OSError: it can't be created.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab" if append else "wb"):
@@ -45,8 +45,8 @@ class LineFile:
                 self.truncate(data.rfind(b"\n") + 1)
 
     def append(self, line: str, header: str = "") -> None:
-        """Add a line (with its line break) in one write; if the disk takes only part of it, take
-        that part back. An empty or missing file gets `header` first.
+        """Add a line (with its line break) in one write; undo it if the disk takes only a part. An
+        empty or missing file gets `header` first.
 
         Raises:
             OSError: it can't be written.
@@ -79,35 +79,57 @@ class LineFile:
                 file.truncate(size)
 
 
-def ascend(places: Iterable[Any]) -> bool:
-    """Whether each of a file's rows (by its epoch, or epoch and step) comes after the one before
-    it; if not, another run has written there."""
-    found = list(places)
-    return all(one < other for one, other in pairwise(found))
+def ascending(positions: Iterable[tuple[float, ...]]) -> bool:
+    """Whether each row's position (epoch, or epoch and step) is above the one before. If not,
+    another run has written to the file."""
+    return all(one < other for one, other in pairwise(positions))
 
 
-class Complaint:
-    """Lets training go on where a file can't be written, and says so once a run."""
+class WarnOnce:
+    """Lets training continue if a file can't be written, and warns once a run."""
 
-    def __init__(self, asked_by: str) -> None:
-        self.asked_by = asked_by
-        self.made = False
+    def __init__(self, caller: str) -> None:
+        self.caller = caller
+        self.done = False
 
     def begin(self) -> None:
-        """A run begins: the next failure is told."""
-        self.made = False
+        """A run begins: the next failure warns again."""
+        self.done = False
 
-    def make(self, text: str) -> None:
-        """Say it, the first time."""
-        if not self.made:
-            self.made = True
-            warnings.warn(f"{self.asked_by}: {text}", RunWarning, stacklevel=5)
+    def warn(self, text: str) -> None:
+        """Warn, the first time."""
+        if not self.done:
+            self.done = True
+            warnings.warn(f"{self.caller}: {text}", RunWarning, stacklevel=5)
 
     @contextmanager
     def instead_of_error(self, path: Path) -> Iterator[None]:
-        """`with complaint.instead_of_error(path):` around the writing: an OSError, or what is wrong
-        with a file that is to be changed, becomes a RunWarning, the first time."""
+        """Around the writing of `path`: turns OSError and DataError into a RunWarning."""
         try:
             yield
         except (OSError, DataError) as error:
-            self.make(f"can't write {path}: {error}")
+            self.warn(f"can't write {path}: {error}")
+
+
+class FileLogger(Callback):
+    """Base of the callbacks that write one LineFile; a resumed run continues its file.
+
+    Args:
+        path: the file; missing folders are made.
+        append: continue an existing file instead of replacing it.
+
+    Raises:
+        OSError: at the start of training, if the file can't be created.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
+        self.path, self.append = Path(path), append
+        self._file, self._warning = LineFile(path), WarnOnce(type(self).__name__)
+
+    @property
+    def state_name(self) -> str:
+        return f"{type(self).__name__}({self.path.name})"
+
+    def on_train_begin(self, state: State) -> None:
+        self._warning.begin()
+        self._file.open(append=self.append or state.resume.has_state_of(self))

@@ -1,19 +1,19 @@
-"""LiveLog: a run as it goes, written so that others can read along (the visor does).
+"""LiveLog: the events of a run, written so that other programs can follow it (the visor does).
 
-A line of JSON for each thing that happens, in `event` its kind; all counts begin at 0:
+A line of JSON for each event, with its kind in `event`; all counts begin at 0:
 
-    begin     the run begins, or goes on after `done` [whole epochs, steps of the next one]:
-              what was told of later steps is void. {epochs, steps, batch_size, num_samples,
+    begin     the run begins, or continues after `done` [finished epochs, steps of the next one]:
+              earlier lines about later steps are void. {epochs, steps, batch_size, num_samples,
               metrics, model, done, seconds, time}
-    batches   points of the curves, each the mean over the batches since the one before. Lists of
-              one length: {epoch, step: the last of each point's steps, seconds, learning_rate,
-              and loss and the metrics by their names}
+    batches   points of the curves, each the mean over the batches since the point before. Lists of
+              equal length: {epoch, step: of each point's last batch, seconds, learning_rate, loss
+              and the metrics by their names}
     epoch     an epoch has ended: {epoch, seconds, logs}; now and then with {wrong, mistakes: [[row,
-              true, predicted, probability], …] of the validation samples, the surest first}
-    pause, continue   training waits, and goes on: {seconds}
+              true, predicted, probability], …] of the validation samples, most confident first}
+    pause, continue   training pauses or continues: {seconds}
     end       {epoch, seconds, reason, failed}
 
-`seconds` since training began, without pauses and with what came before a resumption; NaN and
+`seconds` since training began, without pauses and with the time before a resumption; NaN and
 infinity are null.
 """
 
@@ -22,73 +22,66 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from .. import state_checks
-from ..hooks import Callback, State
+from ..hooks import State
 from ..metrics import class_indices
 from ..strict_json import number, to_json
-from .drawing import probabilities, worst
-from .lines import Complaint, LineFile
-from .pace import Pace
+from .drawing import most_confident_mistakes, probabilities
+from .lines import FileLogger
+from .throttle import Throttle
 
-POINT_SECONDS = 0.05  # between two points of a curve, at least
-WRITE_SECONDS = 0.25  # between two times of writing
-LOOKING_SHARE = 0.005  # of the time, for finding the worst mistakes
+POINT_SECONDS = 0.05  # the shortest time between two points of a curve
+WRITE_SECONDS = 0.25  # the shortest time between two writes
+MISTAKES_SHARE = 0.005  # the largest share of the time for finding mistakes
 
 
-class LiveLog(Callback):
-    """Appends to `path` what happens in the run; see above.
+class LiveLog(FileLogger):
+    """Appends the events of the run to `path`; the module's docstring describes the format.
 
-    However long a run, a second of it takes at most twenty points of each curve. If the file can't
-    be written, a RunWarning says so once, and training goes on. A run that is resumed goes on with
-    its file.
+    A second of the run gives at most twenty points of each curve. If the file can't be written, one
+    RunWarning is issued and training continues. A resumed run continues its file.
 
     Args:
         path: the file; missing folders are made.
-        mistakes: how many of the misread validation samples to tell of at the end of an epoch.
+        mistakes: how many misclassified validation samples an epoch's line names at most.
 
     Raises:
-        OSError: at the start of training, if the file can't be made.
+        OSError: at the start of training, if the file can't be created.
     """
 
     needs_outputs = True
 
     def __init__(self, path: str | os.PathLike[str], mistakes: int = 24) -> None:
+        super().__init__(path)
         self.mistakes = mistakes
-        self._file, self._complaint = LineFile(path), Complaint("LiveLog")
-        self._looking = Pace(0.0, LOOKING_SHARE)
-        self._forget()
+        self._throttle = Throttle(0.0, MISTAKES_SHARE)
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._start, self._seconds, self._earlier = time.perf_counter(), 0.0, 0.0
         self._lines: list[str] = []  # not yet written
-        self._points: dict[str, list[Any]] = {}  # not yet a line
-        self._sums: dict[str, float] = {}  # of the batches that are not yet a point
+        self._points: dict[str, list[float | None]] = {}  # not yet in a line
+        self._sums: dict[str, float] = {}  # of the batches that are not yet in a point
         self._batches = 0
         self._last_point = self._last_written = 0.0  # seconds
         self._begun = False
 
-    @property
-    def state_name(self) -> str:
-        return f"{type(self).__name__}({self._file.path.name})"
-
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"seconds": self._seconds}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         self._earlier = state_checks.number(saved, "seconds")
 
     def on_train_begin(self, state: State) -> None:
-        self._forget()
-        self._complaint.begin()
-        self._looking.begin()
-        self._file.open(append=state.remembers(self))
+        self._reset()
+        self._throttle.begin()
+        super().on_train_begin(state)
 
     def on_epoch_begin(self, state: State) -> None:
         if self._begun:
             return
-        self._begun = True  # only now it is known where a resumed run goes on
+        self._begun = True  # here, because on_train_begin comes before State.resume.done is known
         self._add(
             state,
             "begin",
@@ -98,7 +91,7 @@ class LiveLog(Callback):
             num_samples=state.num_samples,
             metrics=["loss", *(metric.name for metric in state.model.metrics)],
             model=state.model.name,
-            done=list(state.done),
+            done=list(state.resume.done),
             time=time.time(),
         )
         self._write()
@@ -117,28 +110,30 @@ class LiveLog(Callback):
         self._add_point(state)
         logs = {name: number(value) for name, value in state.logs.items()}
         is_last = state.stop or state.epoch + 1 == state.epochs
-        mistakes = self._mistakes(state) if is_last or self._looking.due() else {}
+        mistakes = self._mistakes(state) if is_last or self._throttle.due() else {}
         self._add(state, "epoch", epoch=state.epoch, logs=logs, **mistakes)
         if self._seconds - self._last_written >= WRITE_SECONDS:
             self._write()
 
     def on_train_end(self, state: State) -> None:
+        done, failed = state.resume.done, state.resume.failed
         self._add_point(state)
-        self._add(state, "end", epoch=state.done[0], reason=state.stop_reason, failed=state.failed)
+        self._add(state, "end", epoch=done[0], reason=state.stop_reason, failed=failed)
         self._write()
 
     def say(self, event: str, state: State) -> None:
-        """Tell at once of a "pause", or that training goes on ("continue")."""
+        """Write "pause" or "continue" at once."""
         self._add_point(state)
         self._add(state, event)
         self._write()
 
     def _clock(self, state: State) -> float:
-        self._seconds = self._earlier + time.perf_counter() - self._start - state.waited
+        now = time.perf_counter() - state.drawing.paused_seconds
+        self._seconds = self._earlier + now - self._start
         return self._seconds
 
-    def _add(self, state: State, event: str, **content: Any) -> None:
-        """A line; what points there are come before it."""
+    def _add(self, state: State, event: str, **content: object) -> None:
+        """Add a line, after the points so far."""
         self._add_points()
         seconds = number(self._clock(state), 6)
         self._lines.append(to_json({"event": event, "seconds": seconds, **content}))
@@ -149,7 +144,7 @@ class LiveLog(Callback):
             self._points = {}
 
     def _add_point(self, state: State) -> None:
-        """The batches since the last point become one."""
+        """Make the batches since the last point a new point."""
         if not self._batches:
             return
         optimizer = state.model.optimizer
@@ -165,24 +160,29 @@ class LiveLog(Callback):
             self._points.setdefault(name, []).append(value)
         self._sums, self._batches, self._last_point = {}, 0, self._seconds
 
-    def _mistakes(self, state: State) -> dict[str, Any]:
-        """What the validation samples' outputs say; nothing, where they are no classes."""
-        part, outputs = state.validation, state.val_outputs
-        if part is None or part.y is None or outputs is None or outputs.ndim != 2:
+    def _mistakes(self, state: State) -> dict[str, object]:
+        """The validation samples' mistakes; {} if the outputs are no classes."""
+        samples, outputs = state.drawing.validation, state.drawing.val_outputs
+        if samples is None or samples.y is None or outputs is None or outputs.ndim != 2:
             return {}
-        with self._looking.working():
-            true, shares = class_indices(part.y, outputs), probabilities(outputs)
-            rows, predicted, sure, wrong = worst(true, shares, self.mistakes)
-            found = [
-                [int(row), int(true[row]), int(predicted[row]), number(sure[row], 4)]
-                for row in rows
+        with self._throttle.working():
+            true = class_indices(samples.y, outputs)
+            found = most_confident_mistakes(true, probabilities(outputs), self.mistakes)
+            mistakes = [
+                [
+                    int(row),
+                    int(true[row]),
+                    int(found.predicted[row]),
+                    number(found.confidence[row], 4),
+                ]
+                for row in found.rows
             ]
-            return {"wrong": wrong, "mistakes": found}
+            return {"wrong": found.wrong, "mistakes": mistakes}
 
     def _write(self) -> None:
-        """Everything that is not yet written, in one go."""
+        """Write everything that is not yet written."""
         self._add_points()
         lines, self._lines = self._lines, []
         self._last_written = self._seconds
-        with self._complaint.instead_of_error(self._file.path):
+        with self._warning.instead_of_error(self.path):
             self._file.append("".join(f"{line}\n" for line in lines))

@@ -7,69 +7,59 @@ import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from .. import state_checks
 from ..atomic_file import atomic_path
 from ..errors import DataError
-from ..hooks import Callback, State
-from .lines import OTHERS, Complaint, LineFile, ascend
+from ..hooks import State
+from .lines import OTHER_RUN, FileLogger, ascending
 
 
-class CSVLogger(Callback):
-    """Writes `epoch` (from 1) and everything in the logs, a row an epoch, as soon as it ends.
+class CSVLogger(FileLogger):
+    """Writes `epoch` (from 1) and everything in the logs: a row at the end of each epoch.
 
-    The first epoch's logs make the header. A name that turns up later gets a column at the
-    end, empty in earlier rows; a name that is missing leaves its cell empty. A row is written
-    whole or not at all: what a crash or a full disk cut off is removed. When a write fails,
-    a RunWarning says so once and training goes on. A run that is resumed goes on with its file.
+    The first epoch's logs give the header. A new name later adds a column at the end, empty in
+    earlier rows; a missing name leaves its cell empty. A row is written whole or not at all. If a
+    write fails, one RunWarning is issued and training continues. A resumed run continues its file.
 
     Args:
         path: the file; missing folders are made.
-        append: go on with the rows of an existing file instead of replacing it.
+        append: continue an existing file instead of replacing it.
 
     Raises:
-        OSError: at the start of training, if the file can't be made.
+        OSError: at the start of training, if the file can't be created.
         ValueError: at the start of training, if the file is no CSV file; at the end of the first
             epoch, if `append` finds another header.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
-        self.path = Path(path)
-        self.append = append
-        self._file = LineFile(path)
-        self._complaint = Complaint("CSVLogger")
+        super().__init__(path, append)
         self._header: list[str] = []
         self._rows = 0
         self._appending = False
 
-    @property
-    def state_name(self) -> str:
-        return f"{type(self).__name__}({self.path.name})"
-
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"header": self._header, "rows": self._rows, "size": self._file.size()}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
-        size, rows_then = state_checks.whole(saved, "size"), state_checks.whole(saved, "rows")
-        header_then = [str(name) for name in state_checks.rows(saved, "header")]
+    def set_state(self, saved: Mapping[str, object]) -> None:
+        size, saved_rows = state_checks.whole(saved, "size"), state_checks.whole(saved, "rows")
+        saved_header = [str(name) for name in state_checks.rows(saved, "header")]
         self._appending = False
-        with self._complaint.instead_of_error(self.path):  # rows that are going to come again
+        with self._warning.instead_of_error(self.path):  # remove rows that will be written again
             header, *rows = _read(self.path)
-            if self.append and not ascend(map(_epoch, rows[max(rows_then - 1, 0) :])):
-                self._complaint.make(OTHERS.format(path=self.path))
+            if self.append and not ascending(map(_epoch, rows[max(saved_rows - 1, 0) :])):
+                self._warning.warn(OTHER_RUN.format(path=self.path))
                 return
-            self._header, self._rows = header_then, rows_then
-            if header == self._header or not size:
+            self._header, self._rows = saved_header, saved_rows
+            if header == saved_header or not size:
                 self._file.truncate(size)
-            elif header:  # a column has turned up since
-                width = len(self._header)
-                _rewrite(self.path, [self._header, *(row[:width] for row in rows[: self._rows])])
+            elif header:  # a column was added since the checkpoint
+                width = len(saved_header)
+                _rewrite(self.path, [saved_header, *(row[:width] for row in rows[:saved_rows])])
 
     def on_train_begin(self, state: State) -> None:
+        super().on_train_begin(state)
         self._header, self._rows = [], 0
-        self._complaint.begin()
-        self._file.open(append=self.append or state.remembers(self))
         if self.append:
             self._header, *rows = _read(self.path)
             self._rows = len(rows)
@@ -83,17 +73,16 @@ class CSVLogger(Callback):
                 f"have {', '.join(row)}; choose another file or append=False"
             )
         self._appending = False
-        with self._complaint.instead_of_error(self.path):
+        with self._warning.instead_of_error(self.path):
             if not self._header:
                 self._header = list(row)
             elif new := [name for name in row if name not in self._header]:
-                self._widen(new)
+                self._add_columns(new)
             cells = _line(_cell(row.get(name)) for name in self._header)
             self._file.append(cells, header=_line(self._header))
             self._rows += 1
 
-    def _widen(self, new: list[str]) -> None:
-        """Rewrite the file with `new` columns at the end."""
+    def _add_columns(self, new: list[str]) -> None:
         rows = _read(self.path)[1:]
         header = self._header + new
         _rewrite(self.path, [header, *(row + [""] * len(new) for row in rows)])
@@ -109,11 +98,11 @@ def _read(path: Path) -> list[list[str]]:
         raise DataError(f"{path}: expected the rows of a CSVLogger, received {error}") from error
 
 
-def _epoch(row: list[str]) -> int:
+def _epoch(row: list[str]) -> tuple[int]:
     try:
-        return int(row[0])
+        return (int(row[0]),)
     except (IndexError, ValueError):
-        return -1
+        return (-1,)
 
 
 def _rewrite(path: Path, rows: list[list[str]]) -> None:
@@ -124,7 +113,7 @@ def _rewrite(path: Path, rows: list[list[str]]) -> None:
 def _cell(value: float | None) -> str:
     if value is None:
         return ""
-    # 9 digits are all that a float32 holds, and enough of a mean.
+    # 9 digits hold a float32 exactly.
     return str(value) if isinstance(value, int) else f"{float(value):.9g}"
 
 

@@ -1,4 +1,4 @@
-"""Names of metrics: which log entry is meant."""
+"""Names of metrics in the logs, and their aliases."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def resolve(name: str) -> str:
     return name.removesuffix(base) + ALIASES.get(base, base)
 
 
-def find(name: str, logs: Iterable[str], asked_by: str) -> str:
-    """The entry of `logs` that `name` means, under this name or its full one.
+def find(name: str, logs: Iterable[str], caller: str) -> str:
+    """The name in `logs`: `name`, or its full form.
 
     Raises:
-        ValueError: there is none; the message lists what there is.
+        ValueError: neither is there; the message lists the names.
     """
     known = list(logs)
     for candidate in (name, resolve(name)):
@@ -27,5 +27,5 @@ def find(name: str, logs: Iterable[str], asked_by: str) -> str:
     if name.startswith("val_") and not any(entry.startswith("val_") for entry in known):
         hint = "; val_… needs validation_data or validation_split in fit"
     raise ValueError(
-        f"{asked_by}: no metric {name!r} in the logs, which have {', '.join(known)}{hint}"
+        f"{caller}: no metric {name!r} in the logs, which have {', '.join(known)}{hint}"
     )

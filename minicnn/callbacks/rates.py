@@ -1,10 +1,9 @@
-"""LearningRateScheduler and ReduceLROnPlateau: a learning rate that callbacks change."""
+"""LearningRateScheduler and ReduceLROnPlateau: callbacks that change the learning rate."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from .. import state_checks
 from ..hooks import Callback, State
@@ -14,19 +13,19 @@ from .names import resolve
 
 
 class _Rate(Callback):
-    """What both share: the optimizer's rate, and its entry in the logs."""
+    """Base: the optimizer's rate, and its entry in the logs."""
 
     def on_train_begin(self, state: State) -> None:
         self._rate(state)
 
     def on_epoch_begin(self, state: State) -> None:
-        self._note(state)  # for an epoch that is resumed after its last step
+        self._log(state)  # for an epoch that is resumed after its last step
 
     def on_batch_end(self, state: State) -> None:
         if state.step + 1 == state.steps:
-            self._note(state)  # already here, so that all hear of it at the epoch's end
+            self._log(state)  # before any callback's on_epoch_end
 
-    def _note(self, state: State) -> None:
+    def _log(self, state: State) -> None:
         state.logs["learning_rate"] = self._rate(state)
 
     def _rate(self, state: State) -> float:
@@ -35,8 +34,8 @@ class _Rate(Callback):
             name = type(self).__name__
             raise ValueError(
                 f"{name}: expected an optimizer with a constant learning rate, received "
-                f"{schedule!r}, which sets the rate of every step itself; give it a number, or "
-                f"leave out {name}"
+                f"{schedule!r}, which sets the rate of every step; give it a number, or omit "
+                f"{name}"
             )
         return schedule.learning_rate
 
@@ -48,13 +47,13 @@ class _Rate(Callback):
 
 
 class LearningRateScheduler(_Rate):
-    """Asks `schedule(epoch, rate)` for the learning rate of each epoch, before it begins.
+    """Sets the learning rate before each epoch to `schedule(epoch, rate)`.
 
     Writes "learning_rate" into the logs of the epoch.
 
     Args:
-        schedule: from the epoch, counted from 0, and the rate so far to the rate of the epoch.
-            A rate that is to change from step to step belongs into the optimizer: schedules.py.
+        schedule: a function of the epoch (from 0) and the rate so far that returns the new rate.
+            (For a rate that changes with every step, give the optimizer one of schedules.py.)
 
     Raises:
         ValueError: at the start of training, if the optimizer has a schedule of its own; or for a
@@ -65,7 +64,7 @@ class LearningRateScheduler(_Rate):
         self.schedule = schedule
 
     def on_epoch_begin(self, state: State) -> None:
-        if state.done[1] == 0:  # else the epoch was begun before the run was resumed
+        if state.resume.done[1] == 0:  # not in an epoch that was begun before the run was resumed
             self._set_rate(state, self.schedule(state.epoch, self._rate(state)))
         super().on_epoch_begin(state)
 
@@ -77,18 +76,18 @@ class ReduceLROnPlateau(_Rate):
     Args:
         monitor: a name in the logs of an epoch; `acc` and `val_acc` are aliases.
         factor: in [0, 1).
-        patience: epochs without improvement to wait, >= 0 (0 and 1 do the same).
+        patience: epochs without improvement before a reduction, >= 0 (0 and 1 do the same).
         mode: "min", "max", or "auto": by the name (accuracy: max, loss: min).
-        min_delta: less than this is no improvement, in units of the metric, >= 0.
-        cooldown: epochs after a reduction in which nothing is counted, >= 0.
-        min_lr: the rate never falls below, >= 0.
+        min_delta: the smallest improvement, in units of the metric, >= 0.
+        cooldown: epochs after a reduction that are not counted, >= 0.
+        min_lr: the smallest rate, >= 0.
 
     Attributes:
         best: the best value so far (NaN: none yet).
-        wait: epochs since the last improvement, or reduction.
-        resting: epochs of cooldown that are left.
+        wait: epochs since the last improvement or reduction.
+        resting: remaining epochs of the cooldown.
 
-    NaN is never an improvement. Every run starts anew.
+    NaN is never an improvement. Every run starts afresh.
 
     Raises:
         ValueError: an argument out of range; at the start of training, if the optimizer has a
@@ -113,29 +112,27 @@ class ReduceLROnPlateau(_Rate):
         self.factor, self.patience, self.cooldown = factor, patience, cooldown
         self.min_lr = min_lr
         self._improvement = Improvement(monitor, mode, min_delta, "ReduceLROnPlateau")
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best = math.nan
         self.wait = self.resting = 0
 
     def on_train_begin(self, state: State) -> None:
         super().on_train_begin(state)
-        self._forget()
+        self._reset()
 
     @property
     def state_name(self) -> str:
         return f"{type(self).__name__}({resolve(self._improvement.monitor)})"
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"best": self.best, "wait": self.wait, "resting": self.resting}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         self.best = state_checks.number(saved, "best")
-        self.wait, self.resting = (
-            state_checks.whole(saved, "wait"),
-            state_checks.whole(saved, "resting"),
-        )
+        self.wait = state_checks.whole(saved, "wait")
+        self.resting = state_checks.whole(saved, "resting")
 
     def on_epoch_end(self, state: State) -> None:
         value = self._improvement.value(state.logs)

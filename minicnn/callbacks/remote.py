@@ -1,4 +1,4 @@
-"""RemoteControl: another thread has training wait, go on, or stop."""
+"""RemoteControl: another thread pauses, continues or stops training."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from collections.abc import Callable
 
 from ..hooks import Callback, State
 
-LOOK_AGAIN = 0.1  # seconds, while waiting
+POLL_SECONDS = 0.1  # between two calls of give_up
 
 
 class RemoteControl(Callback):
-    """Its methods may be called from any thread at any time; training obeys after the batch that
-    it is in. What is asked while nothing trains holds for the next run, but for `stop`.
+    """Its methods may be called from any thread at any time; they take effect after the current
+    batch. pause() before a run pauses it after its first batch; stop() before a run has no effect.
 
-    Time that training waits is added to State.waited, and counts for no speed.
+    The time of pauses is added to State.drawing.paused_seconds.
 
     Args:
-        tell: called with "pause" and the state when training begins to wait, with "continue" when
-            it goes on.
-        give_up: while training waits, asked ten times a second whether it has to go on all the
-            same (after Ctrl-C, say).
+        tell: called with "pause" and the state when a pause begins, with "continue" when it ends.
+        give_up: called ten times a second during a pause; True ends it (after Ctrl-C, say).
     """
 
     def __init__(
@@ -35,11 +33,11 @@ class RemoteControl(Callback):
         self._reason = ""
 
     def pause(self) -> None:
-        """Wait until go_on() or stop()."""
+        """Pause until go_on() or stop()."""
         self._go.clear()
 
     def go_on(self) -> None:
-        """Wait no longer."""
+        """End the pause."""
         self._go.set()
 
     def stop(self, reason: str) -> None:
@@ -52,20 +50,20 @@ class RemoteControl(Callback):
 
     def on_batch_end(self, state: State) -> None:
         if not self._go.is_set():
-            self._wait(state)
+            self._pause(state)
         if self._reason and not state.stop:
             state.stop, state.stop_reason = True, self._reason
 
     def on_epoch_end(self, state: State) -> None:
-        self.on_batch_end(state)  # it may have been asked while validating
+        self.on_batch_end(state)  # it may have been called during validation
 
-    def _wait(self, state: State) -> None:
-        since, waited = time.perf_counter(), state.waited
+    def _pause(self, state: State) -> None:
+        begin, earlier = time.perf_counter(), state.drawing.paused_seconds
         if self.tell:
             self.tell("pause", state)
-        while not self._go.wait(LOOK_AGAIN) and not self.give_up():
-            state.waited = waited + time.perf_counter() - since
+        while not self._go.wait(POLL_SECONDS) and not self.give_up():
+            state.drawing.paused_seconds = earlier + time.perf_counter() - begin
         self._go.set()
-        state.waited = waited + time.perf_counter() - since
+        state.drawing.paused_seconds = earlier + time.perf_counter() - begin
         if self.tell:
             self.tell("continue", state)

@@ -1,43 +1,39 @@
-"""EarlyStopping and TerminateOnNaN: when to end a run before its last epoch."""
+"""EarlyStopping and TerminateOnNaN: they end a run before its last epoch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .. import state_checks
 from ..hooks import Callback, State
+from ..network import Network
+from ..typing import Array
 from .improvement import Improvement
 from .names import resolve
 
-if TYPE_CHECKING:
-    from ..model import Sequential
-
 
 class EarlyStopping(Callback):
-    """Stops when `monitor` has not improved for `patience` epochs, and puts the best weights back.
+    """Stops when `monitor` has not improved for `patience` epochs, and restores the best weights.
 
     Args:
         monitor: a name in the logs of an epoch; `acc` and `val_acc` are aliases.
-        patience: epochs without improvement to wait, >= 1.
-        min_delta: less than this is no improvement, in units of the metric, >= 0.
+        patience: epochs without improvement before it stops, >= 1.
+        min_delta: the smallest improvement, in units of the metric, >= 0.
         mode: "min", "max", or "auto": by the name (accuracy: max, loss: min).
-        restore_best_weights: when training ends, for whatever reason, the model gets the
-            weights of its best epoch; without it, it keeps the last ones.
-        baseline: a value to beat; an epoch that doesn't beat it uses up patience too.
-        start_from_epoch: epochs to ignore at first, neither waited for nor remembered.
+        restore_best_weights: at the end of training, for whatever reason, the model gets the
+            weights of its best epoch; False: it keeps the last ones.
+        baseline: an epoch that is not better than this value counts as one without improvement.
+        start_from_epoch: how many epochs are ignored at first.
 
     Attributes:
         best: the best value so far (NaN: none yet).
         best_epoch: its epoch, counted from 0 (-1: none yet).
         wait: epochs since the last improvement.
 
-    NaN is never an improvement. The first epoch is never the last one, as in Keras. Every run
-    starts anew, but for one that is resumed; if that had
-    been stopped by this callback, it stops again, unless `patience` is longer now.
+    NaN is never an improvement. It never stops after the first epoch, as in Keras. Every run
+    starts afresh. A resumed run that this callback had stopped stops again, unless `patience` is
+    longer now.
 
     Raises:
         ValueError: an argument out of range, or, at the end of the first epoch, a metric
@@ -64,20 +60,20 @@ class EarlyStopping(Callback):
         self.restore_best_weights = restore_best_weights
         self.baseline = baseline
         self.start_from_epoch = start_from_epoch
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best = math.nan
         self.best_epoch = -1
         self.wait = 0
-        self._best_weights: list[np.ndarray] | None = None
-        self._model: Sequential | None = None
+        self._best_weights: list[Array] | None = None
+        self._model: Network | None = None
 
     @property
     def state_name(self) -> str:
         return f"{type(self).__name__}({resolve(self.monitor)})"
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {
             "best": self.best,
             "best_epoch": self.best_epoch,
@@ -85,7 +81,7 @@ class EarlyStopping(Callback):
             "best_weights": self._best_weights,
         }
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         weights = None
         if saved.get("best_weights") is not None:
             assert self._model is not None
@@ -99,11 +95,11 @@ class EarlyStopping(Callback):
         self.wait, self._best_weights = state_checks.whole(saved, "wait"), weights
 
     def on_train_begin(self, state: State) -> None:
-        self._forget()
+        self._reset()
         self._model = state.model
 
     def on_epoch_begin(self, state: State) -> None:
-        self._stop_if_due(state, ended=state.epoch)  # of a run that is resumed
+        self._stop_if_due(state, ended=state.epoch)  # in a resumed run
 
     def on_epoch_end(self, state: State) -> None:
         value = self._improvement.value(state.logs)
@@ -119,7 +115,6 @@ class EarlyStopping(Callback):
         self._stop_if_due(state, ended=state.epoch + 1)
 
     def _stop_if_due(self, state: State, ended: int) -> None:
-        # As in Keras, never after the very first epoch.
         if self.wait >= self.patience and ended > 1 and not state.stop:
             state.stop, state.stop_reason = True, self._reason()
 
@@ -128,21 +123,17 @@ class EarlyStopping(Callback):
         epochs = "epoch" if self.patience == 1 else "epochs"
         if self.best_epoch < 0:
             return f"{name} has been NaN for {self.patience} {epochs}"
+        best = f"(best: {self.best:.4g} in epoch {self.best_epoch + 1})"
         if self.baseline is not None and not self._improvement.beats(self.best, self.baseline):
-            return (
-                f"{name} has not beaten {self.baseline:.4g} in {self.patience} {epochs} "
-                f"(best: {self.best:.4g} in epoch {self.best_epoch + 1})"
-            )
-        return (
-            f"{name} has not improved for {self.patience} {epochs} "
-            f"(best: {self.best:.4g} in epoch {self.best_epoch + 1})"
-        )
+            missed = f"has not beaten {self.baseline:.4g} in"
+        else:
+            missed = "has not improved for"
+        return f"{name} {missed} {self.patience} {epochs} {best}"
 
     def on_train_end(self, state: State) -> None:
         self._model = None
         if self._best_weights is None:
             return
-        # Weights have moved since the best epoch if another one began, whether or not it ended.
         state.model.set_weights(self._best_weights)
         self._best_weights = None
 

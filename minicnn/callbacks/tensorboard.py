@@ -1,4 +1,4 @@
-"""TensorBoard: curves, histograms and pictures for TensorBoard's page."""
+"""TensorBoard: curves, histograms and pictures for TensorBoard."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..hooks import Callback, State
 from ..layer_stats.array_stats import measure
 from .events import EventFile, expect_library
-from .lines import Complaint
-from .pace import Pace
+from .lines import WarnOnce
 from .samples import SampleGrid
+from .throttle import Throttle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,28 +25,27 @@ DPI = 100
 class TensorBoard(Callback):
     """Writes event files; `tensorboard --logdir FOLDER` shows them.
 
-    Three runs stand there side by side, each with a file in a folder of its own:
+    It shows three runs, each in its own folder:
 
         training     each epoch: loss, metrics, learning_rate; histograms of weights and gradients
-                     (of the epoch's last batch); pictures of the first filters and of the
-                     validation images that are misread
+                     (of the epoch's last batch); pictures of the first filters and of the most
+                     confident mistakes among the validation images
         validation   each epoch: the same metrics for the validation samples
-        batches      each batch: its loss and metrics, if asked for
+        batches      each batch: its loss and metrics, with batches=True
 
-    Epochs and batches count from 1. Histograms are left out of epochs where they would take more
-    than 1 % of the time, pictures are drawn now and then, within the 1.5 % that all who draw share;
-    those of the end always come. A run that is resumed writes new files, which tell TensorBoard to
-    hide what came after the checkpoint. If one can't be written, a RunWarning says so once and
-    training goes on.
+    Epochs and batches count from 1. Histograms take at most 1 % of the time; pictures share 1.5 %
+    with the other drawing callbacks. Epochs that would take more are skipped, except the last one.
+    A resumed run writes new files, in which TensorBoard is told to hide what followed the
+    checkpoint. If a file can't be written, one RunWarning is issued and training continues.
 
     Args:
-        folder: is made; a run's files are added to what is there.
+        folder: created if missing; a run adds its files.
         histograms, images: whether to write them.
         batches: whether to write each batch, too.
 
     Raises:
-        ImportError: tensorboardX is missing; says what to install.
-        OSError: when training begins, if the folder can't be made.
+        ImportError: tensorboardX is missing; the message says what to install.
+        OSError: at the start of training, if the folder can't be created.
     """
 
     def __init__(
@@ -61,30 +60,30 @@ class TensorBoard(Callback):
         self.histograms, self.images, self.batches = histograms, images, batches
         self.needs_outputs = images
         self._files: dict[str, EventFile] = {}
-        self._complaint = Complaint("TensorBoard")
-        self._measuring, self._drawing = Pace(0, 0.01), Pace()
+        self._warning = WarnOnce("TensorBoard")
+        self._measuring, self._drawing = Throttle(0, 0.01), Throttle()
         self._grid: SampleGrid | None = None
         self._drawn = True  # nothing to draw yet
         self._purge: tuple[int, int] | None = None
 
     def on_train_begin(self, state: State) -> None:
-        self._close()  # a run before this one may have ended without its last hook
-        self._complaint.begin()
+        self._close()  # an earlier run may have ended without on_train_end
+        self._warning.begin()
         self._measuring.begin()
-        self._drawing.begin(state if self.images else None)
+        self._drawing.begin(state.drawing.throttles if self.images else None)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._grid = _grid(state) if self.images else None
         self._drawn = True
 
     def on_epoch_begin(self, state: State) -> None:
-        if not self._files and state.resumed:  # where it goes on is known from here on
-            epochs, steps = state.done
+        if not self._files and state.resume.resumed:  # in on_train_begin, `done` is not yet known
+            epochs, steps = state.resume.done
             self._purge = epochs + 1, epochs * state.steps + steps + 1
 
     def on_batch_end(self, state: State) -> None:
         if self.batches:
             step = state.epoch * state.steps + state.step + 1
-            with self._trying():
+            with self._no_errors():
                 for name, value in state.batch_logs.items():
                     self._file("batches").scalar(name, value, step)
 
@@ -93,7 +92,7 @@ class TensorBoard(Callback):
         if self._grid is not None:
             self._grid.on_epoch_end(state)
         self._drawn = False
-        with self._trying():
+        with self._no_errors():
             self._write_logs(state)
             if self.histograms and (last or self._measuring.due()):
                 with self._measuring.working():
@@ -103,7 +102,7 @@ class TensorBoard(Callback):
             self._flush()
 
     def on_train_end(self, state: State) -> None:
-        with self._trying():
+        with self._no_errors():
             if self.images and not self._drawn:
                 self._write_images(state)
         self._close()
@@ -113,7 +112,7 @@ class TensorBoard(Callback):
             try:
                 file.flush()
             except FileNotFoundError:
-                del self._files[name]  # the next epoch begins a new one
+                del self._files[name]  # the next epoch creates a new one
                 with suppress(OSError):
                     file.close()
                 raise
@@ -152,19 +151,19 @@ class TensorBoard(Callback):
         return self._files[name]
 
     @contextmanager
-    def _trying(self) -> Iterator[None]:
-        with self._complaint.instead_of_error(self.folder):
+    def _no_errors(self) -> Iterator[None]:
+        with self._warning.instead_of_error(self.folder):
             yield
 
     def _close(self) -> None:
-        with self._trying():
+        with self._no_errors():
             for file in self._files.values():
                 file.close()
         self._files, self._purge = {}, None
 
 
 def _grid(state: State) -> SampleGrid | None:
-    """What draws the misread images; None if there are none that can be shown."""
+    """The drawing of mistakes; None if the validation samples are no images."""
     grid = SampleGrid(None)
     try:
         grid.on_train_begin(state)
@@ -174,6 +173,6 @@ def _grid(state: State) -> SampleGrid | None:
 
 
 def _png(figure: Figure) -> bytes:
-    file: Any = io.BytesIO()
+    file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)
     return file.getvalue()

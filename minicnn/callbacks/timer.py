@@ -1,4 +1,4 @@
-"""Timer: where the time of a run went."""
+"""Timer: how long the parts of a run take."""
 
 from __future__ import annotations
 
@@ -15,38 +15,37 @@ PARTS = ("training", "validation", "callbacks", "rest")
 class Timer(Callback):
     """Measures training, validation, callbacks and the rest, for each epoch and in total.
 
-    Put it first in the list, and its other end, `timer.last`, anywhere (it is told last):
+    Put it first in the list, and `timer.last` anywhere (it is called last):
 
         timer = Timer()
         model.fit(…, callbacks=[timer, PlotMetrics("curves.png"), timer.last])
         print(timer.table())
 
-    Then, up to the few microseconds of History and of the hooks' calls:
+    The parts, up to the few microseconds of History and of calling the hooks:
 
         training     gathering the rows of each batch, augmentation, forward, backward, update
         validation   from the last batch to the end of the epoch (0 without validation data)
-        callbacks    from `timer` to `timer.last`, in the hooks of the epoch and of its batches
-        rest         before the first epoch, and after the last: what callbacks do when a run
-                     begins and ends, such as the last drawing, as far as `timer` comes after them
+        callbacks    from `timer` to `timer.last`, in the hooks of epochs and batches
+        rest         before the first epoch and after the last one: what the callbacks before
+                     `timer` do at the beginning and the end of the run, such as the last drawing
 
     Without `timer.last`, the callbacks' work after a batch counts as training (after the last
     batch of an epoch: as validation), and their work at the end and the beginning of epochs as
     callbacks.
 
-    In a run that is resumed, the times go on from those in the checkpoint; the time in between is
-    in none of them.
+    In a resumed run, the times in the checkpoint are added; the time in between is not.
 
     Attributes:
-        epochs: a dict for each epoch, begun or finished: "epoch" (from 1), "images" trained on,
-            and seconds under each of the four names.
-        last: its other end, for the same list of callbacks.
+        epochs: a dict for each epoch, also an unfinished one: "epoch" (from 1), "images" trained
+            on, and seconds under each of the four names.
+        last: a callback for the same list.
     """
 
     def __init__(self) -> None:
         self.last = TimerEnd(self)
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.epochs: list[dict[str, float]] = []
         self._outside = 0.0  # before the first epoch
         self._mark = time.perf_counter()
@@ -54,21 +53,21 @@ class Timer(Callback):
         self._ends = False  # whether `last` is in the list too
 
     def on_train_begin(self, state: State) -> None:
-        self._forget()
+        self._reset()
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, object]:
         return {"epochs": self.epochs, "outside": self._outside}
 
-    def set_state(self, saved: Mapping[str, Any]) -> None:
+    def set_state(self, saved: Mapping[str, object]) -> None:
         rows = state_checks.rows(saved, "epochs")
         self.epochs = [{name: state_checks.number(row, name) for name in row} for row in rows]
         self._outside = state_checks.number(saved, "outside")
 
     def on_epoch_begin(self, state: State) -> None:
-        # since the last epoch's end; without `last`, others were told of it in between
+        # Since the last epoch's end. Without `last`, the other callbacks worked in between.
         self._lap("rest" if self._ends or not self._in_epoch else "callbacks")
         self._in_epoch = True
-        if not state.done[1] or not self.epochs:
+        if not state.resume.done[1] or not self.epochs:
             times = dict.fromkeys(PARTS, 0.0)
             self.epochs.append({"epoch": state.epoch + 1, "images": 0, **times})
         self._seen = state.seen
@@ -79,18 +78,18 @@ class Timer(Callback):
         self._seen = state.seen
 
     def on_epoch_end(self, state: State) -> None:
-        self._lap("rest" if state.validation is None else "validation")
+        self._lap("rest" if state.drawing.validation is None else "validation")
 
     def on_train_end(self, state: State) -> None:
         self._lap("rest")
         self._in_epoch = False
 
     def others_done(self) -> None:
-        """All other callbacks have been told of what this one was told of."""
+        """All other callbacks have returned from the same hook."""
         self._lap("callbacks")
 
     def _lap(self, part: str) -> None:
-        """The time since the last lap went into `part`."""
+        """Add the time since the last lap to `part`."""
         now = time.perf_counter()
         if self.epochs:
             self.epochs[-1][part] += now - self._mark
@@ -99,8 +98,8 @@ class Timer(Callback):
         self._mark = now
 
     def report(self) -> dict[str, Any]:
-        """{"epochs": as the attribute, each with "seconds" and "images_per_second" (of the training
-        time) too; "total": the same over all of them and what came before}."""
+        """{"epochs": as the attribute, each also with "seconds" and "images_per_second" (of the
+        training time); "total": the same for the whole run}."""
         epochs = [_summed(row) for row in self.epochs]
         total = {name: sum(row[name] for row in self.epochs) for name in ("images", *PARTS)}
         total["rest"] += self._outside
@@ -123,7 +122,7 @@ class Timer(Callback):
 
 
 class TimerEnd(Callback):
-    """Told last, it tells its Timer that the others are done."""
+    """Called last, it reports to its Timer that the other callbacks are done."""
 
     runs_last = True
 

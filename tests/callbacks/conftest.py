@@ -98,7 +98,7 @@ def drive(new_state: Callable[..., State]) -> Callable[..., State]:
                     if (state.epoch, state.step) == fail_at:
                         raise error or RuntimeError("the batch failed")
                     model.weights[0] += 1
-                    state.done = state.epoch, state.step + 1
+                    state.resume.done = state.epoch, state.step + 1
                     state.logs = dict(train)
                     state.batch_logs = dict(train)
                     if losses and (state.epoch, state.step) in losses:
@@ -106,7 +106,7 @@ def drive(new_state: Callable[..., State]) -> Callable[..., State]:
                     call(callbacks, "on_batch_end", state)
                     if state.stop:
                         return state
-                state.logs, state.done = dict(logs), (state.epoch + 1, 0)
+                state.logs, state.resume.done = dict(logs), (state.epoch + 1, 0)
                 call(callbacks, "on_epoch_end", state)
                 if state.stop:
                     return state

@@ -68,8 +68,8 @@ class Saver(Callback):
         folder.mkdir(exist_ok=True)
 
     def on_batch_end(self, state):
-        content = checkpoints.to_bytes(state.model, state.capture())
-        (self.folder / checkpoints.file_name(state.done)).write_bytes(content)
+        content = checkpoints.to_bytes(state.model, state.resume.capture())
+        (self.folder / checkpoints.file_name(state.resume.done)).write_bytes(content)
 
     on_epoch_end = on_batch_end
 

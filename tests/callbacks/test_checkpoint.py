@@ -1,4 +1,4 @@
-"""ModelCheckpoint: its docstring, sentence by sentence; and every way in which writing can fail."""
+"""ModelCheckpoint: what its docstring promises, and every way in which writing can fail."""
 
 import contextlib
 import errno
@@ -6,8 +6,6 @@ import itertools
 import math
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -16,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import minicnn
 from minicnn import Sequential, layers, optimizers
 from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
 from minicnn.errors import CallbackError, RunWarning
@@ -43,8 +40,8 @@ def train(saving, epochs=4, callbacks=(), model=None, **options):
     return model
 
 
-class Says(Callback):
-    """Puts values of its own into the logs of the epochs; those of NaN and the like too."""
+class SetLogs(Callback):
+    """Puts its own values into the logs of the epochs."""
 
     def __init__(self, name, values):
         self.name, self.values = name, values
@@ -61,46 +58,40 @@ def weights_of(model):
     return b"".join(w.tobytes() for w in model.get_weights())
 
 
-# ---- what it leaves ----
+# ---- the files ----
 
 
-def test_each_file_is_a_model_called_by_how_far_the_run_was(tmp_path):
-    saving = ModelCheckpoint(tmp_path, None, every=2, keep_last=99)
+def test_each_file_is_a_model_and_its_name_says_where_the_run_was(tmp_path):
+    folder = tmp_path / "a" / "b"  # is created
+    saving = ModelCheckpoint(folder, None, every=2, keep_last=99)
     train(saving, epochs=2)
-    assert names(tmp_path) == [
+    assert names(folder) == [
         "epoch-0000+000002.safetensors",
         "epoch-0001+000002.safetensors",
         "epoch-0001.safetensors",
         "epoch-0002.safetensors",
     ]
-    for path in tmp_path.iterdir():
+    for path in folder.iterdir():
         assert Sequential.load(path).predict(X).shape == (9, 3)
         assert checkpoints.read(path).done == checkpoints.position(path)
-    assert saving.saved == tmp_path / "epoch-0002.safetensors"
+    assert saving.saved == folder / "epoch-0002.safetensors"
 
 
-@pytest.mark.parametrize(
-    ("keep", "left"), [(1, [4]), (2, [3, 4]), (3, [2, 3, 4]), (9, [1, 2, 3, 4])]
-)
-def test_the_newest_few_are_kept(tmp_path, keep, left):
+@pytest.mark.parametrize(("keep", "left"), [(1, [4]), (3, [2, 3, 4]), (9, [1, 2, 3, 4])])
+def test_the_newest_are_kept(tmp_path, keep, left):
     train(ModelCheckpoint(tmp_path, None, keep_last=keep))
     assert names(tmp_path) == [f"epoch-{epoch:04}.safetensors" for epoch in left]
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 5])
-def test_every_counts_steps_within_an_epoch_whose_end_is_saved_once(tmp_path, every):
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_every_counts_steps_within_an_epoch(tmp_path, every):
     train(ModelCheckpoint(tmp_path, None, every=every, keep_last=99), epochs=2)
     within = [step for step in range(1, STEPS) if step % every == 0]
     expected = [(e, s) for e in range(2) for s in within] + [(1, 0), (2, 0)]
     assert [checkpoints.position(p) for p in checkpoints.in_folder(tmp_path)] == sorted(expected)
 
 
-def test_the_folder_is_made(tmp_path):
-    train(ModelCheckpoint(tmp_path / "a" / "b", None), epochs=1)
-    assert names(tmp_path / "a" / "b") == ["epoch-0001.safetensors"]
-
-
-def test_a_folder_that_cannot_be_made_is_an_os_error_at_the_start(tmp_path):
+def test_a_folder_that_cannot_be_created_is_an_error_at_the_start(tmp_path):
     (tmp_path / "file").write_text("kept")
     with pytest.raises((OSError, CallbackError), match="file"):
         train(ModelCheckpoint(tmp_path / "file" / "x"))
@@ -126,60 +117,52 @@ def test_a_folder_that_cannot_be_made_is_an_os_error_at_the_start(tmp_path):
         ("mine", "min", [math.inf, math.nan, 7, 8], 2),
     ],
 )
-def test_the_model_of_the_best_epoch_is_kept_beside_the_newest(
-    tmp_path, monitor, mode, values, best
-):
-    said = {"acc": "accuracy", "val_acc": "val_accuracy"}.get(monitor, monitor)
+def test_the_model_of_the_best_epoch_is_kept(tmp_path, monitor, mode, values, best):
+    name = {"acc": "accuracy", "val_acc": "val_accuracy"}.get(monitor, monitor)
     saving, seen = ModelCheckpoint(tmp_path, monitor, mode=mode, keep_last=1), []
     note = LambdaCallback(on_epoch_end=lambda state: seen.append(weights_of(state.model)))
-    train(saving, callbacks=[Says(said, values), note])
+    train(saving, callbacks=[SetLogs(name, values), note])
     assert weights_of(Sequential.load(tmp_path / "best.safetensors")) == seen[best]
     assert checkpoints.read(tmp_path / "best.safetensors").done == (best + 1, 0)
     assert saving.best == values[best]
+    assert (tmp_path / "epoch-0004.safetensors").exists()  # saved despite a NaN in the logs
 
 
-def test_without_a_monitor_there_is_no_best(tmp_path):
-    saving = ModelCheckpoint(tmp_path, None)
-    train(saving)
+@pytest.mark.parametrize("monitor", [None, "mine"])
+def test_no_best(tmp_path, monitor):
+    saving = ModelCheckpoint(tmp_path, monitor, mode="max")
+    train(saving, callbacks=[SetLogs("mine", [math.nan] * 4)])
     assert not (tmp_path / "best.safetensors").exists()
     assert math.isnan(saving.best)
 
 
-def test_nothing_but_nan_has_no_best(tmp_path):
-    saving = ModelCheckpoint(tmp_path, "mine", mode="max")
-    train(saving, callbacks=[Says("mine", [math.nan] * 4)])
-    assert not (tmp_path / "best.safetensors").exists()
-    assert math.isnan(saving.best)
-
-
-def test_the_best_is_remembered_across_an_interruption(tmp_path):
+def test_the_best_is_known_after_a_resumption(tmp_path):
     values = [5, 1, 3, 2]
-    train(ModelCheckpoint(tmp_path, "mine", mode="min"), 2, [Says("mine", values)])
+    train(ModelCheckpoint(tmp_path, "mine", mode="min"), 2, [SetLogs("mine", values)])
     best = (tmp_path / "best.safetensors").read_bytes()
     saving = ModelCheckpoint(tmp_path, "mine", mode="min")
-    train(saving, 4, [Says("mine", values)], resume=tmp_path)
+    train(saving, 4, [SetLogs("mine", values)], resume=tmp_path)
     assert saving.best == 1
     assert (tmp_path / "best.safetensors").read_bytes() == best
 
 
-def test_a_best_that_could_not_be_written_is_not_taken_for_one_that_was(tmp_path):
-    """After a resumption it is gone; the next best one is better than none."""
+def test_after_a_resumption_a_best_that_was_not_written_is_forgotten(tmp_path):
     values = [5, 1, 3, 4]
     (tmp_path / "best.safetensors").mkdir()
     with pytest.warns(RunWarning, match="can't write"):
-        train(ModelCheckpoint(tmp_path, "mine", mode="min"), 2, [Says("mine", values)])
+        train(ModelCheckpoint(tmp_path, "mine", mode="min"), 2, [SetLogs("mine", values)])
     (tmp_path / "best.safetensors").rmdir()
     saving = ModelCheckpoint(tmp_path, "mine", mode="min")
-    train(saving, 4, [Says("mine", values)], resume=tmp_path)
+    train(saving, 4, [SetLogs("mine", values)], resume=tmp_path)
     assert saving.best == 3
     assert checkpoints.read(tmp_path / "best.safetensors").done == (3, 0)
 
 
-def test_a_run_may_go_on_from_the_best(tmp_path):
+def test_a_run_can_be_resumed_from_the_best(tmp_path):
     values = [5, 1, 3, 2]
-    whole = train(ModelCheckpoint(tmp_path, "mine", mode="min"), 4, [Says("mine", values)])
+    whole = train(ModelCheckpoint(tmp_path, "mine", mode="min"), 4, [SetLogs("mine", values)])
     saving = ModelCheckpoint(tmp_path, "mine", mode="min")
-    again = train(saving, 4, [Says("mine", values)], resume=tmp_path / "best.safetensors")
+    again = train(saving, 4, [SetLogs("mine", values)], resume=tmp_path / "best.safetensors")
     assert weights_of(again) == weights_of(whole)
     assert saving.best == 1
 
@@ -192,25 +175,23 @@ def test_a_run_may_go_on_from_the_best(tmp_path):
     [
         ({"keep_last": 0}, "keep_last >= 1, received 0"),
         ({"every": 0}, "every >= 1, received 0"),
-        ({"every": -3}, "every >= 1, received -3"),
         ({"max_cost": 0}, "0 < max_cost <= 1, received 0"),
-        ({"max_cost": 1.5}, "max_cost <= 1, received 1.5"),
         ({"max_cost": math.nan}, "max_cost <= 1, received nan"),
         ({"mode": "best"}, "expected mode in .* received 'best'"),
-        ({"monitor": "mine"}, "doesn't tell which way is better"),
+        ({"monitor": "mine"}, "is more or less of"),
     ],
 )
-def test_an_argument_out_of_range_is_named(tmp_path, options, words):
+def test_wrong_arguments(tmp_path, options, words):
     with pytest.raises(ValueError, match=f"ModelCheckpoint: .*{words}"):
         ModelCheckpoint(tmp_path, **options)
 
 
-def test_a_metric_that_the_logs_lack_is_named_at_the_end_of_the_first_epoch(tmp_path):
+def test_a_missing_metric_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no metric 'val_loss'.*validation_data"):
         train(ModelCheckpoint(tmp_path), validation_data=None)
 
 
-def test_a_model_that_could_not_be_loaded_again_is_refused_before_the_first_batch(tmp_path):
+def test_a_model_that_cannot_be_saved_is_refused_before_the_first_batch(tmp_path):
     class Own(layers.ReLU):
         pass
 
@@ -222,7 +203,7 @@ def test_a_model_that_could_not_be_loaded_again_is_refused_before_the_first_batc
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_checkpoints_of_another_run_are_refused_and_left_alone(tmp_path, resume):
+def test_checkpoints_of_another_run_are_refused_and_kept(tmp_path, resume):
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     train(ModelCheckpoint(theirs, None), 8)
     train(ModelCheckpoint(ours, None), 2)
@@ -232,7 +213,7 @@ def test_checkpoints_of_another_run_are_refused_and_left_alone(tmp_path, resume)
     assert {path: path.read_bytes() for path in theirs.iterdir()} == before
 
 
-def test_files_that_are_no_checkpoints_are_left_alone(tmp_path):
+def test_files_that_are_no_checkpoints_are_kept(tmp_path):
     others = ["epoch-1.txt", "epoch-x.safetensors", "model.safetensors", "epoch-1+.safetensors"]
     for name in others:
         (tmp_path / name).write_text("kept")
@@ -248,14 +229,14 @@ def test_a_folder_is_the_same_by_another_name(tmp_path, monkeypatch):
     assert names("here") == ["epoch-0003.safetensors", "epoch-0004.safetensors"]
 
 
-def test_leftovers_of_a_run_that_was_killed_are_removed(tmp_path):
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     (tmp_path / ".tmp-abc.safetensors").write_bytes(b"half")
     (tmp_path / ".hidden").write_text("kept")
     train(ModelCheckpoint(tmp_path, None), 1)
     assert names(tmp_path) == [".hidden", "epoch-0001.safetensors"]
 
 
-def test_what_a_run_left_that_is_taken_up_from_before_is_replaced(tmp_path):
+def test_checkpoints_after_the_one_resumed_from_are_replaced(tmp_path):
     train(ModelCheckpoint(tmp_path, None, keep_last=9), 4)
     seen = []
     look = LambdaCallback(on_epoch_begin=lambda state: seen.append(names(tmp_path)))
@@ -272,8 +253,8 @@ def test_what_a_run_left_that_is_taken_up_from_before_is_replaced(tmp_path):
 # ---- cost ----
 
 
-def test_max_cost_leaves_checkpoints_out_but_never_the_last(tmp_path, monkeypatch):
-    """By a clock on which each checkpoint takes a second, and a step a tenth of one."""
+def test_max_cost_skips_checkpoints_but_never_the_last(tmp_path, monkeypatch):
+    """With a fake clock: a checkpoint takes a second, a step a tenth of a second."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
@@ -288,7 +269,7 @@ def test_max_cost_leaves_checkpoints_out_but_never_the_last(tmp_path, monkeypatc
     saved = []
     saving = Slow(tmp_path, None, every=1, max_cost=0.1, keep_last=99)
     note = LambdaCallback(on_batch_end=step)
-    train(saving, 61, [note, LambdaCallback(on_batch_end=lambda s: saved.append(s.done))])
+    train(saving, 61, [note, LambdaCallback(on_batch_end=lambda s: saved.append(s.resume.done))])
     found = [checkpoints.position(path) for path in checkpoints.in_folder(tmp_path)]
     steps = [STEPS * epoch + step for epoch, step in found]
     gaps = np.diff(steps)
@@ -297,35 +278,30 @@ def test_max_cost_leaves_checkpoints_out_but_never_the_last(tmp_path, monkeypatc
     assert gaps[0] >= 99  # ten seconds of training to one of saving
 
 
-def test_without_max_cost_none_is_left_out(tmp_path):
-    train(ModelCheckpoint(tmp_path, None, every=1, keep_last=99), 3)
-    assert len(names(tmp_path)) == 9
-
-
-# ---- runs that end badly ----
+# ---- runs that fail ----
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize("step", [0, 4, 5])
-def test_of_a_step_half_taken_nothing_is_saved(tmp_path, error, step, monkeypatch):
+def test_an_incomplete_step_is_not_saved(tmp_path, error, step, monkeypatch):
     model, count = new_model(), itertools.count()
     usual = model.optimizer.move
 
     def fail(parameters, lr):
         if next(count) == step:
             usual(parameters[:1], lr)
-            raise error("in the midst")
+            raise error("within a step")
         usual(parameters, lr)
 
     monkeypatch.setattr(model.optimizer, "move", fail)
-    with pytest.raises(error, match="in the midst"):
+    with pytest.raises(error, match="within a step"):
         train(ModelCheckpoint(tmp_path, None), model=model)
     assert names(tmp_path) == (["epoch-0001.safetensors"] if step >= STEPS else [])
 
 
-def test_a_stop_in_the_midst_of_an_epoch_is_saved(tmp_path):
+def test_a_stop_within_an_epoch_is_saved(tmp_path):
     def stop(state):
-        state.stop = state.done == (1, 2)
+        state.stop = state.resume.done == (1, 2)
 
     saving = ModelCheckpoint(tmp_path, None)
     model = train(saving, callbacks=[LambdaCallback(on_batch_end=stop)])
@@ -333,22 +309,21 @@ def test_a_stop_in_the_midst_of_an_epoch_is_saved(tmp_path):
     assert weights_of(Sequential.load(saving.saved)) == weights_of(model)
 
 
-def test_it_saves_the_run_as_it_is_before_the_best_weights_are_put_back(tmp_path):
+def test_it_saves_before_the_best_weights_are_restored(tmp_path):
     seen = []
     stopping = EarlyStopping("mine", patience=1, mode="max")
     note = LambdaCallback(on_epoch_end=lambda state: seen.append(weights_of(state.model)))
     saving = ModelCheckpoint(tmp_path, None)
-    model = train(saving, callbacks=[Says("mine", [3, 2, 1, 0]), stopping, note])
+    model = train(saving, callbacks=[SetLogs("mine", [3, 2, 1, 0]), stopping, note])
     assert weights_of(model) == seen[0] != seen[1]
     assert weights_of(Sequential.load(saving.saved)) == seen[1]
 
 
-@pytest.mark.parametrize("kind", ["loss", "weights"])
-@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.parametrize(("kind", "keep"), [("loss", 1), ("weights", 2)])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_run_that_diverges_does_not_displace_what_is_good(tmp_path, kind, keep):
+def test_diverged_weights_are_not_saved(tmp_path, kind, keep):
     def spoil(state):
-        if state.done[0] >= 1 and state.done[1]:
+        if state.resume.done[0] >= 1 and state.resume.done[1]:
             if kind == "loss":
                 state.batch_logs["loss"] = math.inf
             if kind == "weights":
@@ -356,7 +331,7 @@ def test_a_run_that_diverges_does_not_displace_what_is_good(tmp_path, kind, keep
                 state.batch_logs["loss"] = 1.0  # it is from before the step
 
     saving = ModelCheckpoint(tmp_path, "val_accuracy", every=1, keep_last=keep)
-    with pytest.warns(RunWarning, match="not finite any more; they are not saved"):
+    with pytest.warns(RunWarning, match="are NaN or infinite; they are not saved"):
         train(saving, callbacks=[LambdaCallback(on_batch_end=spoil)])
     found = checkpoints.in_folder(tmp_path)
     assert found[-1].name == "epoch-0001.safetensors"
@@ -367,34 +342,28 @@ def test_a_run_that_diverges_does_not_displace_what_is_good(tmp_path, kind, keep
 
 @pytest.mark.parametrize("how", ["diverges", "raises"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_best_that_waits_to_be_written_is_not_lost_with_a_run_that_ends_badly(tmp_path, how):
+def test_the_best_is_written_even_if_the_run_fails(tmp_path, how):
     def spoil(state):
-        if state.done == (2, 1):
+        if state.resume.done == (2, 1):
             state.model.layers[-1].params["w"][0, 0] = np.nan
             if how == "raises":
                 raise KeyboardInterrupt
 
     saving, seen = ModelCheckpoint(tmp_path, "x", mode="max", max_cost=1e-9), []
-    says = Says("x", [1.0, 2.0, 0.0])
+    logs = SetLogs("x", [1.0, 2.0, 0.0])
     note = LambdaCallback(
         on_batch_end=spoil, on_epoch_end=lambda state: seen.append(weights_of(state.model))
     )
     with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
-        train(saving, 3, [says, note])
+        train(saving, 3, [logs, note])
     assert saving.best == 2.0
     assert weights_of(Sequential.load(tmp_path / "best.safetensors")) == seen[1]
 
 
-def test_validation_samples_that_give_nan_keep_nothing_from_being_saved(tmp_path):
-    says = Says("val_loss", [math.nan] * 4)
-    train(ModelCheckpoint(tmp_path, "val_loss"), callbacks=[says])
-    assert names(tmp_path) == ["epoch-0003.safetensors", "epoch-0004.safetensors"]
+# ---- several of them, and resumed runs ----
 
 
-# ---- several of them, and runs taken up again ----
-
-
-def test_two_in_a_run_each_have_a_folder_of_their_own(tmp_path):
+def test_two_in_a_run_with_different_folders(tmp_path):
     def two():
         return [ModelCheckpoint(tmp_path / name, name) for name in ("val_loss", "val_accuracy")]
 
@@ -410,40 +379,40 @@ def test_two_in_a_run_each_have_a_folder_of_their_own(tmp_path):
     assert names(tmp_path / "val_loss") == names(tmp_path / "val_accuracy")
 
 
-def test_a_folder_is_not_for_two(tmp_path):
+def test_two_with_the_same_folder_are_refused(tmp_path):
     other = ModelCheckpoint(tmp_path / "x" / "..", "val_accuracy")
     (tmp_path / "x").mkdir()
-    with pytest.raises(ValueError, match="a folder for each of them"):
+    with pytest.raises(ValueError, match="a folder for each one"):
         train(ModelCheckpoint(tmp_path, "val_loss"), callbacks=[other])
 
 
-def test_another_runs_folder_is_refused_though_its_callback_is_called_alike(tmp_path):
+def test_another_runs_folder_is_refused_despite_equal_names(tmp_path):
     train(ModelCheckpoint(tmp_path / "mine", "val_loss"), 1)
     train(ModelCheckpoint(tmp_path / "other", "val_loss"), 1)
     with pytest.raises(FileExistsError, match="expected no checkpoints"):
         train(ModelCheckpoint(tmp_path / "other", "val_loss"), resume=tmp_path / "mine")
 
 
-def test_a_best_that_is_not_there_is_beaten_by_whatever_comes(tmp_path):
+def test_a_missing_best_file_is_replaced_by_the_next_best(tmp_path):
     best = lambda folder: ModelCheckpoint(folder, "x", mode="max")  # noqa: E731
-    says = Says("x", [9.0, 1.0, 2.0, 0.0])
-    train(best(tmp_path / "a"), 2, [says])
-    train(best(tmp_path / "b"), 4, [says], resume=tmp_path / "a")
+    logs = SetLogs("x", [9.0, 1.0, 2.0, 0.0])
+    train(best(tmp_path / "a"), 2, [logs])
+    train(best(tmp_path / "b"), 4, [logs], resume=tmp_path / "a")
     assert "best.safetensors" in names(tmp_path / "b")
 
     saving = best(tmp_path / "c")
     remove = LambdaCallback(
         on_epoch_begin=lambda state: state.epoch == 1 and shutil.rmtree(saving.folder)
     )
-    with pytest.warns(RunWarning, match="is gone; it is made again"):
-        train(saving, 4, [says, remove])
+    with pytest.warns(RunWarning, match="was deleted; it is created again"):
+        train(saving, 4, [logs, remove])
     assert saving.best == 2.0
     assert "best.safetensors" in names(tmp_path / "c")
 
 
-def test_what_comes_after_the_checkpoint_resumed_from_is_put_aside_and_nothing_has_a_gap(tmp_path):
-    """Killed before the next checkpoint: nobody goes on from a later one, which the log, cut to
-    the earlier one, does not know."""
+def test_checkpoints_after_the_one_resumed_from_are_superseded(tmp_path):
+    """The run is killed before its next checkpoint. If a later one was used again, the log, cut
+    at the earlier one, would have a gap."""
     saving = lambda: ModelCheckpoint(tmp_path / "c", None, keep_last=4)  # noqa: E731
     log = lambda: CSVLogger(tmp_path / "log.csv")  # noqa: E731
     whole = train(saving(), 6, [log()])
@@ -489,7 +458,7 @@ CALLS = {
 
 
 def failing(monkeypatch, call, error, when):
-    """From the call number `when` on, for ever; write_bytes writes half before it fails."""
+    """Fails from call number `when` on; write_bytes writes half before it fails."""
     owner, name = CALLS[call]
     usual, count = getattr(owner, name), itertools.count()
 
@@ -503,10 +472,14 @@ def failing(monkeypatch, call, error, when):
     monkeypatch.setattr(owner, name, fail)
 
 
-@pytest.mark.parametrize("when", [1, 2, 5])
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("kind", ERRORS)
-def test_training_goes_on_with_one_warning_and_the_good_files_are_still_there(
+@pytest.mark.parametrize(
+    ("kind", "call", "when"),
+    [
+        pytest.param(*case, marks=() if case[::2] == ("no space", 2) else pytest.mark.exhaustive)
+        for case in itertools.product(ERRORS, CALLS, (1, 2, 5))
+    ],
+)
+def test_a_failing_write_warns_once_and_keeps_the_good_files(
     tmp_path, monkeypatch, kind, call, when
 ):
     plain = weights_of(train(LambdaCallback()))
@@ -528,12 +501,12 @@ def test_training_goes_on_with_one_warning_and_the_good_files_are_still_there(
     complete = {"mkdir": when - 1, "fsync": (when + 1) // 2}.get(call, when)
     assert len(found) >= min(complete, 2)
     if call != "unlink":
-        assert len(found) == len(names(tmp_path))  # no halves
+        assert len(found) == len(names(tmp_path))  # no incomplete ones
     assert weights_of(train(ModelCheckpoint(tmp_path), resume=tmp_path)) == plain
 
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call != "mkdir"])
-def test_ctrl_c_while_writing_leaves_the_good_files(tmp_path, monkeypatch, call):
+@pytest.mark.parametrize("call", ["write", "replace"])
+def test_ctrl_c_during_a_write_keeps_the_good_files(tmp_path, monkeypatch, call):
     plain = weights_of(train(LambdaCallback()))
     with monkeypatch.context() as patch:
         failing(patch, call, KeyboardInterrupt(), 3)
@@ -548,22 +521,22 @@ def test_ctrl_c_while_writing_leaves_the_good_files(tmp_path, monkeypatch, call)
 
 
 def test_an_older_file_is_removed_only_after_the_next_one_is_complete(tmp_path, monkeypatch):
-    unlink, replace, heard = Path.unlink, os.replace, []
+    unlink, replace, events = Path.unlink, os.replace, []
 
     def removes(path, *args, **options):
-        heard.append(("remove", path.name))
+        events.append(("remove", path.name))
         assert path.exists()
         unlink(path, *args, **options)
 
     def renames(source, target):
         replace(source, target)
         checkpoints.read(target)
-        heard.append(("complete", Path(target).name))
+        events.append(("complete", Path(target).name))
 
     monkeypatch.setattr(Path, "unlink", removes)
     monkeypatch.setattr(os, "replace", renames)
     train(ModelCheckpoint(tmp_path, None, keep_last=1), 3)
-    assert heard == [
+    assert events == [
         ("complete", "epoch-0001.safetensors"),
         ("complete", "epoch-0002.safetensors"),
         ("remove", "epoch-0001.safetensors"),
@@ -572,7 +545,7 @@ def test_an_older_file_is_removed_only_after_the_next_one_is_complete(tmp_path, 
     ]
 
 
-def test_when_there_is_space_again_it_saves_again(tmp_path, monkeypatch):
+def test_it_saves_again_when_there_is_space_again(tmp_path, monkeypatch):
     usual, full = os.replace, [True]
 
     def replace(source, target):
@@ -587,7 +560,7 @@ def test_when_there_is_space_again_it_saves_again(tmp_path, monkeypatch):
     values = [1, 2, 3, 4]  # the first one is the best, and it is written late
     saving = ModelCheckpoint(tmp_path, "mine", mode="min")
     with pytest.warns(RunWarning, match="No space left") as caught:
-        train(saving, callbacks=[Says("mine", values), LambdaCallback(on_epoch_begin=cleared)])
+        train(saving, callbacks=[SetLogs("mine", values), LambdaCallback(on_epoch_begin=cleared)])
     assert len(caught) == 1
     assert names(tmp_path) == [
         *("best.safetensors", "epoch-0003.safetensors", "epoch-0004.safetensors")
@@ -595,20 +568,20 @@ def test_when_there_is_space_again_it_saves_again(tmp_path, monkeypatch):
     assert checkpoints.read(tmp_path / "best.safetensors").done == (1, 0)
 
 
-def test_a_folder_that_is_deleted_while_training_is_made_again(tmp_path):
+def test_a_deleted_folder_is_created_again(tmp_path):
     folder = tmp_path / "checkpoints"
 
     def delete(state):
         if state.epoch == 2:
             shutil.rmtree(folder)
 
-    with pytest.warns(RunWarning, match="is gone; it is made again") as caught:
+    with pytest.warns(RunWarning, match="was deleted; it is created again") as caught:
         train(ModelCheckpoint(folder, None), 5, [LambdaCallback(on_epoch_begin=delete)])
     assert len(caught) == 1
     assert names(folder) == ["epoch-0004.safetensors", "epoch-0005.safetensors"]
 
 
-def test_a_checkpoint_that_somebody_else_removed_is_no_matter(tmp_path):
+def test_a_deleted_checkpoint_does_no_harm(tmp_path):
     def delete(state):
         for path in checkpoints.in_folder(tmp_path):
             path.unlink()
@@ -618,34 +591,3 @@ def test_a_checkpoint_that_somebody_else_removed_is_no_matter(tmp_path):
         callbacks=[LambdaCallback(on_epoch_end=delete)],
     )
     assert names(tmp_path) == ["epoch-0004.safetensors"]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
-def test_a_full_disk_is_a_warning(tmp_path):
-    """A real one, as far as the system tells: files may not grow any more."""
-    code = (
-        "import resource, signal, sys\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from test_checkpoint import *\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "def full(state):\n"
-        "    if state.epoch == 2:\n"
-        "        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "saving = ModelCheckpoint(sys.argv[2], None)\n"
-        "train(saving, 5, [LambdaCallback(on_epoch_begin=full)])\n"
-        "print(saving.saved.name)\n"
-    )
-    root = os.fspath(Path(minicnn.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", code, os.fspath(Path(__file__).parent), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": root},
-    )
-    assert done.stdout == "epoch-0002.safetensors\n"
-    assert done.stderr.count("RunWarning") == 1
-    assert "File too large" in done.stderr
-    assert names(tmp_path) == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
-    for path in tmp_path.iterdir():
-        checkpoints.read(path)

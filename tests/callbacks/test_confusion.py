@@ -13,22 +13,14 @@ def expected(model):
     return confusion_matrix(YV.argmax(1), model.predict(XV).argmax(1), 3)
 
 
-def test_it_counts_the_validation_samples():
-    watcher = ConfusionMatrix()
-    model, _ = train([watcher])
-    assert watcher.matrix.dtype == np.int64
-    np.testing.assert_array_equal(watcher.matrix, expected(model))
-    assert watcher.matrix.sum() == len(YV)
-
-
-def test_each_epoch():
+def test_counts_of_each_epoch():
     watcher, right = ConfusionMatrix(), []
     look = LambdaCallback(on_epoch_end=lambda s: right.append(np.trace(watcher.counts) / 10))
     _, history = train([watcher, look])
     assert right == pytest.approx(history.history["val_accuracy"])
 
 
-def test_whole_numbers_will_do():
+def test_sparse_targets():
     one, other = ConfusionMatrix(), ConfusionMatrix()
     for watcher, y in ((one, YV), (other, YV.argmax(1))):
         model = new_model()
@@ -38,15 +30,16 @@ def test_whole_numbers_will_do():
     np.testing.assert_array_equal(one.matrix, other.matrix)
 
 
-def test_shares_of_the_true_class():
-    watcher = ConfusionMatrix(shares=True)
+def test_shares_of_the_true_class(tmp_path, drawn):
+    watcher = ConfusionMatrix(tmp_path / "a.png", shares=True)
     some = np.flatnonzero(YV.argmax(1) != 1)  # no sample of class 1
     train([watcher], validation=(XV[some], YV[some]))
     np.testing.assert_allclose(watcher.matrix.sum(axis=1), [1, 0, 1])
     assert watcher.counts.sum() == len(some)
+    assert drawn[0][0].dtype == np.int64  # the picture shows counts
 
 
-def test_outputs_with_a_nan_are_in_no_cell():
+def test_outputs_with_a_nan_are_not_counted():
     watcher, x = ConfusionMatrix(), XV.copy()
     x[:4] = np.nan
     with np.errstate(all="ignore"):
@@ -69,10 +62,14 @@ def drawn(monkeypatch):
 
 def test_it_is_drawn_at_the_end(tmp_path, drawn):
     path = tmp_path / "new" / "confusion.png"
-    model, history = train([ConfusionMatrix(path, CLASSES)])
+    watcher = ConfusionMatrix(path, CLASSES)
+    model, history = train([watcher])
     assert path.read_bytes().startswith(b"\x89PNG")
     ((matrix, names, title),) = drawn
+    assert matrix.dtype == np.int64
+    assert matrix.sum() == len(YV)
     np.testing.assert_array_equal(matrix, expected(model))
+    np.testing.assert_array_equal(watcher.matrix, matrix)
     assert names == CLASSES
     assert title == f"Epoch 3: {100 * history.history['val_accuracy'][-1]:.2f} % right"
 
@@ -85,21 +82,16 @@ def test_names_come_from_the_model_or_are_numbers(tmp_path, drawn):
     assert [names for _, names, _ in drawn] == [["0", "1", "2"], CLASSES]
 
 
-def test_in_between_at_a_pace(tmp_path, drawn):
+def test_drawing_is_throttled(tmp_path, drawn):
     watcher = ConfusionMatrix(tmp_path / "a.png")
-    watcher._pace.every_seconds, watcher._pace.share = 0.0, 1.0
-    free = LambdaCallback(on_epoch_end=lambda s: watcher._pace.begin())
+    watcher._throttle.every_seconds, watcher._throttle.share = 0.0, 1.0
+    free = LambdaCallback(on_epoch_end=lambda s: watcher._throttle.begin())
     train([free, watcher], epochs=4)
     assert len(drawn) == 4  # after each epoch, and not once more at the end
     drawn.clear()
-    watcher._pace.every_seconds = 1e9
+    watcher._throttle.every_seconds = 1e9
     train([watcher], epochs=4)
     assert len(drawn) == 1
-
-
-def test_shares_draw_counts(tmp_path, drawn):
-    train([ConfusionMatrix(tmp_path / "a.png", shares=True)])
-    assert drawn[0][0].dtype == np.int64
 
 
 def test_nothing_is_drawn_before_the_first_epoch_ends(tmp_path, drawn):
@@ -133,17 +125,17 @@ def test_a_model_without_classes():
         )  # fmt: skip
 
 
-def test_another_number_of_names():
+def test_wrong_number_of_names():
     with pytest.raises(ValueError, match=r"expected 3 class names, .* received 2"):
         train([ConfusionMatrix(class_names=["a", "b"])])
 
 
-def test_another_suffix():
+def test_wrong_suffix():
     with pytest.raises(ValueError, match=r"ConfusionMatrix: .* \.png, \.svg or \.pdf, received"):
         ConfusionMatrix("a.jpg")
 
 
-def test_a_second_run_starts_anew():
+def test_a_second_run_starts_afresh():
     watcher, before = ConfusionMatrix(), []
     look = LambdaCallback(on_epoch_begin=lambda s: before.append(watcher.matrix))
     for _ in range(2):
@@ -151,7 +143,7 @@ def test_a_second_run_starts_anew():
     assert before == [None, None]
 
 
-def test_a_resumed_run_remembers_the_last_epoch(tmp_path):
+def test_a_resumed_run_has_the_last_epoch(tmp_path):
     first, second, before = ConfusionMatrix(), ConfusionMatrix(), []
     look = LambdaCallback(on_epoch_begin=lambda s: before.append(second.matrix))
     train([first, Saver(tmp_path)])

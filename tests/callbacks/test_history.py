@@ -20,7 +20,7 @@ def test_a_missing_value_is_nan(drive):
     assert {len(values) for values in history.history.values()} == {3}
 
 
-def test_a_second_run_starts_afresh_and_leaves_the_first_alone(drive):
+def test_a_second_run_starts_afresh(drive):
     history = History()
     drive([history], [{"loss": 2.0}, {"loss": 1.0}])
     first = history.history
@@ -30,7 +30,7 @@ def test_a_second_run_starts_afresh_and_leaves_the_first_alone(drive):
     assert history.epoch == [0]
 
 
-def test_the_epoch_that_was_cut_short_is_not_in_it(drive):
+def test_an_unfinished_epoch_is_left_out(drive):
     history = History()
     stop = LambdaCallback(on_batch_end=lambda s: setattr(s, "stop", s.epoch == 1 and s.step == 2))
     drive([stop, history], [{"loss": 2.0}, {"loss": 1.0}])

@@ -1,10 +1,10 @@
 import pytest
 
 from minicnn import RunWarning
-from minicnn.callbacks.lines import Complaint, LineFile
+from minicnn.callbacks.lines import LineFile, WarnOnce
 
 
-def test_lines_come_one_after_the_other(tmp_path):
+def test_lines_and_header(tmp_path):
     file = LineFile(tmp_path / "new" / "a.txt")
     assert file.size() == 0
     file.open(append=False)
@@ -14,22 +14,16 @@ def test_lines_come_one_after_the_other(tmp_path):
     assert file.size() == 14
 
 
-def test_open_empties_or_goes_on(tmp_path):
+def test_open_empties_or_continues(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\ntwo\nthr")
     LineFile(path).open(append=True)
     assert path.read_bytes() == b"one\ntwo\n"
+    path.write_bytes(b"half a line")
     LineFile(path).open(append=True)
-    assert path.read_bytes() == b"one\ntwo\n"
-    LineFile(path).open(append=False)
     assert path.read_bytes() == b""
-
-
-@pytest.mark.parametrize("left", [b"", b"half a line"])
-def test_nothing_whole_leaves_nothing(tmp_path, left):
-    path = tmp_path / "a.txt"
-    path.write_bytes(left)
-    LineFile(path).open(append=True)
+    path.write_bytes(b"one\n")
+    LineFile(path).open(append=False)
     assert path.read_bytes() == b""
 
 
@@ -53,7 +47,7 @@ def test_a_deleted_file_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("before", [b"", b"old\n"])
-def test_what_a_full_disk_took_of_a_line_is_taken_back(tmp_path, fill_disk, before):
+def test_a_line_on_a_full_disk_is_removed(tmp_path, fill_disk, before):
     path = tmp_path / "a.txt"
     path.write_bytes(before)
     fill_disk()
@@ -62,21 +56,21 @@ def test_what_a_full_disk_took_of_a_line_is_taken_back(tmp_path, fill_disk, befo
     assert path.read_bytes() == before
 
 
-def test_a_complaint_is_made_once_a_run(tmp_path):
-    complaint = Complaint("Watcher")
+def test_one_warning_a_run(tmp_path):
+    warning = WarnOnce("Watcher")
 
     def fail():
-        with complaint.instead_of_error(tmp_path / "a.txt"):
+        with warning.instead_of_error(tmp_path / "a.txt"):
             raise OSError("gone")
 
     with pytest.warns(RunWarning, match=r"^Watcher: can't write .*a\.txt: gone$"):
         fail()
     fail()  # (a warning would be an error)
-    complaint.begin()
+    warning.begin()
     with pytest.warns(RunWarning):
         fail()
 
 
 def test_other_errors_pass(tmp_path):
-    with pytest.raises(KeyError), Complaint("x").instead_of_error(tmp_path):
+    with pytest.raises(KeyError), WarnOnce("x").instead_of_error(tmp_path):
         raise KeyError

@@ -9,8 +9,8 @@ from minicnn.callbacks import Callback, LambdaCallback, LearningRateScheduler, R
 NAN = math.nan
 
 
-class FromTable(Callback):
-    """The logs of each epoch are given."""
+class SetLogs(Callback):
+    """Sets a value in the logs of each epoch."""
 
     def __init__(self, values, name="val_loss"):
         self.values, self.name = values, name
@@ -28,35 +28,27 @@ def plateau(values, name="val_loss", rate=1.0, **options):
     model = new_model(optimizer=optimizers.SGD(rate))
     options = {"monitor": name, "factor": 0.5, "patience": 2, "min_delta": 0.0, **options}
     watcher = ReduceLROnPlateau(**options)
-    table = FromTable(values, name)
-    _, history = train([table, watcher], model=model, epochs=len(values), validation=None)
+    logs = SetLogs(values, name)
+    _, history = train([logs, watcher], model=model, epochs=len(values), validation=None)
     return rates(history), watcher
 
 
 # ---- LearningRateScheduler ----
 
 
-def test_the_schedule_gives_each_epochs_rate():
-    asked, used = [], []
+def test_the_schedule_sets_each_epochs_rate():
+    calls, used = [], []
 
     def schedule(epoch, rate):
-        asked.append((epoch, rate))
+        calls.append((epoch, rate))
         return 0.5 / (epoch + 1)
 
     watch = LambdaCallback(on_batch_end=lambda s: used.append(s.model.optimizer.learning_rate))
     model = new_model(optimizer=optimizers.SGD(1.0))
     _, history = train([LearningRateScheduler(schedule), watch], model=model)
-    assert asked == [(0, 1.0), (1, 0.5), (2, 0.25)]
+    assert calls == [(0, 1.0), (1, 0.5), (2, 0.25)]
     assert used == [0.5] * STEPS + [0.25] * STEPS + [0.5 / 3] * STEPS
     assert rates(history) == [0.5, 0.25, 0.5 / 3]
-
-
-def test_it_moves_as_an_optimizer_with_that_rate():
-    one = new_model(optimizer=optimizers.SGD(0.25))
-    two = new_model(optimizer=optimizers.SGD(9.0))
-    train([], model=one)
-    train([LearningRateScheduler(lambda epoch, rate: 0.25)], model=two)
-    same_weights(one, two)
 
 
 @pytest.mark.parametrize("rate", [-0.1, NAN, math.inf])
@@ -76,9 +68,9 @@ def test_an_optimizer_with_a_schedule_is_refused(watcher):
 
 
 @pytest.mark.parametrize("done", WHERE)
-def test_a_resumed_epoch_is_asked_for_once(tmp_path, done):
-    def watch(asked):
-        return LearningRateScheduler(lambda epoch, rate: asked.append(epoch) or rate / 2)
+def test_a_resumed_epoch_calls_the_schedule_once(tmp_path, done):
+    def watch(calls):
+        return LearningRateScheduler(lambda epoch, rate: calls.append(epoch) or rate / 2)
 
     first, second = [], []
     whole, history = train([watch(first), Saver(tmp_path)])
@@ -100,21 +92,21 @@ def test_a_resumed_epoch_is_asked_for_once(tmp_path, done):
         ReduceLROnPlateau("accuracy", factor=0.25, patience=2, min_delta=1e9),
     ],
 )
-def test_the_logs_have_the_rate_that_the_epoch_had(order, other):
-    """Also where two callbacks change it, and whoever looks first or last."""
-    used, told = [], []
+def test_the_logs_have_the_rate_of_the_epoch(order, other):
+    """Also if two callbacks change it, and for callbacks before and after them."""
+    used, logged = [], []
     first = LambdaCallback(
         on_batch_end=lambda s: used.append(s.model.optimizer.schedule.learning_rate),
-        on_epoch_end=lambda s: told.append(s.logs["learning_rate"]),
+        on_epoch_end=lambda s: logged.append(s.logs["learning_rate"]),
     )
-    last = LambdaCallback(on_epoch_end=lambda s: told.append(s.logs["learning_rate"]))
+    last = LambdaCallback(on_epoch_end=lambda s: logged.append(s.logs["learning_rate"]))
     both = [ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9), other][::order]
     model = new_model(optimizer=optimizers.SGD(1.0))
     _, history = train([first, *both, last], model=model, epochs=4)
     expected = used[::STEPS]
     assert len(set(expected)) > 2
     assert used == [rate for rate in expected for _ in range(STEPS)]
-    assert told == [rate for rate in expected for _ in range(2)]
+    assert logged == [rate for rate in expected for _ in range(2)]
     assert rates(history) == expected
 
 
@@ -127,29 +119,30 @@ def test_it_reduces_after_patience_epochs():
     assert (watcher.best, watcher.wait) == (4.0, 1)
 
 
-def test_an_improvement_restarts_the_wait():
-    assert plateau([5.0, 5.0, 4.0, 4.0, 3.0, 3.0])[0] == [1] * 6
-
-
 def test_more_is_better_for_an_accuracy():
     assert plateau([0.5, 0.6, 0.7, 0.8, 0.9], "score", mode="max")[0] == [1] * 5
     found, _ = plateau([0.5, 0.4, 0.4, 0.4], "val_accuracy")
     assert found == [1, 1, 1, 0.5]
 
 
+def test_patience_0_is_patience_1_and_an_improvement_restarts_the_wait():
+    values = [3.0, 3.0, 2.0, 2.0, 2.0]
+    for patience in (0, 1):
+        assert plateau(values, patience=patience)[0] == [1, 1, 0.5, 0.5, 0.25]
+
+
 def test_min_delta_is_in_units_of_the_metric():
     assert plateau([5.0, 4.6, 4.5, 4.0], min_delta=0.5)[0] == [1, 1, 1, 0.5]
 
 
-def test_during_the_cooldown_nothing_is_counted():
-    # as Keras: after a reduction one epoch is not counted, and the second, in which the rest ends,
-    # counts already
+def test_epochs_of_the_cooldown_are_not_counted():
+    # As in Keras: the last epoch of the cooldown counts already.
     found, watcher = plateau([5.0] + [6.0] * 8, cooldown=2)
     assert found == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
     assert (watcher.resting, watcher.wait) == (2, 0)  # reduced once more at the end
 
 
-def test_an_improvement_during_the_cooldown_is_remembered():
+def test_an_improvement_during_the_cooldown_counts():
     _, watcher = plateau([5.0, 6.0, 6.0, 4.0, 4.5], cooldown=5)
     assert (watcher.best, watcher.wait) == (4.0, 0)
 
@@ -159,20 +152,13 @@ def test_not_below_min_lr():
     assert plateau([1.0] * 4, min_lr=2.0, patience=1)[0] == [1] * 4  # it never raises the rate
 
 
-def test_patience_0_is_patience_1():
-    values = [3.0, 3.0, 2.0, 2.0, 2.0]
-    assert (
-        plateau(values, patience=0)[0] == plateau(values, patience=1)[0] == [1, 1, 0.5, 0.5, 0.25]
-    )
-
-
 def test_nan_is_no_improvement():
     found, watcher = plateau([NAN, 3.0, NAN, NAN, NAN])
     assert found == [1, 1, 1, 1, 0.5]
     assert watcher.best == 3.0
 
 
-def test_a_second_run_starts_anew():
+def test_a_second_run_starts_afresh():
     watcher, model = ReduceLROnPlateau("loss", patience=1, min_delta=1e9), new_model()
     train([watcher], model=model, epochs=2)
     assert model.optimizer.learning_rate == pytest.approx(0.001)
@@ -195,7 +181,7 @@ def test_a_missing_metric_is_named():
         ({"cooldown": -1}, "cooldown >= 0"),
         ({"min_lr": NAN}, "min_lr >= 0, received nan"),
         ({"min_delta": -1}, "ReduceLROnPlateau: expected min_delta >= 0"),
-        ({"monitor": "score"}, "ReduceLROnPlateau: 'score' doesn't tell"),
+        ({"monitor": "score"}, "ReduceLROnPlateau: is more or less of 'score' better"),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -205,7 +191,7 @@ def test_wrong_arguments(arguments, message):
 
 @pytest.mark.parametrize("done", WHERE)
 @pytest.mark.parametrize("cooldown", [0, 2])
-def test_a_resumed_run_reduces_when_the_other_did(tmp_path, done, cooldown):
+def test_a_resumed_run_reduces_in_the_same_epochs(tmp_path, done, cooldown):
     def watch():
         return ReduceLROnPlateau(patience=1, min_delta=1e9, factor=0.5, cooldown=cooldown)
 

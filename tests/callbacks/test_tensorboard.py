@@ -1,7 +1,6 @@
-import importlib
+import importlib.util
 import struct
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -18,11 +17,11 @@ from small_runs import (
     train,
 )
 
-from minicnn import CallbackError, RunWarning, Sequential, layers
+from minicnn import RunWarning, Sequential, layers
 from minicnn.callbacks import LambdaCallback, TensorBoard
 
-HAS = importlib.util.find_spec("tensorboardX") is not None
-needs_library = pytest.mark.skipif(not HAS, reason="needs tensorboardX")
+MISSING = importlib.util.find_spec("tensorboardX") is None
+needs_library = pytest.mark.skipif(MISSING, reason="needs tensorboardX")
 
 
 def events(path):
@@ -65,16 +64,6 @@ def as_steps(values):
 
 
 @needs_library
-def test_importing_the_library_warns_of_nothing():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for name in [name for name in sys.modules if name.split(".")[0] == "tensorboardX"]:
-            if not name.startswith("tensorboardX.proto"):  # (can be registered only once)
-                del sys.modules[name]
-        importlib.import_module("tensorboardX")
-
-
-@needs_library
 def test_curves_of_each_epoch(tmp_path):
     _, history = train([TensorBoard(tmp_path, histograms=False, images=False)])
     h = history.history
@@ -92,16 +81,6 @@ def test_curves_of_each_batch(tmp_path):
     watch = LambdaCallback(on_batch_end=lambda s: losses.append(s.batch_logs["loss"]))
     train([watch, TensorBoard(tmp_path, False, False, batches=True)])
     assert curve(tmp_path / "batches", "loss") == as_steps(losses)
-
-
-@needs_library
-def test_it_can_be_read_when_the_epoch_ends(tmp_path):
-    seen = []
-    watch = LambdaCallback(
-        on_epoch_end=lambda s: seen.append(len(curve(tmp_path / "training", "loss")))
-    )
-    train([TensorBoard(tmp_path), watch])
-    assert seen == [1, 2, 3]
 
 
 @needs_library
@@ -126,7 +105,7 @@ def test_histograms_of_weights_and_gradients(tmp_path):
 
 
 @needs_library
-def test_the_first_and_the_last_epoch_have_histograms_even_where_they_are_slow(tmp_path):
+def test_slow_histograms_are_throttled(tmp_path):
     watcher = TensorBoard(tmp_path, images=False)
     watcher._measuring.share = 1e-12
     train([watcher], epochs=5)
@@ -134,7 +113,7 @@ def test_the_first_and_the_last_epoch_have_histograms_even_where_they_are_slow(t
 
 
 @needs_library
-def test_an_array_of_equal_numbers_and_one_without_any(tmp_path):
+def test_histograms_of_equal_numbers_and_of_nan(tmp_path):
     model = new_model()
     model.layers[0].params["b"][:] = 0.5
     model.layers[4].params["b"][:] = np.nan
@@ -148,7 +127,7 @@ def test_an_array_of_equal_numbers_and_one_without_any(tmp_path):
 
 
 @needs_library
-def test_pictures_come_in_the_last_epoch(tmp_path):
+def test_pictures_of_the_last_epoch(tmp_path):
     train([TensorBoard(tmp_path, histograms=False)])
     found = shown(tmp_path / "training")
     for tag in ("filters", "misread"):
@@ -163,7 +142,7 @@ def test_pictures_come_in_the_last_epoch(tmp_path):
 
 
 @needs_library
-def test_a_run_that_stops_early_has_its_pictures_and_histograms(tmp_path):
+def test_a_run_that_stops_early_has_pictures(tmp_path):
     def stop(state):
         state.stop = state.epoch == 1
 
@@ -172,7 +151,7 @@ def test_a_run_that_stops_early_has_its_pictures_and_histograms(tmp_path):
 
 
 @needs_library
-def test_what_cannot_be_shown_is_left_out(tmp_path):
+def test_a_model_without_images_and_classes(tmp_path):
     model = Sequential([layers.Flatten(), layers.Dense(1)], input_shape=SHAPE, seed=0)
     model.compile("sgd", "mse")
     model.fit(images(), np.ones((18, 1)), verbose=0, callbacks=[TensorBoard(tmp_path)])
@@ -185,7 +164,7 @@ def test_what_cannot_be_shown_is_left_out(tmp_path):
 
 @needs_library
 @pytest.mark.parametrize("done", WHERE)
-def test_a_resumed_run_hides_what_came_after_the_checkpoint(tmp_path, done):
+def test_a_resumed_run_hides_what_followed_the_checkpoint(tmp_path, done):
     make = lambda: TensorBoard(tmp_path / "board", images=False, batches=True)  # noqa: E731
     _, history = train([make(), Saver(tmp_path / "saved")])
     names = ("training", "validation", "batches")
@@ -216,14 +195,7 @@ def test_a_second_run_hides_nothing(tmp_path):
 
 
 @needs_library
-def test_a_folder_that_cannot_be_made_fails_before_training(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CallbackError, match=r"TensorBoard\.on_train_begin: NotADirectoryError"):
-        train([TensorBoard(tmp_path / "file" / "board")])
-
-
-@needs_library
-def test_a_file_that_cannot_be_made_warns_once(tmp_path):
+def test_a_file_that_cannot_be_created_warns_once(tmp_path):
     (tmp_path / "training").write_text("in the way")
     with pytest.warns(RunWarning, match="TensorBoard: can't write") as caught:
         train([TensorBoard(tmp_path)])
@@ -231,29 +203,28 @@ def test_a_file_that_cannot_be_made_warns_once(tmp_path):
 
 
 @needs_library
-def test_a_file_that_somebody_deletes_is_missed_once_and_begun_anew(tmp_path):
+def test_a_deleted_file_warns_once_and_is_created_again(tmp_path):
     def delete(state):
         if state.epoch in (0, 3):
             for path in files(tmp_path / "training"):
                 path.unlink()
 
     watcher = TensorBoard(tmp_path, histograms=False, images=False)
-    with pytest.warns(RunWarning, match=r"TensorBoard: can't write .* is gone") as caught:
+    with pytest.warns(RunWarning, match=r"TensorBoard: can't write .* was deleted") as caught:
         _, history = train([watcher, LambdaCallback(on_epoch_end=delete)], epochs=6)
     assert len(caught) == 1
     assert list(curve(tmp_path / "training", "loss")) == [6]
     assert curve(tmp_path / "validation", "loss") == as_steps(history.history["val_loss"])
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch, tmp_path):
+def test_without_the_library(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r'pip install "minicnn\[tensorboard\]"'):
         TensorBoard(tmp_path)
 
 
 @needs_library
-def test_a_last_batch_of_validation_data_of_another_kind(tmp_path):
-    """Whole numbers for targets, too, and a model without an image layer."""
+def test_sparse_targets(tmp_path):
     model = new_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(
