@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or Ctrl-C never leaves half of one."""
+"""Write files atomically: a crash, a full disk or Ctrl-C leaves no incomplete file."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_UMASK = os.umask(0o077)  # it can only be read by setting it: once, before threads exist
+_UMASK = os.umask(0o077)  # reading it means setting it: once, before threads exist
 os.umask(_UMASK)
 
 _PREFIX = ".tmp-"
@@ -16,12 +16,12 @@ _PREFIX = ".tmp-"
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The temporary file keeps the suffix of `path` (libraries choose a format by it), is
-    flushed to disk before the rename, as the folder is after it, and is removed when the block
-    raises. Missing parent folders are made.
+    The temporary file has the suffix of `path`, by which libraries choose a format. It is flushed
+    to disk before the rename, and the folder after it. If the block raises, it is removed. Missing
+    parent folders are created.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full.
+        OSError: the folder can't be created or written, or the disk is full.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         os.close(handle)
         yield temporary
-        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp gave 0o600, which the rename would keep
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp made it 0o600
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -42,19 +42,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether it is a temporary file of atomic_path's."""
+    """Whether `path` is a temporary file of atomic_path."""
     return path.name.startswith(_PREFIX)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a process left in `folder` when it was killed."""
+    """Remove the temporary files of a killed process from `folder`."""
     for path in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             path.unlink()
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename outlive a power cut, where the system can (not on Windows)."""
+    """Flush a rename to disk, which Windows can't."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

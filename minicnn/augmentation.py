@@ -1,7 +1,7 @@
-"""Augmentation: every batch's images moved, turned, stretched and bent at random while training.
+"""Augmentation: random shifts, rotations, scaling, shear and elastic distortion of training images.
 
-A digit that is shifted by a pixel or slanted a little more is the same digit. A network that never
-sees one of them twice alike learns what stays the same, and can't learn its images by heart.
+A digit that is shifted by a pixel or slanted a little is the same digit. A network that never sees
+the same image twice can't memorize its training images.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ import numpy as np
 from . import kernels
 from .typing import Array
 
-KNOTS = 5  # of the displacement, along each axis: two of them lie outside of the image
-SPLINE = 0.48  # a spline's value at a random place, by the standard deviation of its knots
+KNOTS = 5  # of the displacement field along each axis; two of them are outside the image
+SPLINE = 0.48  # standard deviation of the spline at a random point / that of its knots
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far the images of a batch are moved at most; called with a batch, it moves them.
+    """Maximum changes of an image; calling it with a batch changes each image at random.
 
-    With r_k uniform in [-1, 1], drawn anew for each image, an image is scaled, sheared, turned and
-    shifted about its centre, in this order; (down, right) are pixels from the centre:
+    With r_k uniform in [-1, 1], drawn for each image, an image is scaled, sheared, rotated and
+    shifted about its centre, in this order. A point p is (down, right), pixels from the centre:
 
-        place ↦ R · K · S · place + t
+        p ↦ R · K · S · p + t
         S = diag(1 + scale·r₁, 1 + scale·r₂)
         K = [[1, 0], [tan(shear·r₃), 1]]
         R = [[cos φ, -sin φ], [sin φ, cos φ]], φ = rotate·r₄
         t = shift · (r₅, r₆)
 
-    Elastic distortion then adds a smooth field of displacements: cubic splines over a grid of
-    5×5 normal numbers, scaled so that `elastic` is the standard deviation of each pixel's way
-    along each axis. What comes in from outside is zero; pixels in between are bilinear
+    Elastic distortion then adds a smooth displacement field: cubic splines over a grid of 5×5
+    normal numbers, scaled so that `elastic` is the standard deviation of a pixel's displacement
+    along each axis. Pixels from outside the image are zero; interpolation is bilinear
     (kernels.warp).
 
     Source: Simard, Steinkraus, Platt, "Best Practices for Convolutional Neural Networks Applied to
     Visual Document Analysis" (2003), section 2; Ronneberger, Fischer, Brox, "U-Net" (2015), section
-    3.1, for displacements on a coarse grid, which need 50 random numbers an image in place of
-    two for every pixel and a Gaussian filter.
+    3.1, for displacements on a coarse grid: 50 random numbers an image instead of two a pixel and
+    a Gaussian filter.
 
     Args:
         shift: pixels, down and to the right.
         rotate: degrees.
-        scale: share of the size, of height and width by themselves, < 1.
+        scale: share of the height and, independently, of the width, < 1.
         shear: degrees, < 90.
         elastic: pixels.
 
@@ -69,9 +69,9 @@ class Augmentation:
                 raise ValueError(f"expected 0 <= {name}{end}, finite, received {value!r}")
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """The images x (N, H, W, C), each changed by numbers from `rng`: a new array, same dtype.
+        """A changed copy of the images x (N, H, W, C), with random numbers from `rng`.
 
-        The same numbers are drawn whatever the number of threads, so the result is the same too.
+        The result doesn't depend on the number of threads.
         """
         matrices = self.matrices(rng.uniform(-1, 1, (len(x), 6))).astype(x.dtype)
         field = None
@@ -81,25 +81,25 @@ class Augmentation:
         return kernels.warp(x, matrices, field)
 
     def matrices(self, r: Array) -> Array:
-        """(N, 2, 3): where each pixel of the new image is read in the old one, by r (N, 6).
+        """The inverse maps (N, 2, 3), from new pixels to old ones, for r (N, 6).
 
-        It is the way back: (R·K·S)⁻¹ · (place - t) = S⁻¹ · K⁻¹ · Rᵀ · (place - t).
+        (R·K·S)⁻¹ · (p - t) = S⁻¹ · K⁻¹ · Rᵀ · (p - t)
         """
         tall, wide = 1 + self.scale * r[:, 0], 1 + self.scale * r[:, 1]
         slope = np.tan(np.radians(self.shear) * r[:, 2])
         angle = np.radians(self.rotate) * r[:, 3]
         cos, sin = np.cos(angle), np.sin(angle)
-        back = np.empty((len(r), 2, 3))
-        back[:, 0, 0], back[:, 0, 1] = cos / tall, sin / tall
-        back[:, 1, 0], back[:, 1, 1] = (-sin - slope * cos) / wide, (cos - slope * sin) / wide
+        inverse = np.empty((len(r), 2, 3))
+        inverse[:, 0, 0], inverse[:, 0, 1] = cos / tall, sin / tall
+        inverse[:, 1, 0], inverse[:, 1, 1] = (-sin - slope * cos) / wide, (cos - slope * sin) / wide
         down, right = self.shift * r[:, 4], self.shift * r[:, 5]
-        back[:, :, 2] = -(back[:, :, 0] * down[:, None] + back[:, :, 1] * right[:, None])
-        return back
+        inverse[:, :, 2] = -(inverse[:, :, 0] * down[:, None] + inverse[:, :, 1] * right[:, None])
+        return inverse
 
     def __str__(self) -> str:
-        """In one line, for those who watch."""
+        """The options that are not 0, in one line."""
         units = {"shift": " px", "rotate": "°", "scale": "", "shear": "°", "elastic": " px"}
-        parts = [
+        options = [
             f"{name} {vars(self)[name]:g}{unit}" for name, unit in units.items() if vars(self)[name]
         ]
-        return ", ".join(parts) or "none"
+        return ", ".join(options) or "none"

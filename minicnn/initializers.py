@@ -1,14 +1,13 @@
-"""How weights begin. Each initializer is called with (shape, rng, dtype) and returns an array.
+"""Initial weights. Each initializer is called with (shape, rng, dtype) and returns an array.
 
-Fans, for weights (…, C, F): fan_in = taps*C is how many numbers meet in one output, fan_out =
-taps*F how many outputs one input reaches (taps = KH*KW; 1 for a dense layer).
+For weights (KH, KW, C, F): fan_in = KH*KW*C is the number of inputs of one output, fan_out =
+KH*KW*F the number of outputs of one input. For a dense layer, KH*KW is 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -20,17 +19,17 @@ class Initializer:
     """Base: a function of (shape, rng, dtype)."""
 
     def __call__(self, shape: Shape, rng: np.random.Generator, dtype: DType = "float32") -> Array:
-        """A new array of `shape`; random ones are drawn in float64, so that dtypes agree."""
+        """A new array of `shape`. Random numbers are drawn in float64: all dtypes get the same."""
         return np.asarray(self.draw(shape, rng), dtype=dtype)
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         """The float64 values."""
-        raise TypeError(f"{type(self).__name__} does not say what it draws: override draw()")
+        raise TypeError(f"{type(self).__name__} has no values: override draw()")
 
 
 @dataclass
 class Zeros(Initializer):
-    """All 0: the usual start of biases."""
+    """All 0: the default for biases."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return np.zeros(shape)
@@ -38,7 +37,7 @@ class Zeros(Initializer):
 
 @dataclass
 class Ones(Initializer):
-    """All 1: the usual start of BatchNorm's scale."""
+    """All 1: the default for the scale of BatchNorm."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return np.ones(shape)
@@ -46,7 +45,7 @@ class Ones(Initializer):
 
 @dataclass
 class GlorotUniform(Initializer):
-    """Uniform in ±√(6 / (fan_in + fan_out)): keeps variance alike forward and backward.
+    """Uniform in ±√(6 / (fan_in + fan_out)): keeps the variance in both passes.
 
     Source: Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural
     networks" (2010), equation 16.
@@ -59,7 +58,7 @@ class GlorotUniform(Initializer):
 
 @dataclass
 class GlorotNormal(Initializer):
-    """Normal with variance 2 / (fan_in + fan_out). Source: as GlorotUniform, equation 12."""
+    """Normal with variance 2 / (fan_in + fan_out). Source: see GlorotUniform; equation 12."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.normal(0, sqrt(2 / sum(fans(shape))), shape)
@@ -67,10 +66,10 @@ class GlorotNormal(Initializer):
 
 @dataclass
 class LecunNormal(Initializer):
-    """Normal with variance 1 / fan_in: what comes out varies as much as what went in.
+    """Normal with variance 1 / fan_in: outputs have the variance of the inputs.
 
-    Source: LeCun, Bottou, Orr, Müller, "Efficient BackProp" (1998), section 4.6. TensorFlow.js's
-    "varianceScaling" is this one, but for cutting off the normal's tails.
+    Source: LeCun, Bottou, Orr, Müller, "Efficient BackProp" (1998), section 4.6. In
+    TensorFlow.js, "varianceScaling" is the same with a truncated normal distribution.
     """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -79,7 +78,7 @@ class LecunNormal(Initializer):
 
 @dataclass
 class HeUniform(Initializer):
-    """Uniform in ±√(6 / fan_in): variance 2 / fan_in, as HeNormal."""
+    """Uniform in ±√(6 / fan_in): variance 2 / fan_in, like HeNormal."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         limit = sqrt(6 / fans(shape)[0])
@@ -88,7 +87,7 @@ class HeUniform(Initializer):
 
 @dataclass
 class HeNormal(Initializer):
-    """Normal with variance 2 / fan_in: makes up for the half that ReLU cuts off.
+    """Normal with variance 2 / fan_in: compensates for ReLU, which sets half of its inputs to 0.
 
     Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers" (2015), section 2.2, equation 10.
     """
@@ -98,7 +97,7 @@ class HeNormal(Initializer):
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """(fan_in, fan_out) of weights (…, in, out); a vector counts as both.
+    """(fan_in, fan_out) of weights (…, in, out); for a vector, its length twice.
 
     Raises:
         ValueError: no axes.
@@ -107,8 +106,8 @@ def fans(shape: Shape) -> tuple[int, int]:
         raise ValueError("expected a shape with at least one axis, received ()")
     if len(shape) == 1:
         return shape[0], shape[0]
-    taps = prod(shape[:-2])
-    return taps * shape[-2], taps * shape[-1]
+    window = prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
 
 
 TABLE: dict[str, type[Initializer]] = {
@@ -122,6 +121,6 @@ TABLE: dict[str, type[Initializer]] = {
 }
 
 
-def get(initializer: Any) -> Initializer:
+def get(initializer: object) -> Initializer:
     """An initializer from a name, a saved configuration or an instance."""
     return lookup("initializer", initializer, TABLE, Initializer)

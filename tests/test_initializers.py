@@ -22,11 +22,11 @@ CONV, DENSE = (5, 3, 40, 60), (300, 400)
         ((1, 1, 1, 1), 1, 1),
     ],
 )
-def test_fans_count_taps_times_channels(shape: Shape, fan_in: int, fan_out: int) -> None:
+def test_fans(shape: Shape, fan_in: int, fan_out: int) -> None:
     assert fans(shape) == (fan_in, fan_out)
 
 
-def test_a_shape_without_axes_has_no_fans() -> None:
+def test_fans_of_an_empty_shape() -> None:
     with pytest.raises(ValueError, match=r"expected a shape with at least one axis, received \(\)"):
         fans(())
 
@@ -41,9 +41,7 @@ RANDOM = ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]
 
 @pytest.mark.parametrize("name", RANDOM)
 @pytest.mark.parametrize("shape", [CONV, DENSE])
-def test_random_weights_have_mean_zero_and_the_documented_variance(
-    name: str, shape: Shape, rng: np.random.Generator
-) -> None:
+def test_mean_and_variance(name: str, shape: Shape, rng: np.random.Generator) -> None:
     w = initializers.get(name)(shape, rng, "float64")
     expected = variance(name, shape)
     assert abs(w.mean()) < 5 * sqrt(expected / w.size)
@@ -51,7 +49,7 @@ def test_random_weights_have_mean_zero_and_the_documented_variance(
 
 
 @pytest.mark.parametrize("shape", [CONV, DENSE])
-def test_uniform_weights_fill_their_limits(shape: Shape, rng: np.random.Generator) -> None:
+def test_limits_of_uniform_weights(shape: Shape, rng: np.random.Generator) -> None:
     fan_in, fan_out = fans(shape)
     for name, limit in (
         ("glorot_uniform", sqrt(6 / (fan_in + fan_out))),
@@ -63,7 +61,7 @@ def test_uniform_weights_fill_their_limits(shape: Shape, rng: np.random.Generato
 
 
 @pytest.mark.parametrize("name", ["glorot_normal", "he_normal"])
-def test_normal_weights_have_the_tails_of_a_normal(name: str, rng: np.random.Generator) -> None:
+def test_tails_of_normal_weights(name: str, rng: np.random.Generator) -> None:
     w = initializers.get(name)(DENSE, rng, "float64") / sqrt(variance(name, DENSE))
     for sigmas, share in ((1, 0.3173), (2, 0.0455), (3, 0.0027)):
         assert (abs(w) > sigmas).mean() == pytest.approx(share, rel=0.15)
@@ -77,7 +75,7 @@ def test_zeros_and_ones(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("name", initializers.TABLE)
-def test_the_same_seed_gives_the_same_weights_in_both_dtypes_and_another_seed_others(
+def test_seeds_and_dtypes(
     name: str,
 ) -> None:
     def draw(seed: int, dtype: str) -> np.ndarray:
@@ -99,13 +97,13 @@ def test_float32_is_the_default(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("name", initializers.TABLE)
-def test_initializers_come_by_name_class_name_object_or_configuration(name: str) -> None:
+def test_get_by_name_class_name_object_or_configuration(name: str) -> None:
     cls = initializers.TABLE[name]
     for given in (name, cls.__name__, cls, cls(), {"class": cls.__name__}):
         assert type(initializers.get(given)) is cls
 
 
-def test_an_unknown_initializer_is_a_value_error_that_lists_what_there_is() -> None:
+def test_an_unknown_initializer() -> None:
     with pytest.raises(ValueError, match="unknown initializer 'he_norml'") as caught:
         initializers.get("he_norml")
     for name in initializers.TABLE:
@@ -115,6 +113,6 @@ def test_an_unknown_initializer_is_a_value_error_that_lists_what_there_is() -> N
         initializers.get(3)
 
 
-def test_the_base_says_what_is_missing(rng: np.random.Generator) -> None:
+def test_draw_has_to_be_overridden(rng: np.random.Generator) -> None:
     with pytest.raises(TypeError, match=r"override draw\(\)"):
         Initializer()((2,), rng)

@@ -15,23 +15,23 @@ def rates(schedule: Schedule, *steps: int) -> list[float]:
     return [schedule(step) for step in steps]
 
 
-def test_constant_is_always_the_same() -> None:
+def test_constant() -> None:
     assert rates(Constant(0.1), 0, 1, 10**9) == [0.1] * 3
 
 
-def test_step_decay_drops_every_so_many_steps() -> None:
+def test_step_decay() -> None:
     schedule = StepDecay(8.0, 3, 0.5)
     assert rates(schedule, 0, 2, 3, 5, 6, 9) == [8, 8, 4, 4, 2, 1]
-    assert StepDecay(1.0, 10)(25) == pytest.approx(0.01)  # by a tenth if not told otherwise
+    assert StepDecay(1.0, 10)(25) == pytest.approx(0.01)  # the default factor is 0.1
 
 
-def test_exponential_decay_is_smooth() -> None:
+def test_exponential_decay() -> None:
     schedule = ExponentialDecay(8.0, 4, 0.25)
     assert rates(schedule, 0, 2, 4, 8) == pytest.approx([8, 4, 2, 0.5])
     assert schedule(1) == pytest.approx(8 * 0.25**0.25)
 
 
-def test_cosine_decay_falls_by_half_a_cosine_and_then_stays() -> None:
+def test_cosine_decay() -> None:
     schedule = CosineDecay(2.0, 8)
     assert schedule(0) == 2
     assert rates(schedule, 4, 8, 9, 1000) == pytest.approx([1, 0, 0, 0], abs=1e-15)
@@ -40,7 +40,7 @@ def test_cosine_decay_falls_by_half_a_cosine_and_then_stays() -> None:
     assert CosineDecay(2.0, 8, final=0.25)(4) == pytest.approx((2 + 0.5) / 2)
 
 
-def test_the_warm_up_climbs_linearly_to_the_peak() -> None:
+def test_linear_warm_up() -> None:
     schedule = CosineDecay(1.0, 14, 4, final=0.5)
     assert rates(schedule, 0, 1, 2, 3) == [0.25, 0.5, 0.75, 1]
     assert schedule(4) == 1  # t = 0
@@ -49,7 +49,7 @@ def test_the_warm_up_climbs_linearly_to_the_peak() -> None:
     assert after == sorted(after, reverse=True)
 
 
-def test_a_warm_up_of_one_step_is_none() -> None:
+def test_a_warm_up_of_one_step_has_no_effect() -> None:
     assert rates(CosineDecay(3.0, 2, 1), 0, 1) == [3, 3]
 
 
@@ -64,7 +64,7 @@ def test_a_warm_up_of_one_step_is_none() -> None:
     ids=["constant", "step", "exponential", "cosine"],
 )
 @pytest.mark.parametrize("wrong", [-1e-3, float("nan"), float("inf")])
-def test_a_rate_that_is_negative_or_not_finite_is_a_value_error(make, wrong: float) -> None:
+def test_negative_and_non_finite_rates(make, wrong: float) -> None:
     with pytest.raises(ValueError, match=f"expected a learning rate >= 0, received {wrong}"):
         make(wrong)
     assert make(0.0)(3) == 0
@@ -73,21 +73,19 @@ def test_a_rate_that_is_negative_or_not_finite_is_a_value_error(make, wrong: flo
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: StepDecay(0.1, 0), "every as a whole number >= 1, received 0"),
-        (lambda: StepDecay(0.1, 1.5), "every as a whole number >= 1, received 1.5"),
-        (lambda: ExponentialDecay(0.1, 0, 0.5), "decay_steps as a whole number >= 1, received 0"),
-        (lambda: CosineDecay(0.1, 0), "decay_steps as a whole number >= 1, received 0"),
-        (lambda: CosineDecay(0.1, 5, 5), "decay_steps as a whole number >= 6, received 5"),
-        (lambda: CosineDecay(0.1, 5, -1), "warmup_steps as a whole number >= 0, received -1"),
-        (lambda: CosineDecay(0.1, 9.5), "decay_steps as a whole number >= 1, received 9.5"),
+        (lambda: StepDecay(0.1, 0), "every >= 1, received 0"),
+        (lambda: StepDecay(0.1, 1.5), "every as a whole number, received 1.5"),
+        (lambda: ExponentialDecay(0.1, 0, 0.5), "decay_steps >= 1, received 0"),
+        (lambda: CosineDecay(0.1, 5, 5), "decay_steps >= 6, received 5"),
+        (lambda: CosineDecay(0.1, 5, -1), "warmup_steps >= 0, received -1"),
     ],
 )
-def test_a_number_of_steps_that_makes_no_sense_is_a_value_error(make, words: str) -> None:
-    with pytest.raises(ValueError, match=f"expected {words}"):
+def test_invalid_numbers_of_steps(make, words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"expected {words}"):
         make()
 
 
-def test_a_rate_that_would_become_negative_or_complex_is_a_value_error() -> None:
+def test_negative_factors() -> None:
     for make in (
         lambda: StepDecay(0.1, 10, factor=-0.5),
         lambda: ExponentialDecay(0.1, 10, -0.5),
@@ -105,15 +103,15 @@ def test_a_number_is_a_constant_rate(number: float) -> None:
     assert schedules.get(number) == Constant(float(number))
 
 
-def test_schedules_come_as_objects_and_configurations() -> None:
+def test_from_an_object_or_a_configuration() -> None:
     schedule = CosineDecay(0.1, 100, 10, 0.01)
     assert schedules.get(schedule) is schedule
     saved = {"class": "CosineDecay", "learning_rate": 0.1, "decay_steps": 100}
     assert schedules.get(saved | {"warmup_steps": 10, "final": 0.01}) == schedule
 
 
-def test_numbers_of_numpy_become_pythons_own() -> None:
-    """What a file gives back has no others, and JSON takes no others."""
+def test_numpy_numbers_become_python_numbers() -> None:
+    """JSON holds no others."""
     x = np.float32(0.5)
     for schedule in (
         Constant(x),
@@ -127,7 +125,7 @@ def test_numbers_of_numpy_become_pythons_own() -> None:
         assert {type(schedule(step)) for step in (0, 3, 99)} == {float}
 
 
-def test_what_is_no_rate_is_an_error_that_says_so() -> None:
+def test_invalid_rates() -> None:
     with pytest.raises(ValueError, match="expected a learning rate >= 0, received -1"):
         schedules.get(-1)
     for infinite in (np.float32(np.inf), np.inf, 10**400):
@@ -145,7 +143,7 @@ def test_what_is_no_rate_is_an_error_that_says_so() -> None:
 # ---- in an optimizer ----
 
 
-def test_an_optimizer_asks_its_schedule_for_step_0_1_2() -> None:
+def test_an_optimizer_uses_its_schedule() -> None:
     w = np.array([0.0])
     sgd = optimizers.SGD(StepDecay(1.0, 2, 0.1))
     moves = []

@@ -1,4 +1,4 @@
-"""The sprite loader: one PNG that holds all images, and a file of one-hot labels."""
+"""Sprite sheets: one PNG that holds all images, and a file of one-hot labels."""
 
 from .mnist import Batch, MnistData
 from .scaled import ScaledImages

@@ -1,10 +1,9 @@
 """Writing a sheet, its labels and its manifest."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,15 +17,15 @@ from .split import train_count
 
 
 def sheet_paths(out: Path, name: str) -> tuple[Path, Path, Path]:
-    """Where a sheet called `name` is written: images, labels, manifest."""
+    """The paths of the sheet `name`: images, labels, manifest."""
     return out / f"{name}_images.png", out / f"{name}_labels_uint8", out / f"{name}.json"
 
 
 def check_target(out: Path, name: str, force: bool) -> None:
-    """See that a sheet may be written, before the work is done.
+    """Check that a sheet can be written, before the images are read.
 
     Raises:
-        DataError: it exists and `force` is off, or `out` is a file.
+        DataError: the sheet exists and `force` is off, or `out` is a file.
         ValueError: `name` isn't a plain file name.
     """
     if not name or name != Path(name).name or name.startswith("."):
@@ -35,7 +34,7 @@ def check_target(out: Path, name: str, force: bool) -> None:
         raise DataError(f"{out}: expected a folder to write to, received a file")
     existing = [path for path in sheet_paths(out, name) if path.exists()]
     if existing and not force:
-        raise DataError(f"{existing[0]}: exists already; choose another name, or use --force")
+        raise DataError(f"{existing[0]} already exists: choose another name, or use --force")
 
 
 def write_sheet(
@@ -48,35 +47,34 @@ def write_sheet(
     num_train: int,
     image_shape: Sequence[int],
     source: str,
-    built: dict[str, Any],
+    built: Mapping[str, object],
     force: bool = False,
 ) -> Path:
     """Write `<name>_images.png`, `<name>_labels_uint8` and `<name>.json` into the folder `out`.
 
-    The same arguments give the same bytes. The manifest comes last: a sheet that it describes
-    is complete.
+    The same arguments give the same bytes. The manifest is written last, so its sheet is complete.
 
     Args:
-        images: (N, H*W) uint8; the first num_train rows are the training part.
+        images: (N, H*W) uint8; the first num_train rows are for training.
         classes: (N,) class numbers, 0 to len(class_names) - 1.
         class_names: 2 to 1,000 different names.
         image_shape: (H, W) or (H, W, 1), pixels.
-        source: where the images come from, in words.
-        built: how, as JSON.
+        source: where the images come from, as text.
+        built: the options of the build; JSON values.
 
     Returns:
         The manifest's path.
 
     Raises:
-        DataError: the sheet exists (without force), or would be larger than the loader takes.
-        ValueError: the arguments don't fit each other.
+        DataError: the sheet exists (without force), or is larger than the loader accepts.
+        ValueError: the arguments don't match.
         OSError: the folder can't be written, the disk is full.
     """
     folder = Path(out)
     check_target(folder, name, force)
     _check(images, classes, class_names, num_train, image_shape)
     image_path, label_path, manifest_path = sheet_paths(folder, name)
-    with ExitStack() as stack:  # all are written, then renamed one by one, the manifest last
+    with ExitStack() as stack:  # write all files, then rename them, the manifest last
         manifest_temporary = stack.enter_context(atomic_path(manifest_path))
         label_temporary = stack.enter_context(atomic_path(label_path))
         image_temporary = stack.enter_context(atomic_path(image_path))
@@ -93,7 +91,7 @@ def write_sheet(
             images=FileRecord.of(image_temporary, image_path.name),
             labels=FileRecord.of(label_temporary, label_path.name),
             source=source,
-            built=built,
+            built=dict(built),
         ).write(manifest_temporary)
     return manifest_path
 
@@ -121,5 +119,5 @@ def _check(
     if not 2 <= len(class_names) <= MAX_CLASSES or len(set(class_names)) != len(class_names):
         raise ValueError(f"expected 2 to {MAX_CLASSES} different class names")
     if classes.shape != (len(images),) or classes.min() < 0 or classes.max() >= len(class_names):
-        raise ValueError(f"expected one class number below {len(class_names)} an image")
+        raise ValueError(f"expected one class number < {len(class_names)} for each image")
     train_count(num_train, len(images))

@@ -1,4 +1,4 @@
-"""Decoded sheets on disk, so that the second load maps a file instead of unpacking a PNG."""
+"""The cache of decoded sheets: the second load maps a file instead of decoding a PNG."""
 
 import os
 import zlib
@@ -11,12 +11,12 @@ import pooch
 
 from ..atomic_file import atomic_path
 
-WORTH_KEEPING = 16 << 20  # bytes; a smaller sheet decodes in a tenth of a second
+MIN_CACHED = 16 << 20  # bytes; a smaller sheet decodes in a tenth of a second
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """Where downloads and decoded sheets are kept: `given`, else MINICNN_DATA, else the user's
-    cache folder."""
+    """The folder of downloads and decoded sheets: `given`, else MINICNN_DATA, else the user's cache
+    folder."""
     chosen = given or os.environ.get("MINICNN_DATA") or pooch.os_cache("minicnn")
     return Path(chosen).expanduser()
 
@@ -31,20 +31,20 @@ def decoded(
 ) -> np.ndarray:
     """The pixels of the sheet with this hash, from the cache or from `decode`.
 
-    Large sheets are stored as `<sha256>-<crc32>.npy`. The name holds the checksum, so there is
-    no second file that could disagree. A file of another size or checksum is decoded anew, and
-    a folder that can't be written means that the pixels stay in memory: never an error.
+    Large sheets are stored as `<sha256>-<crc32>.npy`; the name holds the checksum. If the size or
+    the checksum is wrong, the sheet is decoded again. If the folder can't be written, the pixels
+    stay in memory. Neither is an error.
 
     Returns:
         `shape` (N, H*W) uint8, read-only; memory-mapped if it came from the cache.
     """
-    large = shape[0] * shape[1] >= WORTH_KEEPING
+    large = shape[0] * shape[1] >= MIN_CACHED
     if large and (pixels := _read(folder, sha256, shape)) is not None:
         return pixels
     fresh = decode()
     fresh.flags.writeable = False
     if large and _write(folder, sha256, fresh):
-        stored = _read(folder, sha256, shape)  # mapped pages can be dropped, an array's can't
+        stored = _read(folder, sha256, shape)  # the system can drop mapped pages, not an array's
         return fresh if stored is None else stored
     return fresh
 
@@ -54,7 +54,7 @@ def _read(folder: Path, sha256: str, shape: tuple[int, int]) -> np.ndarray | Non
         try:
             pixels = np.load(path, mmap_mode="r", allow_pickle=False)
             if (pixels.shape, pixels.dtype) == (shape, np.uint8) and pixels.flags.c_contiguous:
-                plain = pixels.view(np.ndarray)  # keeps the map open
+                plain = pixels.view(np.ndarray)  # keeps the mapping open
                 if path.name == _name(sha256, plain):
                     return plain
         except OSError:

@@ -1,20 +1,21 @@
-"""The order in which images are handed out: one permutation after another."""
+"""The order of the batches: one permutation after another."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
+from ..state_checks import generator, whole, whole_number
+
 
 class Cursor:
-    """Walks seeded permutations of range(size); each number comes once before any comes again.
+    """Indices in seeded random order: permutations of range(size), one after another.
 
-    When a permutation is used up the next one is drawn, also in the middle of a batch. The
-    state is the generator as it was before the present permutation was drawn, and how much of
-    that has been handed out: a few numbers, however large `size` is.
+    A batch that reaches the end of a permutation goes on with the next one. The state is the
+    generator's state before it drew the current permutation, and the position in that permutation.
 
     Args:
-        size: how many numbers there are, >= 1.
-        seed: where the generator (PCG64) starts.
+        size: number of indices, >= 1.
+        seed: of the generator (PCG64).
     """
 
     def __init__(self, size: int, seed: np.random.SeedSequence) -> None:
@@ -23,61 +24,42 @@ class Cursor:
         self._shuffle()
 
     def take(self, n: int) -> np.ndarray:
-        """The next `n` numbers, (n,) int64; n may be larger than size.
+        """The next `n` indices, (n,) int64; n may be larger than size.
 
         Raises:
             TypeError, ValueError: n isn't a whole number >= 1.
         """
-        if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"expected a whole number of images, received {n!r}")
-        if n < 1:
-            raise ValueError(f"expected at least 1 image, received {n}")
+        n = whole_number("the number of images", n)
         pieces = []
         while n > 0:
             if self._position == self.size:
                 self._shuffle()
-            piece = self._order[self._position : self._position + int(n)]
+            piece = self._order[self._position : self._position + n]
             self._position += len(piece)
             n -= len(piece)
             pieces.append(piece)
         return np.concatenate(pieces)
 
-    def state(self) -> dict[str, Any]:
-        """Plain numbers and strings (JSON can hold them) that set_state understands."""
-        return {
-            "size": self.size,
-            "position": self._position,
-            "generator": _plain(self._before),
-        }
+    def state(self) -> dict[str, object]:
+        """The state for set_state; JSON can hold it."""
+        return {"size": self.size, "position": self._position, "generator": self._before}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go back to where `state` was read; what follows is the same to the bit.
+    def set_state(self, state: Mapping[str, object]) -> None:
+        """Go back to a saved state: the same indices follow.
 
         Raises:
-            ValueError: not a state of a cursor of this size; the cursor stays as it was.
+            ValueError: not a state of a cursor of this size; the cursor is unchanged.
         """
-        generator = np.random.Generator(np.random.PCG64(0))
-        try:
-            size, position = int(state["size"]), int(state["position"])
-            generator.bit_generator.state = state["generator"]
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"expected a state that state() gave, received {state!r}") from error
+        size = whole(state, "size")
         if size != self.size:
             raise ValueError(f"expected the state of {self.size:,} images, received {size:,}")
-        if not 0 <= position <= size:
-            raise ValueError(f"expected a position from 0 to {size:,}, received {position:,}")
-        self._generator = generator
+        position = whole(state, "position", 0, size)
+        before = generator(state, "generator", self._generator)
+        self._generator.bit_generator.state = before
         self._shuffle()
         self._position = position
 
     def _shuffle(self) -> None:
-        self._before: Any = self._generator.bit_generator.state
+        self._before = dict(self._generator.bit_generator.state)
         self._order = self._generator.permutation(self.size).astype(np.int64, copy=False)
         self._position = 0
-
-
-def _plain(value: Any) -> Any:
-    """The generator's state with NumPy's integers turned into Python's."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return int(value) if isinstance(value, np.integer) else value

@@ -1,15 +1,14 @@
-"""One file over HTTP, by pooch and requests. Imported only to download: it costs a tenth of a
-second.
+"""Download a file over HTTP with pooch and requests. Import it lazily: that takes 0.1 s.
 
-pooch does the folder, the temporary file and its move, and tries again what broke on the way.
-requests (over urllib3) does time-outs, redirects, unpacking, notices a body that is too short,
-and asks again where the server says "later". Ours is what they can't:
+pooch makes the folder, writes to a temporary file, renames it, and retries after a failure.
+requests (over urllib3) does time-outs, redirects and decompression, detects a truncated body, and
+retries by status. This module adds what they can't do:
 
-- the downloader that pooch calls: its own has no retries by status and no limit of size or time;
-- its thread: a server that drips bytes never trips a socket's time-out, and http.client reads
-  headers and chunk sizes line by line, where nobody else can look at the clock;
-- `_Final`: pooch tries again after every error of requests, a 404 too;
-- one DataError that says what came and what to do.
+- a downloader for pooch, with retries by status and limits of size and time;
+- a thread, which enforces the total time: a server that sends a byte now and then never reaches
+  the socket's time-out, and http.client reads headers and chunk sizes line by line;
+- `_Final`: pooch would retry after every error of requests, even a 404;
+- one DataError that says what was received and what to do.
 """
 
 import logging
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pooch
 import requests
@@ -34,35 +33,35 @@ from urllib3.util import Retry
 from ..errors import DataError
 
 _LATER = (408, 429, 500, 502, 503, 504)
-_LONGEST_WAIT = 30.0  # seconds that a server may ask for with Retry-After
+_LONGEST_WAIT = 30.0  # seconds; the limit of Retry-After
 _STATUS = dict.fromkeys(_LATER, ": it is busy or broken") | {
     403: ": it refuses access to the file",
     404: ": the file isn't there",
 }
-_REASONS = {  # the first that fits; True where another attempt may help
+_REASONS = {  # the first match counts; True: another attempt may help
     failures.SSLError: ("the server's certificate isn't valid ({})", False),
     failures.ConnectTimeout: ("no connection: the server doesn't answer", True),
     failures.Timeout: ("the server stopped sending", True),
     failures.ConnectionError: ("no connection ({}): is there a network?", True),
-    failures.ChunkedEncodingError: ("the file is truncated: the connection broke off ({})", True),
-    failures.ContentDecodingError: ("the file was damaged on the way ({})", True),
-    failures.TooManyRedirects: ("the server sends us round in circles ({})", False),
+    failures.ChunkedEncodingError: ("the file is truncated: the connection was closed ({})", True),
+    failures.ContentDecodingError: ("the file was damaged in transit ({})", True),
+    failures.TooManyRedirects: ("the server redirects in a circle ({})", False),
 }
 _HELP = (
-    "To do without it: a mirror (base_url=), local copies (images= and labels=, or their folder "
-    "as the source), or a cache that has them (--data-dir, cache_dir=, MINICNN_DATA)"
+    "Without this server: use a mirror (base_url=), local copies (images= and labels=, or their "
+    "folder as the source), or a cache that holds them (--data-dir, cache_dir=, MINICNN_DATA)"
 )
 
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """Seconds, attempts and bytes that one download may take.
+    """Limits of one download.
 
     Args:
-        connect, read: seconds until a connection stands, and between two pieces of data.
-        total: seconds for one file, all attempts and waits included.
-        attempts: how often a file is tried, >= 1.
-        max_bytes: largest file that is accepted.
+        connect, read: seconds until the connection is open, and between two pieces of data.
+        total: seconds for one file, including all attempts and waits.
+        attempts: per file, >= 1.
+        max_bytes: size of the largest file that is accepted.
     """
 
     connect: float = 10.0
@@ -79,11 +78,11 @@ def download(
     limits: DownloadLimits | None = None,
     progress: bool | None = None,
 ) -> None:
-    """Download `url` to `path`, where nothing is yet; half a file never appears there.
+    """Download `url` to `path`, which must not exist; an incomplete file never appears there.
 
     Args:
-        accept: looks at the finished file before it gets its name; raises DataError for another
-            file than expected, ValueError for one that broke on the way (it is tried again).
+        accept: checks the complete file before it gets its name; raises DataError for the wrong
+            file, ValueError for a damaged one (the download is retried).
         progress: show a bar on stderr; None shows it on a terminal only.
 
     Raises:
@@ -94,23 +93,23 @@ def download(
     downloader = _Downloader(accept, limits, progress, time.monotonic() + limits.total)
     known = {"registry": {path.name: None}, "urls": {path.name: url}}
     folder = pooch.create(path.parent, "", **known, retry_if_failed=limits.attempts - 1)
-    ours = threading.get_ident()
+    this_thread = threading.get_ident()
 
-    def of_others(record: logging.LogRecord) -> bool:
-        return record.thread != ours
+    def is_from_another_thread(record: logging.LogRecord) -> bool:
+        return record.thread != this_thread
 
-    pooch.get_logger().addFilter(of_others)
+    pooch.get_logger().addFilter(is_from_another_thread)
     try:
         folder.fetch(path.name, downloader=downloader)
     except (_Final, ValueError) as error:
         tries = f" (tried {downloader.tries} times)" if downloader.tries > 1 else ""
         raise DataError(f"{url}: {error}{tries}. {_HELP}") from error
     finally:
-        pooch.get_logger().removeFilter(of_others)
+        pooch.get_logger().removeFilter(is_from_another_thread)
 
 
 class _Final(Exception):
-    """A failure that another attempt can't cure."""
+    """A failure that another attempt can't fix."""
 
 
 class _Retry(Retry):
@@ -120,7 +119,7 @@ class _Retry(Retry):
 
 @dataclass
 class _Downloader:
-    """What pooch calls for each attempt. It tries again after a ValueError."""
+    """pooch calls it for each attempt, and retries after a ValueError."""
 
     accept: Callable[[Path], None]
     limits: DownloadLimits
@@ -131,7 +130,7 @@ class _Downloader:
     def __call__(self, url: str, output_file: str, _: pooch.Pooch) -> None:
         self.tries += 1
         path = Path(output_file)
-        path.unlink()  # pooch made it for this user alone; made anew, it obeys the umask
+        path.unlink()  # pooch created it for this user only; a new one follows the umask
         try:
             with open(path, "xb") as file, _bar(self.progress) as bar:
                 task = bar.add_task(f"Downloading {url.rsplit('/', 1)[-1]}", total=None)
@@ -145,7 +144,7 @@ class _Downloader:
             raise kind(str(error).removeprefix(f"{path}: ")) from error
 
     def _wait_for(self, work: Callable[[], None]) -> None:
-        """Run work() in a thread, which is left alone when time is up."""
+        """Run work() in a thread, and abandon the thread after the time limit."""
         done: Future[None] = Future()
 
         def run() -> None:
@@ -159,16 +158,16 @@ class _Downloader:
         while not done.done():
             if time.monotonic() > self.deadline:
                 raise _Final(f"not finished after {self.limits.total:g} seconds")
-            wait([done], 0.1)  # not longer: Windows sees Ctrl-C between waits only
+            wait([done], 0.1)  # short: Windows handles Ctrl-C between waits only
         done.result()
 
-    def _receive(self, url: str, file: BinaryIO, advance: Callable[..., Any]) -> None:
+    def _receive(self, url: str, file: BinaryIO, advance: Callable[..., object]) -> None:
         left = max(0, self.limits.attempts - self.tries)
         retries = _Retry(
             total=None, connect=0, read=False, other=0, status=left, status_forcelist=_LATER,
             backoff_factor=1, raise_on_status=False,
         )  # fmt: skip
-        # Compressed on the way, a file's length couldn't be checked.
+        # With compression, the length of the file couldn't be checked.
         headers = {"Accept-Encoding": "identity", "User-Agent": "minicnn"}
         times = (self.limits.connect, self.limits.read)
         with requests.Session() as session:
@@ -179,15 +178,15 @@ class _Downloader:
                 response.raise_for_status()
                 length = response.raw.length_remaining
                 for chunk in chain([b""], response.iter_content(1 << 14)):
-                    file.write(chunk)  # fails, and ends the thread, when nobody waits any more
+                    file.write(chunk)  # fails, which ends an abandoned thread
                     if max(length or 0, file.tell()) > self.limits.max_bytes:
                         size = f"{self.limits.max_bytes:,} bytes"
-                        raise _Final(f"expected at most {size}, and the server sends more")
+                        raise _Final(f"expected at most {size}, but the server sends more")
                     advance(completed=response.raw.tell(), total=length)
 
 
 def _explain(error: Exception) -> tuple[str, bool]:
-    """A failure of requests in words, and whether another attempt may help."""
+    """The reason of a failure of requests, and whether another attempt may help."""
     if isinstance(error, failures.HTTPError):
         status, name = error.response.status_code, error.response.reason or ""
         answer = f"the server answered {status} {name}".rstrip()

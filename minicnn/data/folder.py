@@ -17,7 +17,7 @@ INVERT = ("auto", "each", "yes", "no")
 
 
 class Entry(NamedTuple):
-    """One picture file: its class number, and its part where the folder tells."""
+    """One picture file: its class number, and "train" or "test" if the folder has them."""
 
     path: Path
     label: int
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was built, and what was left out: (file, why)."""
+    """The result of a build; skipped: (file, reason)."""
 
     manifest: Path
     skipped: list[tuple[Path, str]]
@@ -36,13 +36,12 @@ class Report(NamedTuple):
 def scan(folder: Path) -> tuple[list[str], list[Entry]]:
     """Find the class folders and their pictures, in an order that doesn't depend on the disk.
 
-    The classes are the subfolders' names, sorted. If the only subfolders are "train" and
-    "test", the classes are below them. Hidden files, and files that aren't pictures by their
-    suffix, are left out; pictures in folders below a class belong to it; linked folders below
-    a class aren't followed.
+    The classes are the names of the subfolders, sorted. If the only subfolders are "train" and
+    "test", the classes are their subfolders. Hidden files and files without a picture's suffix are
+    skipped. Folders in a class folder belong to that class; links to folders aren't followed.
 
     Raises:
-        DataError: no folder, fewer than two classes.
+        DataError: no such folder, or fewer than two classes.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of pictures, one subfolder a class")
@@ -55,7 +54,7 @@ def scan(folder: Path) -> tuple[list[str], list[Entry]]:
     names = sorted({child.name for _, child in found})
     if len(names) < 2:
         raise DataError(
-            f"{folder}: expected at least two subfolders, one a class, each with pictures, found "
+            f"{folder}: expected at least two subfolders of pictures, one for each class, found "
             f"{len(names)}"
         )
     entries = [
@@ -81,23 +80,24 @@ def build_from_folder(
     force: bool = False,
     track: Callable[[list[Entry]], Iterable[Entry]] = iter,
 ) -> Report:
-    """Build a sheet, its labels and its manifest from a folder with a subfolder a class.
+    """Build a sheet, its labels and its manifest from a folder with one subfolder for each class.
 
     Args:
-        out: folder to write to. name: of the sheet; else the folder's name.
+        out: folder to write to.
+        name: of the sheet; None: the name of the folder.
         size: (H, W) of an image, pixels.
         fit: "pad" or "stretch"; see read_picture.
-        invert: networks trained on MNIST know white on black. "auto" inverts all pictures if
-            most have a light border, "each" decides for each picture, "yes" and "no" for all.
-        test: share of each class that becomes the test part (at least one image of each class
-            in each part). Ignored where the folder has train/ and test/.
-        seed: the pictures are shuffled with it.
+        invert: the images should be bright on dark, like MNIST. "auto" inverts all pictures if
+            most have a light border, "each" decides for each picture; "yes" or "no" for all.
+        test: share of each class in the test set (training and test set get at least one image of
+            each class). Ignored if the folder has train/ and test/.
+        seed: of the shuffling.
         on_error: "skip" leaves unreadable pictures out and reports them; "fail" stops.
         track: wraps the list of files, for a progress bar.
 
     Raises:
-        DataError: see scan; unreadable pictures; a class with too few; the sheet exists.
-        ValueError: an unknown option.
+        DataError: see scan; unreadable pictures; too few pictures in a class; the sheet exists.
+        ValueError: an invalid option.
     """
     folder, target = Path(folder), Path(out)
     name = name or folder.resolve().name
@@ -105,7 +105,7 @@ def build_from_folder(
     check_target(target, name, force)
     if folder.resolve() in target.resolve().parents:
         raise DataError(
-            f"{target}: expected a folder outside {folder}, where it would count as a class"
+            f"{target}: expected a folder outside {folder}: inside, it would be one of the classes"
         )
     names, entries = scan(folder)
     images, kept, borders, skipped = _read_all(entries, size, fit, on_error, track)
@@ -143,7 +143,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _pictures(folder: Path) -> list[Path]:
     found = []
-    for root, below, files in os.walk(folder):  # doesn't follow links, so no link can loop
+    for root, below, files in os.walk(folder):  # follows no links: they could form a loop
         below[:] = [name for name in below if not name.startswith(".")]
         found += [
             Path(root, name)
@@ -160,7 +160,7 @@ def _read_all(
     on_error: str,
     track: Callable[[list[Entry]], Iterable[Entry]],
 ) -> tuple[np.ndarray, list[Entry], np.ndarray, list[tuple[Path, str]]]:
-    """images (N, H*W) uint8, their entries, their borders' brightness (N,), what was skipped."""
+    """images (N, H*W) uint8, their entries, the brightness of their borders (N,), skipped files."""
     if len(entries) * size[0] * size[1] > MAX_PIXELS:
         raise DataError(
             f"expected at most {MAX_PIXELS:,} pixels in a sheet, received {len(entries):,} "
@@ -187,10 +187,10 @@ def _read_all(
 def _check_classes(folder: Path, names: list[str], labels: np.ndarray) -> None:
     counts = np.bincount(labels, minlength=len(names))
     if counts.min() < 2:
-        few = names[int(counts.argmin())]
+        name = names[int(counts.argmin())]
         raise DataError(
-            f"{folder}: expected at least two readable pictures a class, one to train and one to "
-            f"test, received {int(counts.min())} in {few!r}"
+            f"{folder}: expected at least two readable pictures of each class, one for training "
+            f"and one for testing, received {int(counts.min())} of {name!r}"
         )
 
 
@@ -205,7 +205,7 @@ def _inverted(invert: str, borders: np.ndarray) -> np.ndarray:
 def _arrange(
     folder: Path, names: list[str], kept: list[Entry], labels: np.ndarray, test: float, seed: int
 ) -> tuple[np.ndarray, int]:
-    """The order of the rows in the sheet, shuffled, training part first; and its length."""
+    """The shuffled order of the rows, training images first; and their number."""
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(kept))
     if kept[0].part:
         in_test = np.array([entry.part == "test" for entry in kept])[order]

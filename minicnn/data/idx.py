@@ -1,4 +1,4 @@
-"""IDX files, the format in which MNIST is published -> a sprite sheet."""
+"""IDX files, the original format of MNIST -> a sprite sheet."""
 
 import gzip
 import os
@@ -15,15 +15,15 @@ from .sheet import MAX_PIXELS
 
 
 def read_idx(path: Path, ndim: int) -> np.ndarray:
-    """Read an IDX file of unsigned bytes with `ndim` dimensions; `.gz` is unpacked on the way.
+    """Read an IDX file of unsigned bytes with `ndim` dimensions; a `.gz` file is decompressed.
 
-    Never unpacks more than the header promises, and that is limited to MAX_PIXELS.
+    Reads at most the number of bytes in the header, which is limited to MAX_PIXELS.
 
     Returns:
         uint8 array of the shape in the header.
 
     Raises:
-        DataError: another kind of file, truncated, damaged, too long.
+        DataError: not an IDX file, truncated, damaged or too long.
     """
     try:
         with open(path, "rb") as file:
@@ -47,14 +47,14 @@ def build_from_idx(
     force: bool = False,
 ) -> Path:
     """Build a sheet from train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-… in `folder`,
-    each plain or .gz. The order of the images is kept; the t10k files are the test part.
+    each plain or .gz. The order of the images is kept; the t10k files are the test set.
 
     Returns:
         The manifest's path.
 
     Raises:
-        DataError: a file is missing, damaged, or doesn't fit the others; the sheet exists.
-        ValueError: class_names that don't fit the labels.
+        DataError: a file is missing, damaged, or doesn't match the others; the sheet exists.
+        ValueError: too few class_names.
     """
     folder, target = Path(folder), Path(out)
     check_target(target, name, force)
@@ -64,8 +64,8 @@ def build_from_idx(
     test, test_labels = _pair(folder, "t10k")
     if train.shape[1:] != test.shape[1:]:
         raise DataError(
-            f"{folder}: expected images of one size, received {train.shape[1:]} to train and "
-            f"{test.shape[1:]} to test"
+            f"{folder}: expected images of one size, received {train.shape[1:]} for training and "
+            f"{test.shape[1:]} for testing"
         )
     labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
     names = class_names or [str(number) for number in range(max(2, int(labels.max()) + 1))]
@@ -91,8 +91,8 @@ def _pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     images, labels = read_idx(image_path, 3), read_idx(label_path, 1)
     if len(images) != len(labels):
         raise DataError(
-            f"{label_path}: expected {len(images):,} labels, one an image of {image_path.name}, "
-            f"received {len(labels):,}"
+            f"{label_path}: expected {len(images):,} labels, one for each image of "
+            f"{image_path.name}, received {len(labels):,}"
         )
     return images, labels
 
@@ -127,7 +127,7 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, ndim: int) -> np.ndarray:
 
 
 def _read_up_to(file: BinaryIO | gzip.GzipFile, size: int) -> bytearray:
-    """Read in blocks: memory grows with what is there, not with what the header promises."""
+    """Read in blocks: memory grows with the file, not with the size in its header."""
     data = bytearray()
     while len(data) < size and (block := file.read(min(size - len(data), 1 << 20))):
         data += block

@@ -1,4 +1,4 @@
-"""One-hot labels: N·C bytes, one row of C bytes an image, exactly one 1 in each row."""
+"""One-hot labels: N·C bytes, a row of C bytes for each image, exactly one 1 in each row."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def read_labels(path: Path, num_images: int) -> np.ndarray:
         (num_images, C) uint8, one-hot; C is the file's size divided by num_images.
 
     Raises:
-        DataError: the size doesn't fit the number of images, or a row isn't one-hot.
+        DataError: the size doesn't match the number of images, or a row isn't one-hot.
     """
     size = path.stat().st_size
     classes = check_size(size, num_images, str(path))
@@ -30,15 +30,15 @@ def read_labels(path: Path, num_images: int) -> np.ndarray:
 
 
 def check_size(size: int, num_images: int, name: str) -> int:
-    """The class count that `size` bytes of labels mean for `num_images` images.
+    """The number of classes in `size` bytes of labels for `num_images` images.
 
     Raises:
-        DataError: no whole number of classes from 2 to MAX_CLASSES fits, or more than MAX_BYTES.
+        DataError: not a whole number from 2 to MAX_CLASSES, or more than MAX_BYTES.
     """
     classes, rest = divmod(size, num_images)
     if rest or not 2 <= classes <= MAX_CLASSES or size > MAX_BYTES:
         raise DataError(
-            f"{name}: expected {num_images:,} rows of labels, one an image, with one byte a class "
+            f"{name}: expected {num_images:,} rows of labels, one byte for each class "
             f"(2 to {MAX_CLASSES} classes; {10 * num_images:,} bytes for 10), received {size:,} "
             "bytes; use the label file that belongs to this sheet"
         )
@@ -46,16 +46,16 @@ def check_size(size: int, num_images: int, name: str) -> int:
 
 
 def check_one_hot(labels: np.ndarray, name: str) -> None:
-    """Check that each row of labels (N, C) uint8 holds one 1 and else zeros.
+    """Check that each row of labels (N, C) uint8 is one-hot.
 
     Raises:
-        DataError: names the first row that doesn't.
+        DataError: names the first row that isn't.
     """
     wrong = (np.count_nonzero(labels, axis=1) != 1) | (labels.max(axis=1) != 1)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{name}: expected one-hot labels, exactly one 1 and else 0 in each row, received "
+            f"{name}: expected one-hot labels, exactly one 1 in each row and else 0, received "
             f"{_short(labels[row])} in row {row:,} (counted from 0; {int(wrong.sum()):,} such rows)"
         )
 

@@ -1,4 +1,4 @@
-"""From files to checked arrays."""
+"""Load a sheet: files in, checked arrays out."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..errors import DataError
 from .cache import decoded, sha256_of
 from .labels import check_size, read_labels
 from .locate import SheetFiles
-from .manifest import check_file
+from .manifest import Manifest, check_file
 from .sheet import decode_sheet, inspect_sheet, resolve_shape
 
 
@@ -25,10 +25,10 @@ class Sheet(NamedTuple):
 def load_sheet(
     files: SheetFiles, cache_folder: Path, image_shape: Sequence[int] | None = None
 ) -> Sheet:
-    """Read, check and decode one sheet and its labels, small things first.
+    """Read, check and decode a sheet and its labels; small files are checked first.
 
     Raises:
-        DataError: a file is missing, damaged, hostile, or they don't belong together.
+        DataError: a file is missing, damaged or hostile, or they don't match.
     """
     manifest = files.manifest
     if image_shape is None and manifest is not None:
@@ -40,7 +40,7 @@ def load_sheet(
         labels = read_labels(files.labels, header.height)
         sha256 = sha256_of(files.images)
         if manifest is not None and files.manifest_path is not None:
-            _check_manifest(files, sha256, labels)
+            _check_manifest(manifest, files.manifest_path, files, sha256, labels)
         images = decoded(
             cache_folder / "decoded",
             sha256,
@@ -54,15 +54,14 @@ def load_sheet(
     return Sheet(images, labels, shape)
 
 
-def _check_manifest(files: SheetFiles, sha256: str, labels: np.ndarray) -> None:
-    manifest, path = files.manifest, files.manifest_path
-    assert manifest is not None
-    assert path is not None
+def _check_manifest(
+    manifest: Manifest, path: Path, files: SheetFiles, sha256: str, labels: np.ndarray
+) -> None:
     check_file(manifest.images, files.images, sha256, path)
     check_file(manifest.labels, files.labels, sha256_of(files.labels), path)
     if (manifest.num_images, len(manifest.class_names)) != labels.shape:
         raise DataError(
             f"{path}: expected {labels.shape[0]:,} images of {labels.shape[1]} classes as in the "
             f"sheet, received {manifest.num_images:,} of {len(manifest.class_names)}; build the "
-            "sheet again, or delete the manifest to do without it"
+            "sheet again, or delete the manifest: it is optional"
         )

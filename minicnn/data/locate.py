@@ -1,4 +1,4 @@
-"""Finding the sheet, its labels and its manifest in a folder."""
+"""Find the sheet, its labels and its manifest in a folder."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ SAMPLE = Path(__file__).parent / "sample"
 
 
 class SheetFiles(NamedTuple):
-    """The files of one sheet; manifest and its path are None where there isn't any."""
+    """The files of one sheet; without a manifest, it and its path are None."""
 
     images: Path
     labels: Path
@@ -19,16 +19,16 @@ class SheetFiles(NamedTuple):
 
 
 def in_folder(folder: Path) -> SheetFiles:
-    """The one sheet in `folder`: as its manifest says, else *images.png and *labels_uint8.
+    """The sheet in `folder`: the files of its manifest, else *images.png and *labels_uint8.
 
     Raises:
-        DataError: no folder, no sheet, no labels, or more than one of them.
+        DataError: no such folder; no sheet or labels; more than one of them.
     """
     if not folder.is_dir():
         received = (
             "a file; give it as images=, and its labels as labels="
             if folder.exists()
-            else 'a path where nothing is ("sample", "mnist" and "fashion" are known by name)'
+            else 'a path that doesn\'t exist (known names: "sample", "mnist", "fashion")'
         )
         raise DataError(f"{folder}: expected a folder that holds a sheet, received {received}")
     try:
@@ -58,7 +58,7 @@ def in_folder(folder: Path) -> SheetFiles:
 
 
 def beside(images: Path, labels: Path) -> SheetFiles:
-    """Two files given one by one, with the manifest next to the sheet if it describes both."""
+    """The given sheet and labels, and the manifest beside the sheet if it describes both."""
     if images.name.endswith("_images.png") and images.parent == labels.parent:
         path = images.with_name(images.name.removesuffix("_images.png") + ".json")
         manifest = read_manifest(path) if path.is_file() else None
@@ -68,7 +68,7 @@ def beside(images: Path, labels: Path) -> SheetFiles:
 
 
 def _manifest(path: Path) -> Manifest | None:
-    """Read a manifest; a damaged JSON file counts only where a sheet has its name."""
+    """Read a manifest. A damaged JSON file is an error only if a sheet has its name."""
     try:
         return read_manifest(path)
     except DataError:

@@ -1,6 +1,7 @@
-"""The small JSON file beside a sheet: what is in it, and the hashes of both files."""
+"""The manifest: a JSON file that describes a sheet and holds the hashes of its files."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a sheet holds. The first num_train images are the training part."""
+    """Contents of a sheet. The first num_train images are for training."""
 
     num_images: int
     num_train: int
@@ -40,7 +41,7 @@ class Manifest:
     images: FileRecord
     labels: FileRecord
     source: str
-    built: dict[str, Any] = field(default_factory=dict)
+    built: dict[str, object] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write as JSON; the same manifest gives the same bytes. `path` should be temporary."""
@@ -50,10 +51,10 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Read a manifest; None if the file is JSON of some other kind.
+    """Read a manifest; None if the file is other JSON.
 
     Raises:
-        DataError: a manifest, but damaged or of a newer version.
+        DataError: damaged, or of a newer version.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -73,34 +74,37 @@ def read_manifest(path: Path) -> Manifest | None:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: the manifest is damaged ({type(error).__name__}: {error}); build the sheet "
-            "again, or delete the manifest to do without it"
+            "again, or delete the manifest: it is optional"
         ) from error
 
 
 def preparation_of(manifest: Manifest | None) -> dict[str, str] | None:
-    """How sprite build made the images of pictures; None: not by it. See preprocess.sheet_like."""
+    """The preprocessing of a sheet that `sprite build` made of pictures; None for another sheet.
+
+    See minicnn.pictures.prepare.sheet_like.
+    """
     built = {} if manifest is None else manifest.built
-    if built.get("fit") not in ("pad", "stretch"):
+    fit, invert = built.get("fit"), built.get("invert")
+    if fit not in ("pad", "stretch"):
         return None
-    invert = built.get("invert")
-    return {"fit": built["fit"], "invert": invert if invert in ("yes", "no") else "auto"}
+    return {"fit": str(fit), "invert": str(invert) if invert in ("yes", "no") else "auto"}
 
 
 def check_file(record: FileRecord, path: Path, sha256: str, manifest: Path) -> None:
     """Check a file against its record.
 
     Raises:
-        DataError: other bytes than when the manifest was written.
+        DataError: the file has changed since the manifest was written.
     """
     if sha256 != record.sha256:
         raise DataError(
             f"{path}: expected the file that {manifest.name} describes (SHA-256 "
             f"{record.sha256[:16]}…), received {sha256[:16]}…; the sheet was changed or damaged: "
-            "build it again, or delete the manifest to do without it"
+            "build it again, or delete the manifest: it is optional"
         )
 
 
-def _parse(content: dict[str, Any]) -> Manifest:
+def _parse(content: Mapping[str, Any]) -> Manifest:
     names = tuple(_text(name) for name in content["class_names"])
     height, width, channels = (_count(n) for n in content["image_shape"])
     manifest = Manifest(
@@ -116,21 +120,21 @@ def _parse(content: dict[str, Any]) -> Manifest:
         built=dict(content.get("built", {})),
     )
     for record in (manifest.images, manifest.labels):
-        if Path(_text(record.name)).name != record.name:  # a manifest must not point elsewhere
+        if Path(_text(record.name)).name != record.name:  # no other folder
             raise ValueError(f"expected a file name, received {record.name!r}")
         _text(record.sha256)
     if channels != 1 or not 0 < manifest.num_train < manifest.num_images:
-        raise ValueError("sizes that don't fit each other")
+        raise ValueError("sizes that don't match")
     return manifest
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"expected a count, received {value!r}")
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, received {value!r}")
     return value

@@ -1,12 +1,13 @@
-"""MnistData: a sprite sheet as training and test images, batch by batch."""
+"""MnistData: batches of training and test images from a sprite sheet."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..state_checks import table, whole, whole_number
 from . import locate
 from .cache import data_folder
 from .cursor import Cursor
@@ -29,32 +30,42 @@ class Batch(NamedTuple):
     labels: np.ndarray
 
 
-class MnistData:
-    """Images and labels from a sprite sheet: one flattened image a row of a PNG.
+class _Loaded(NamedTuple):
+    """What load() read, and the order of the batches."""
 
-    Pixels stay uint8 in memory and are scaled to float32 when they are handed out. Each part
-    has its own seeded order, in which every image comes once before any comes again.
+    sheet: Sheet
+    class_names: tuple[str, ...]
+    num_train: int
+    preparation: dict[str, str] | None
+    cursors: dict[str, Cursor]
+
+
+class MnistData:
+    """Images and labels from a sprite sheet: a PNG with one flattened image in each row.
+
+    Pixels stay uint8 in memory; batches are scaled to float32. Training and test images each have
+    a seeded order, in which every image comes once before any comes again.
 
     Args:
         source: "sample" (12,000 digits, shipped with minicnn), "mnist" or "fashion" (the
             official sheets, downloaded once), or the path of a folder that holds one sheet and
-            its labels (*images.png, *labels_uint8, and the builder's manifest if there is one;
-            "./sample" for a folder that is called like one of the names).
+            its labels (*images.png, *labels_uint8 and an optional manifest; "./sample" for a
+            folder with one of these names).
         images, labels: path or http(s) URL of a sheet and of its labels, instead of `source`.
-        split: "standard", "tutorial", the training part's share (float) or its number (int);
+        split: "standard", "tutorial", the share (float) or the number (int) of training images;
             see minicnn.data.split.train_count.
-        seed: where the orders of the batches start, >= 0.
-        cache_dir: where downloads and decoded sheets are kept; else the environment variable
+        seed: of the order of the batches, >= 0.
+        cache_dir: folder of downloads and decoded sheets; None: the environment variable
             MINICNN_DATA, else the user's cache folder.
         base_url: a mirror of the official files, for "mnist" and "fashion".
-        image_shape: (H, W), pixels, where the images aren't square.
-        class_names: one a class, instead of the manifest's or "0", "1", …
+        image_shape: (H, W), pixels, if the images aren't square.
+        class_names: one for each class; None: those of the manifest, else "0", "1", …
         progress: show a bar while downloading; None shows it on a terminal only.
         limits: time-outs, attempts and largest size of a download.
 
     Raises:
-        ValueError, TypeError: arguments that don't fit each other. Files are first read by
-            load(), which raises DataError.
+        ValueError, TypeError: invalid arguments, or arguments that don't match. Files are not read
+            before load(), which raises DataError.
     """
 
     def __init__(
@@ -79,27 +90,23 @@ class MnistData:
                 raise TypeError(f"expected a name, path or URL, received {path!r}")
         if base_url is not None and source not in ("mnist", "fashion"):
             raise ValueError('expected base_url with source "mnist" or "fashion" only')
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-            raise TypeError(f"expected a whole number as seed, received {seed!r}")
-        if seed < 0:
-            raise ValueError(f"expected a seed >= 0, received {seed}")
-        check_split(split)  # what can be known before anything is read
+        check_split(split)
         self._source, self._images, self._labels = source, images, labels
-        self._split, self._seed, self._shape = split, int(seed), image_shape
+        self._split, self._seed, self._shape = split, whole_number("seed", seed, 0), image_shape
         self._names = None if class_names is None else tuple(str(name) for name in class_names)
         self._cache = data_folder(cache_dir)
         self._base_url, self._progress = base_url, progress
         self._limits = limits
-        self._loaded = False
+        self._loaded: _Loaded | None = None
 
     def load(self) -> "MnistData":
-        """Get, check and decode the files; returns self. A second call does nothing.
+        """Download, check and decode the files; returns self. A second call does nothing.
 
         Raises:
-            DataError: a file, sheet, label or download isn't what it should be.
-            ValueError: split or class_names don't fit the sheet.
+            DataError: a file can't be downloaded or read, is damaged, or doesn't match the others.
+            ValueError: split or class_names don't match the sheet.
         """
-        if self._loaded:
+        if self._loaded is not None:
             return self
         files = self._find()
         sheet = load_sheet(files, self._cache, self._shape)
@@ -110,14 +117,9 @@ class MnistData:
         if len(names) != classes:
             raise ValueError(f"expected {classes} class names, received {len(names)}: {names}")
         count = train_count(self._split, total, manifest.num_train if manifest else None)
-        self._sheet, self._class_names, self._num_train = sheet, names, count
-        self._preparation = preparation_of(manifest)
         seeds = np.random.SeedSequence(self._seed).spawn(2)
-        self._cursors = {
-            "train": Cursor(count, seeds[0]),
-            "test": Cursor(total - count, seeds[1]),
-        }
-        self._loaded = True
+        cursors = {"train": Cursor(count, seeds[0]), "test": Cursor(total - count, seeds[1])}
+        self._loaded = _Loaded(sheet, names, count, preparation_of(manifest), cursors)
         return self
 
     def next_train_batch(self, n: int) -> Batch:
@@ -129,123 +131,125 @@ class MnistData:
         return self.next_batch(n, "test")
 
     def next_batch(self, n: int, part: str = "train") -> Batch:
-        """The next n images of a part ("train" or "test") in its seeded order.
+        """The next n images of "train" or "test", in seeded order.
 
-        A batch that reaches the end of the part goes on with the next permutation; n may be
-        larger than the part.
+        A batch that reaches the end goes on with the next permutation; n may be larger than the
+        number of images.
 
         Returns:
             Batch: xs (n, H*W) float32 in [0, 1], labels (n, classes) uint8 one-hot.
 
         Raises:
-            ValueError, TypeError: n isn't a whole number >= 1, or there is no such part.
+            ValueError, TypeError: n isn't a whole number >= 1, or an unknown part.
             RuntimeError: load() hasn't been called.
         """
-        self._need_load()
-        if part not in self._cursors:
+        loaded = self._need_load()
+        if part not in loaded.cursors:
             raise ValueError(f'expected part "train" or "test", received {part!r}')
-        rows = self._cursors[part].take(n)
+        rows = loaded.cursors[part].take(n)
         if part == "test":
-            rows = rows + self._num_train
-        return Batch(scale(self._sheet.images[rows]), self._sheet.labels[rows])
+            rows = rows + loaded.num_train
+        return Batch(scale(loaded.sheet.images[rows]), loaded.sheet.labels[rows])
 
-    def state(self) -> dict[str, Any]:
-        """Where both orders are, as plain numbers and text; see set_state."""
-        self._need_load()
-        return {"version": 1, **{part: c.state() for part, c in self._cursors.items()}}
+    def state(self) -> dict[str, object]:
+        """The positions in both orders, for set_state; JSON can hold them."""
+        cursors = self._need_load().cursors
+        return {"version": 1, **{part: cursor.state() for part, cursor in cursors.items()}}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go back to where `state` was read: the batches that follow are the same to the bit.
+    def set_state(self, state: Mapping[str, object]) -> None:
+        """Go back to a saved state: the same batches follow.
 
         Raises:
-            ValueError: not a state, or that of other sizes; nothing is changed then.
+            ValueError: not a state, or a state of another size; then nothing changes.
         """
-        self._need_load()
-        if not isinstance(state, dict) or state.get("version") != 1:
-            raise ValueError(f"expected a state that state() gave, received {state!r}")
-        before = self.state()
+        cursors = self._need_load().cursors
+        if whole(state, "version") != 1:
+            raise ValueError(f"expected a state of version 1, received {state['version']!r}")
+        before = {part: cursor.state() for part, cursor in cursors.items()}
         try:
-            for part, cursor in self._cursors.items():
-                cursor.set_state(state.get(part, {}))
+            for part, cursor in cursors.items():
+                cursor.set_state(table(state, part))
         except ValueError:
-            for part, cursor in self._cursors.items():
+            for part, cursor in cursors.items():
                 cursor.set_state(before[part])
             raise
 
     @property
     def train_images(self) -> np.ndarray:
         """(num_train, H*W) uint8, read-only."""
-        return self._need_load().images[: self._num_train]
+        loaded = self._need_load()
+        return loaded.sheet.images[: loaded.num_train]
 
     @property
     def test_images(self) -> np.ndarray:
         """(num_test, H*W) uint8, read-only."""
-        return self._need_load().images[self._num_train :]
+        loaded = self._need_load()
+        return loaded.sheet.images[loaded.num_train :]
 
     @property
     def train_labels(self) -> np.ndarray:
         """(num_train, classes) uint8 one-hot, read-only."""
-        return self._need_load().labels[: self._num_train]
+        loaded = self._need_load()
+        return loaded.sheet.labels[: loaded.num_train]
 
     @property
     def test_labels(self) -> np.ndarray:
         """(num_test, classes) uint8 one-hot, read-only."""
-        return self._need_load().labels[self._num_train :]
+        loaded = self._need_load()
+        return loaded.sheet.labels[loaded.num_train :]
 
     @property
     def train_x(self) -> ScaledImages:
-        """The training images, scaled where they are indexed: (num_train, H, W, 1) float32."""
+        """The training images, scaled when indexed: (num_train, H, W, 1) float32."""
         return ScaledImages(self.train_images, self.image_shape)
 
     @property
     def test_x(self) -> ScaledImages:
-        """The test images, scaled where they are indexed: (num_test, H, W, 1) float32."""
+        """The test images, scaled when indexed: (num_test, H, W, 1) float32."""
         return ScaledImages(self.test_images, self.image_shape)
 
     @property
     def num_train(self) -> int:
-        """Images in the training part."""
-        self._need_load()
-        return self._num_train
+        """Number of training images."""
+        return self._need_load().num_train
 
     @property
     def num_test(self) -> int:
-        """Images in the test part."""
-        return len(self._need_load().images) - self._num_train
+        """Number of test images."""
+        loaded = self._need_load()
+        return len(loaded.sheet.images) - loaded.num_train
 
     @property
     def num_classes(self) -> int:
-        """Classes: columns of the labels."""
-        return int(self._need_load().labels.shape[1])
+        """Number of classes."""
+        return int(self._need_load().sheet.labels.shape[1])
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """One name a class."""
-        self._need_load()
-        return self._class_names
+        """A name for each class."""
+        return self._need_load().class_names
 
     @property
     def preparation(self) -> dict[str, str] | None:
-        """How the sheet was made of pictures, {"fit": …, "invert": …} as of preprocess.sheet_like;
-        None: as MNIST was, or unknown. What is trained on it needs its pictures so."""
-        self._need_load()
-        return self._preparation
+        """The preprocessing of the sheet's pictures, {"fit": …, "invert": …}: the arguments of
+        minicnn.pictures.prepare.sheet_like. None: MNIST preprocessing, or unknown."""
+        return self._need_load().preparation
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, 1), pixels."""
-        return self._need_load().image_shape
+        return self._need_load().sheet.image_shape
 
     def __repr__(self) -> str:
         name = self._source if self._images is None else self._images
-        if not self._loaded:
+        if self._loaded is None:
             return f"MnistData({os.fspath(name)!r}), not loaded"
         return f"MnistData({os.fspath(name)!r}): {self.num_train:,} + {self.num_test:,} images"
 
-    def _need_load(self) -> Sheet:
-        if not self._loaded:
+    def _need_load(self) -> _Loaded:
+        if self._loaded is None:
             raise RuntimeError("the data isn't loaded yet: call load() first")
-        return self._sheet
+        return self._loaded
 
     def _find(self) -> locate.SheetFiles:
         options = (self._cache, self._limits, self._progress)

@@ -1,4 +1,4 @@
-"""Any picture file -> one small grey image, as the sprite builder needs it."""
+"""A picture file of any format -> a small grey image for a sprite sheet."""
 
 import math
 import warnings
@@ -10,17 +10,17 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-# Only formats that hold pixels: Pillow would start Ghostscript for an EPS.
+# Formats that hold pixels only: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm",
 }  # fmt: skip
 FITS = ("pad", "stretch")
-LYING = (5, 6, 7, 8)  # orientations in EXIF data that exchange rows and columns
+TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange rows and columns
 
 
 class Unreadable(Exception):
-    """A picture that can't be used; the text says why."""
+    """A picture that can't be used; the message gives the reason."""
 
 
 class Picture(NamedTuple):
@@ -31,10 +31,10 @@ class Picture(NamedTuple):
 
 
 def read_picture(path: Path, size: tuple[int, int], fit: str = "pad") -> Picture:
-    """Read a picture, turn it upright, make it grey and resize it, antialiased.
+    """Read a picture, turn it upright, convert it to grey and resize it, with antialiasing.
 
-    The first frame of an animation is taken. Transparent parts become white if what is visible
-    is dark, else black. A picture that has the right size already keeps its pixels.
+    Of an animation, the first frame. Transparent pixels become white if the visible ones are dark,
+    else black. A picture of the right size keeps its pixels.
 
     Args:
         size: (H, W) of the result, pixels.
@@ -49,42 +49,43 @@ def read_picture(path: Path, size: tuple[int, int], fit: str = "pad") -> Picture
 
 
 def open_grey(
-    source: Path | BinaryIO, enough: int, most: float = math.inf
+    source: Path | BinaryIO, max_side: int, max_pixels: float = math.inf
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Read a picture, turn it upright and make it grey, 8 bits a pixel; see read_picture.
+    """Read a picture, turn it upright and convert it to 8-bit grey; see read_picture.
 
     Args:
-        source: a path, or a binary file that can be sought in.
-        enough: a JPEG with more pixels along a side than this may be read at 1/2, 1/4 or 1/8.
-        most: a picture with more pixels is refused before it is decoded.
+        source: a path, or a seekable binary file.
+        max_side: a JPEG with a longer side, in pixels, may be read at 1/2, 1/4 or 1/8 of its size.
+        max_pixels: a larger picture is rejected before it is decoded.
 
     Returns:
-        The image, and (H, W) of the picture, upright, before any of it was left out.
+        The image, and (H, W) of the upright picture in the file.
 
     Raises:
-        Unreadable: not a picture, damaged, or more than `most` or 89 million pixels.
+        Unreadable: not a picture, damaged, or more than `max_pixels` or 89 million pixels.
     """
     with _or_unreadable(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(source, formats=FORMATS) as image:
-            if image.width * image.height > most:
+            if image.width * image.height > max_pixels:
                 raise Unreadable(
-                    f"expected at most {most:,.0f} pixels, received {image.width}×{image.height}"
+                    f"expected at most {max_pixels:,.0f} pixels, "
+                    f"received {image.width}×{image.height}"
                 )
-            whole = None
-            if image.format == "JPEG":  # the decoder itself can halve the size, cheaply
-                whole = _upright_size(image)
-                image.draft(None, (enough, enough))
+            original = None
+            if image.format == "JPEG":  # its decoder can halve the size cheaply
+                original = _upright_size(image)
+                image.draft(None, (max_side, max_side))
             ImageOps.exif_transpose(image, in_place=True)
-            width, height = whole or image.size
+            width, height = original or image.size
             return to_grey(image), (height, width)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """(W, H) as it will be when it is turned upright."""
-    is_lying = image.getexif().get(ExifTags.Base.Orientation) in LYING
-    return image.size[::-1] if is_lying else image.size
+    """(W, H) after it is turned upright."""
+    is_transposed = image.getexif().get(ExifTags.Base.Orientation) in TRANSPOSED
+    return image.size[::-1] if is_transposed else image.size
 
 
 @contextmanager
@@ -93,12 +94,12 @@ def _or_unreadable() -> Iterator[None]:
         yield
     except Unreadable:
         raise
-    except Exception as error:  # Pillow raises nearly anything on a damaged file
+    except Exception as error:  # Pillow raises nearly any exception on a damaged file
         raise Unreadable(str(error) or type(error).__name__) from error
 
 
 def to_grey(image: Image.Image) -> Image.Image:
-    """`image` in mode "L", on a ground where it is transparent; see read_picture."""
+    """`image` in mode "L", with a background where it is transparent; see read_picture."""
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
@@ -108,19 +109,20 @@ def to_grey(image: Image.Image) -> Image.Image:
         key = image.info.get("transparency")
         if not isinstance(key, int):
             return grey
-        return _on_ground(np.asarray(grey, np.float32), np.where(values == key, 0.0, 255.0))
+        return _on_background(np.asarray(grey, np.float32), np.where(values == key, 0.0, 255.0))
     if image.mode == "F":
         raise Unreadable("expected whole numbers as pixels, received floating point")
     if _is_opaque(image):
         return image.convert("L")
-    return _on_ground(*(np.asarray(part, np.float32) for part in image.convert("LA").split()))
+    grey, alpha = image.convert("LA").split()
+    return _on_background(np.asarray(grey, np.float32), np.asarray(alpha, np.float32))
 
 
-def _on_ground(light: np.ndarray, alpha: np.ndarray) -> Image.Image:
-    """Dark ink on white, bright ink on black; both arrays are 0 … 255."""
+def _on_background(light: np.ndarray, alpha: np.ndarray) -> Image.Image:
+    """A dark drawing on white, a bright one on black; both arrays are 0 … 255."""
     visible = float((light * alpha).sum() / max(float(alpha.sum()), 1.0))
-    ground = 255.0 if visible < 128 else 0.0
-    mixed = ground + (light - ground) * (alpha / 255)
+    background = 255.0 if visible < 128 else 0.0
+    mixed = background + (light - background) * (alpha / 255)
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 
@@ -131,7 +133,7 @@ def _is_opaque(image: Image.Image) -> bool:
 
 
 def resize(grey: Image.Image, size: tuple[int, int], fit: str) -> Picture:
-    """A picture in mode "L" of another size; see read_picture."""
+    """Resize a picture in mode "L"; see read_picture."""
     border = _border(np.asarray(grey))
     target = (size[1], size[0])
     if grey.size != target and fit == "stretch":

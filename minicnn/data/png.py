@@ -1,9 +1,11 @@
-"""Looking at a PNG file without decoding it: is it whole, and how large would it become?"""
+"""A PNG file's header, and whether the file is complete and undamaged."""
 
 import struct
 import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from PIL import PngImagePlugin
 
 from ..errors import DataError
 
@@ -11,17 +13,15 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_DEFLATE_LIMIT = 1032  # deflate can't shrink further: a smaller file can't hold the pixels
+_DEFLATE_LIMIT = 1032  # deflate's largest compression ratio
 _BLOCK = 1 << 20
-
-
 # Adam7: the first column and row of each of the seven passes, and the steps to the next.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
            (0, 1, 1, 2))  # fmt: skip
 
 
 class PngHeader(NamedTuple):
-    """What a PNG says of itself: sizes in pixels, bit depth a channel, PNG colour type."""
+    """Sizes in pixels, bits a channel, PNG colour type."""
 
     width: int
     height: int
@@ -47,7 +47,7 @@ def read_header(path: Path) -> PngHeader:
     """Read signature and IHDR, 33 bytes, and check them.
 
     Raises:
-        DataError: not a PNG, or a header that no PNG may have.
+        DataError: not a PNG, or an invalid header.
     """
     with open(path, "rb") as file:
         start = file.read(HEADER_BYTES)
@@ -71,13 +71,12 @@ def read_header(path: Path) -> PngHeader:
 
 
 def check_whole(path: Path, header: PngHeader) -> None:
-    """Walk all chunks: lengths, checksums, all pixels there, an IEND at the end.
+    """Check the checksum of each chunk, that IEND ends the file, and that no pixel is missing.
 
-    Pillow doesn't check the sums of the pixel chunks, and leaves rows black that are missing.
-    The pixels are unpacked piece by piece to count them, and dropped.
+    Pillow's verify() does all but the last: it reads missing rows as black ones.
 
     Raises:
-        DataError: truncated, damaged, or other pixels than the header promises.
+        DataError: truncated, damaged, or a number of pixels that the header doesn't give.
     """
     size = path.stat().st_size
     if size * _DEFLATE_LIMIT < header.raw_bytes:
@@ -85,70 +84,39 @@ def check_whole(path: Path, header: PngHeader) -> None:
             f"{path}: the header promises {header.width}×{header.height} pixels, which "
             f"{size:,} bytes can't hold; the file is truncated or hostile"
         )
-    pixels = _PixelCount(header.raw_bytes)
-    seen: set[bytes] = set()
-    with open(path, "rb") as file:
-        file.seek(len(SIGNATURE))
-        while b"IEND" not in seen:
-            kind = _check_chunk(path, file, size, pixels)
-            if kind == b"IHDR" and kind in seen:
-                raise DataError(f"{path}: the PNG has two headers; get the file again")
-            seen.add(kind)
-    if pixels.count != header.raw_bytes:
+    try:
+        with open(path, "rb") as file:
+            # Image.open would check the size against a limit that belongs to the whole process.
+            PngImagePlugin.PngImageFile(file).verify()
+        with open(path, "rb") as file:
+            count = _count_unpacked(file, header.raw_bytes + 1)
+    except Exception as error:  # Pillow raises nearly any exception on a damaged file
+        raise DataError(
+            f"{path}: the PNG file is truncated or damaged ({error}); get the file again"
+        ) from error
+    if count != header.raw_bytes:
         raise DataError(
             f"{path}: expected {header.raw_bytes:,} bytes of pixels for {header.width}×"
-            f"{header.height}, received {'more' if pixels.count > header.raw_bytes else 'fewer'}; "
+            f"{header.height}, received {'more' if count > header.raw_bytes else f'{count:,}'}; "
             "get the file again"
         )
 
 
-class _PixelCount:
-    """Counts the bytes that a zlib stream unpacks to, up to one more than `expected`."""
-
-    def __init__(self, expected: int) -> None:
-        self.count = 0
-        self._limit = expected + 1
-        self._stream = zlib.decompressobj()
-
-    def feed(self, packed: bytes) -> None:
-        while packed and self.count < self._limit and not self._stream.eof:
-            room = min(_BLOCK, self._limit - self.count)
-            self.count += len(self._stream.decompress(packed, room))
-            packed = self._stream.unconsumed_tail
-
-
-def _check_chunk(path: Path, file: BinaryIO, size: int, pixels: _PixelCount) -> bytes:
-    """Read one chunk past its checksum; return its type."""
-    offset = file.tell()
-    head = file.read(8)
-    length = int.from_bytes(head[:4], "big")
-    if len(head) < 8 or offset + 12 + length > size:
-        raise DataError(
-            f"{path}: the PNG file is truncated: the part at byte {offset:,} runs past the end "
-            f"({size:,} bytes); get the file again"
-        )
-    damaged = DataError(
-        f"{path}: the PNG file is damaged in the part at byte {offset:,}; get the file again"
-    )
-    crc = zlib.crc32(head[4:])
-    while length:
-        block = file.read(min(length, _BLOCK))
-        if not block:  # the file shrank while it was read
-            raise damaged
-        crc = zlib.crc32(block, crc)
-        length -= len(block)
-        if head[4:] == b"IDAT":
-            try:
-                pixels.feed(block)
-            except zlib.error as error:
-                raise damaged from error
-    if int.from_bytes(file.read(4), "big") != crc:
-        raise damaged
-    return head[4:]
+def _count_unpacked(file: BinaryIO, limit: int) -> int:
+    """The size of the unpacked pixel data of a PNG with valid chunks, at most `limit` bytes."""
+    stream, count = zlib.decompressobj(), 0
+    file.seek(len(SIGNATURE))
+    while (head := file.read(8)) and head[4:] != b"IEND":
+        packed = file.read(int.from_bytes(head[:4], "big"))
+        file.seek(4, 1)  # the checksum
+        while head[4:] == b"IDAT" and packed and count < limit and not stream.eof:
+            count += len(stream.decompress(packed, min(_BLOCK, limit - count)))
+            packed = stream.unconsumed_tail
+    return count
 
 
 def _what_is(start: bytes) -> str:
-    """A name for the first bytes of something that isn't a PNG."""
+    """A name for the first bytes of a file that isn't a PNG."""
     if not start:
         return "an empty file"
     if start.startswith(b"\xff\xd8\xff"):

@@ -1,4 +1,4 @@
-"""A look at what a sheet holds: a picture for the eye, a few letters for the terminal."""
+"""A preview of a sheet, as a picture or as text for a terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..atomic_file import atomic_path
 
 _RAMP = np.array(list(" .:-=+*#%@"))
 _GAP = 2
-_GROUND = 40
+_BACKGROUND = 40
 
 
 def preview_image(
@@ -20,7 +20,7 @@ def preview_image(
     class_names: Sequence[str],
     per_class: int = 12,
 ) -> Image.Image:
-    """A grid: one row a class, with its name and the first images of the class in it.
+    """A grid with one row for each class: its name and its first images.
 
     Args:
         images: (N, H*W) uint8. labels: (N, C) uint8 one-hot. image_shape: (H, W, 1).
@@ -29,11 +29,11 @@ def preview_image(
     zoom = max(1, round(56 / max(height, width)))
     cell_h, cell_w = height * zoom + _GAP, width * zoom + _GAP
     font = ImageFont.load_default()
-    # The built-in font may know Latin letters only.
+    # The built-in font may have Latin letters only.
     names = [name.encode("latin-1", "replace").decode("latin-1")[:20] for name in class_names]
     margin = int(max(font.getlength(name) for name in names)) + 12
     size = (margin + cell_w * per_class, cell_h * len(names))
-    canvas = Image.new("L", size, _GROUND)
+    canvas = Image.new("L", size, _BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     for row, name in enumerate(names):
         draw.text((6, row * cell_h + cell_h // 2 - 6), name, fill=255, font=font)
@@ -55,9 +55,9 @@ def write_preview(image: Image.Image, path: Path) -> None:
 
 
 def preview_text(images: np.ndarray, image_shape: Sequence[int], columns: int = 90) -> str:
-    """As many of `images` (n, H*W) uint8 as fit side by side, drawn with characters.
+    """As many of `images` (n, H*W) uint8 as fit side by side, as text.
 
-    Two rows of pixels make one line, since a character is twice as tall as it is wide.
+    Two rows of pixels make one line: a character is twice as tall as it is wide.
     """
     height, width = image_shape[:2]
     fit = max(1, columns // (width + 1))

@@ -1,20 +1,20 @@
-"""uint8 pixels in, float32 in [0, 1] out: only what is asked for is scaled."""
+"""uint8 images that are scaled to float32 when they are indexed."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import kernels
 from ..kernels.elementwise import scale
 
 
 class ScaledImages:
-    """A read-only, array-like view of uint8 images that gives float32 in [0, 1].
+    """A read-only, array-like view of uint8 images that returns float32 in [0, 1].
 
     `images[i]` is one image (H, W, 1); a slice, a list or array of indices, or a boolean mask
-    gives (n, H, W, 1); np.asarray(images) scales everything. The pixels stay one byte each in
-    memory until then.
+    gives (n, H, W, 1); np.asarray(images) scales all of them.
 
     Args:
         images: (N, H*W) uint8; kept, not copied.
@@ -44,7 +44,9 @@ class ScaledImages:
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(
+        self, index: SupportsIndex | slice | Sequence[int] | Sequence[bool] | np.ndarray
+    ) -> np.ndarray:
         if index is None or index is Ellipsis or isinstance(index, (tuple, bool)):
             raise TypeError("expected one index, slice, mask or list of indices: images only")
         if isinstance(index, np.ndarray) and index.ndim == 1 and index.dtype.kind in "iu":
@@ -54,7 +56,7 @@ class ScaledImages:
             return rows.reshape(self._image_shape)
         return rows.reshape(-1, *self._image_shape)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("scaling makes a copy; call np.asarray(images) without copy=False")
         return self[:].astype(dtype or self.dtype, copy=False)

@@ -1,4 +1,4 @@
-"""Sprite sheets: a PNG with one flattened image a row, read with suspicion."""
+"""Sprite sheets: a PNG with one flattened image in each row. The file may be damaged or hostile."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _STRIP_BYTES = 1 << 22  # pixels are converted in strips of about 4 MiB
 
 
 def inspect_sheet(path: Path) -> PngHeader:
-    """Read a sheet's header and check its size, before anything large is allocated.
+    """Read the header of a sheet and check its size, before memory is allocated for it.
 
     Raises:
         DataError: missing, not a PNG, or larger than MAX_PIXELS.
@@ -66,8 +66,8 @@ def resolve_shape(width: int, image_shape: Sequence[int] | None, name: str) -> t
 def decode_sheet(path: Path, header: PngHeader) -> np.ndarray:
     """Decode a sheet whose `header` was checked by inspect_sheet.
 
-    L, P, RGB, with opaque alpha or not, 1 to 16 bits a channel. Any channel holds the grey
-    value; of 16 bits the upper 8 are kept; two levels become 0 and 255.
+    Grey, palette or RGB, with or without (opaque) alpha, 1 to 16 bits a channel. Each channel holds
+    the grey value. Of 16 bits, the upper 8 are kept; two levels become 0 and 255.
 
     Returns:
         (N, H*W) uint8, one image a row.
@@ -78,8 +78,7 @@ def decode_sheet(path: Path, header: PngHeader) -> np.ndarray:
     check_whole(path, header)
     try:
         with open(path, "rb") as file:
-            # Not Image.open: its warning and its limit on pixels belong to the whole process,
-            # and the size was checked above.
+            # Not Image.open: its limit on pixels belongs to the whole process.
             image = PngImagePlugin.PngImageFile(file)
             if image.size != (header.width, header.height):
                 raise DataError(f"{path}: the PNG has two headers; get the file again")
@@ -87,7 +86,7 @@ def decode_sheet(path: Path, header: PngHeader) -> np.ndarray:
             return _to_grey(image, path)
     except DataError:
         raise
-    except Exception as error:  # Pillow raises nearly anything on a crafted file
+    except Exception as error:  # Pillow raises nearly any exception on a crafted file
         raise DataError(
             f"{path}: the PNG can't be decoded ({type(error).__name__}: {error}); "
             "get the file again"

@@ -1,4 +1,4 @@
-"""Where sheets come from that aren't on disk yet, and the cache that they are kept in."""
+"""Downloaded sheets and their cache."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..atomic_file import atomic_path
 from ..errors import DataError
@@ -33,10 +33,10 @@ class Official(NamedTuple):
     num_images: int
 
     def check(self, kind: str, path: Path) -> None:
-        """Is the file as large as it has to be?
+        """Check the size of the file, "images" or "labels".
 
         Raises:
-            DataError: it isn't; then it isn't kept.
+            DataError: a wrong size.
         """
         if kind == "labels" and path.stat().st_size != 10 * self.num_images:
             raise DataError(
@@ -59,7 +59,7 @@ OFFICIAL = {
 
 
 def is_url(path: str | os.PathLike[str]) -> bool:
-    """Is it an http(s) URL?"""
+    """Whether it is an http(s) URL."""
     return isinstance(path, str) and path.lower().startswith(("http://", "https://"))
 
 
@@ -72,18 +72,18 @@ def fetch_official(
 ) -> SheetFiles:
     """Both files of an official sheet ("mnist", "fashion"), from the cache or the network.
 
-    Their checksums aren't published, so their structure is checked instead.
+    Their checksums aren't published; instead, their sizes are checked.
 
     Raises:
-        DataError: a download failed, or the files aren't what they should be.
+        DataError: a download failed, or a file is not the expected one.
         ValueError: base_url isn't an http(s) URL.
     """
     official = OFFICIAL[name]
     base = (base_url or BASE_URL).rstrip("/") + "/"
     if not is_url(base):
         raise ValueError(
-            f"expected base_url to start with http:// or https://, received {base_url!r}; a local "
-            "folder is given as the source"
+            f"expected base_url to start with http:// or https://, received {base_url!r}; give a "
+            "local folder as the source"
         )
     labels = fetch(base + official.labels, "labels", cache, limits, progress, official)
     images = fetch(base + official.images, "images", cache, limits, progress, official)
@@ -98,16 +98,15 @@ def fetch(
     progress: bool | None = None,
     official: Official | None = None,
 ) -> Path:
-    """The file at `url`, from the cache if it is there as it was downloaded, else from the
-    network.
+    """The file at `url`, from the cache if it is there and unchanged, else from the network.
 
     Args:
         kind: "images" (a PNG) or "labels" (bytes that are 0 or 1).
-        cache: kept in its folder "downloads", with a record of URL, size and SHA-256 beside it.
-        official: what it has to be; else any file of its kind will do.
+        cache: its folder "downloads" holds the file and a record of its URL, size and SHA-256.
+        official: the expected file; None: any file of this kind.
 
     Raises:
-        DataError: the download failed, isn't of this kind, or can't be stored.
+        DataError: the download failed, is of another kind, or can't be stored.
     """
     path = cache / "downloads" / _file_name(url)
     record = path.with_name(path.name + ".json")
@@ -117,12 +116,12 @@ def fetch(
         check(file)
         if official is not None:
             official.check(kind, file)
-        with atomic_path(record) as temporary:  # first: no file without it
+        with atomic_path(record) as temporary:  # first: each file has a record
             temporary.write_text(json.dumps(_record(url, file), indent=1) + "\n", encoding="utf-8")
 
     try:
         if not _verified(path, record, url):
-            from .download import download  # costs a tenth of a second
+            from .download import download  # its import takes 0.1 s
 
             download(url, path, accept, limits, progress)
     except OSError as error:
@@ -135,24 +134,24 @@ def fetch(
 
 
 def _file_name(url: str) -> str:
-    """A file name that belongs to this URL alone, and ends as the URL does."""
+    """A file name that is unique to this URL and ends like it."""
     name = re.split("[?#]", url)[0].rsplit("/", 1)[-1]
     end = re.sub(r"[^A-Za-z0-9._]", "_", name)[-80:]
     return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{end}"
 
 
-def _record(url: str, path: Path) -> dict[str, Any]:
+def _record(url: str, path: Path) -> dict[str, object]:
     return {"url": url, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _verified(path: Path, record: Path, url: str) -> bool:
-    """Is the cached file the one that was downloaded? If not, say so on the log and delete it."""
+    """Whether the cached file is unchanged; if not, log the reason and delete the file."""
     if not path.exists():
         return False
     try:
         if json.loads(record.read_text(encoding="utf-8")) == _record(url, path):
             return True
-        reason = "it was changed or damaged since it was downloaded"
+        reason = "it has changed since the download"
     except (OSError, ValueError, RecursionError):
         reason = "its record is missing or damaged"
     _log.warning("%s is downloaded again: %s", path, reason)
@@ -164,7 +163,7 @@ def _check_images(path: Path) -> None:
     header = read_header(path)
     try:
         check_whole(path, header)
-    except DataError as error:  # the right kind of file, but cut off or garbled on the way
+    except DataError as error:  # truncated or damaged in transit: download again
         raise ValueError(str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""Where the training part ends and the test part begins."""
+"""The split of a sheet into training and test images."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ _KNOWN = {65_000: 55_000, 70_000: 60_000}  # MNIST's sheet and Fashion-MNIST's
 
 
 def train_count(split: str | float | int, num_images: int, from_manifest: int | None = None) -> int:
-    """How many of `num_images` images, from the first on, are for training.
+    """How many of `num_images` images are for training: the first ones; the others are for testing.
 
-    "standard": what the manifest says; else 55,000 of 65,000 (MNIST), 60,000 of 70,000
-    (Fashion-MNIST), five sixths of any other number. "tutorial": five sixths always, which on
-    MNIST moves 834 training images into the test part. A float is the training part's share,
-    an int its number of images.
+    "standard": the manifest's number; else 55,000 of 65,000 (MNIST), 60,000 of 70,000
+    (Fashion-MNIST), five sixths of any other number. "tutorial": always five sixths, which moves
+    834 training images of MNIST into the test set. A float is the share of training images, an
+    int their number.
 
     Raises:
-        ValueError: an unknown name, or a part would be empty.
+        ValueError: an unknown name, or no image left for training or for testing.
         TypeError: neither text nor a number.
     """
     check_split(split)
@@ -28,17 +28,17 @@ def train_count(split: str | float | int, num_images: int, from_manifest: int | 
         count = int(num_images * float(split))
     if not 0 < count < num_images:
         raise ValueError(
-            f"expected a split that leaves both parts at least one of {num_images:,} images, "
+            f"expected a split of {num_images:,} images with at least one in each part, "
             f"received {split!r}: {count:,} for training"
         )
     return count
 
 
 def check_split(split: str | float | int) -> None:
-    """Whether `split` can be one at all, before the number of images is known.
+    """Check `split` before the number of images is known.
 
     Raises:
-        ValueError: an unknown name, a share that is not between 0 and 1, or a number below 1.
+        ValueError: an unknown name, a share that is not between 0 and 1, or a number < 1.
         TypeError: neither text nor a number.
     """
     if isinstance(split, str):

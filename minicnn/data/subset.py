@@ -1,4 +1,4 @@
-"""Drawing a smaller sheet from a larger one, each class with its share."""
+"""Draw a smaller sheet from a larger one, with the same share of each class."""
 
 import os
 from pathlib import Path
@@ -25,15 +25,15 @@ def subset(
     force: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Draw a smaller sheet from the one in `folder`: training images from its training part,
-    test images from its test part, each class with the share that it has there.
+    """Draw a smaller sheet from the one in `folder`: training images from its training images, test
+    images from its test images, with the same share of each class.
 
     Returns:
         The new manifest's path.
 
     Raises:
         DataError: the sheet in `folder` is damaged, or the new one exists (without force).
-        ValueError: more images than there are.
+        ValueError: `train` or `test` is more than there are.
     """
     check_target(Path(out), name, force)
     files = locate.in_folder(Path(folder))
@@ -71,7 +71,7 @@ def subset(
 
 
 def draw_balanced(classes: np.ndarray, n: int, seed: np.random.SeedSequence) -> np.ndarray:
-    """n different positions in `classes` (N,), shuffled, each class with its share.
+    """n different indices into `classes` (N,), shuffled, with the same share of each class.
 
     Raises:
         ValueError: n isn't from 1 to N.
@@ -88,8 +88,12 @@ def draw_balanced(classes: np.ndarray, n: int, seed: np.random.SeedSequence) -> 
 
 
 def largest_remainder(counts: np.ndarray, n: int) -> np.ndarray:
-    """Share n seats among `counts` (C,) in proportion: (C,) int that add up to n, none of them
-    more than its count if n <= counts.sum(). Equal remainders: the first class gets the seat."""
+    """Distribute n seats in proportion to `counts` (C,), by the largest-remainder method.
+
+    Returns:
+        (C,) int with sum n; none is more than its count if n <= counts.sum(). Of equal remainders,
+        the first class gets the seat.
+    """
     seats, remainders = np.divmod(counts.astype(np.int64) * n, int(counts.sum()))
     order = np.argsort(-remainders, kind="stable")
     seats[order[: n - int(seats.sum())]] += 1

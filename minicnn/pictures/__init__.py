@@ -1,1 +1,1 @@
-"""Pictures of one's own, prepared as the network's training images were."""
+"""Preprocessing of pictures: a photo, a scan or a drawing -> the input of a network."""

@@ -1,4 +1,4 @@
-"""Connected parts of a mask."""
+"""Connected components of a mask."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from ..typing import Array
 
-Run = tuple[int, int, int]  # row, first column, column behind the last
+Run = tuple[int, int, int]  # row, first column, one past the last column
 
 
 @dataclass(frozen=True)
-class Blob:
-    """Pixels that hang together, also by their corners."""
+class Component:
+    """Connected pixels; neighbours at a corner are connected."""
 
     runs: list[Run]
     mass: float  # the sum of the values in it
@@ -21,15 +21,15 @@ class Blob:
     touches_edge: bool
 
 
-def blobs(mask: Array, values: Array) -> list[Blob]:
-    """The 8-connected parts of a mask, from the top down.
+def connected_components(mask: Array, values: Array) -> list[Component]:
+    """The 8-connected components of a mask, from top to bottom.
 
-    Row by row: a run of set pixels joins the runs of the row above that it touches (Rosenfeld and
-    Pfaltz 1966, by union and find over runs).
+    Row by row: a run of set pixels joins the runs in the row above that it touches (Rosenfeld and
+    Pfaltz 1966, with union-find over runs).
 
     Args:
         mask: (H, W) bool.
-        values: (H, W), weighed in each blob.
+        values: (H, W), for the mass and the peak of each component.
     """
     runs = _runs(mask)
     parent = list(range(len(runs)))
@@ -40,7 +40,7 @@ def blobs(mask: Array, values: Array) -> list[Blob]:
             i = parent[i]
         return i
 
-    above = 0  # the first run of the row above that may still touch
+    above = 0  # the first run of the row above that may touch this one
     for i, (row, start, stop) in enumerate(runs):
         while runs[above][0] < row - 1 or (runs[above][0] == row - 1 and runs[above][2] < start):
             above += 1
@@ -52,11 +52,11 @@ def blobs(mask: Array, values: Array) -> list[Blob]:
     members: dict[int, list[Run]] = {}
     for i, run in enumerate(runs):
         members.setdefault(root(i), []).append(run)
-    return [_blob(found, values) for found in members.values()]
+    return [_component(runs, values) for runs in members.values()]
 
 
 def _runs(mask: Array) -> list[Run]:
-    """Of set pixels, from the top left on."""
+    """The runs of set pixels, from the top left."""
     padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
     change = np.diff(padded, axis=1)
     rows, starts = np.nonzero(change == 1)
@@ -64,7 +64,7 @@ def _runs(mask: Array) -> list[Run]:
     return list(zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True))
 
 
-def _blob(runs: list[Run], values: Array) -> Blob:
+def _component(runs: list[Run], values: Array) -> Component:
     height, width = values.shape
     inside = np.concatenate([values[row, start:stop] for row, start, stop in runs])
     edge = (
@@ -72,4 +72,4 @@ def _blob(runs: list[Run], values: Array) -> Blob:
         or runs[-1][0] == height - 1
         or any(start == 0 or stop == width for _, start, stop in runs)
     )
-    return Blob(runs, float(inside.sum()), float(inside.max()), edge)
+    return Component(runs, float(inside.sum()), float(inside.max()), edge)

@@ -1,4 +1,4 @@
-"""Any picture -> its brightness, (H, W) float32 in [0, 1]."""
+"""A picture -> its brightness, (H, W) float32 in [0, 1]."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from .imaging import reduce
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LARGEST = 2048  # pixels a side that are looked at; larger pictures are averaged down
+MAX_SIDE = 2048  # pixels; larger pictures are averaged down
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: ITU-R BT.601, as Pillow converts to "L"
 
 
 def read_grey(source: str | os.PathLike[str] | BinaryIO, *, most: float = np.inf) -> Array:
-    """The brightness of a picture file: see read_sized, whose first result it is."""
+    """The brightness of a picture file: the first result of read_sized."""
     return read_sized(source, most=most)[0]
 
 
 def read_sized(
     source: str | os.PathLike[str] | BinaryIO, *, most: float = np.inf
 ) -> tuple[Array, tuple[int, int]]:
-    """Read a picture file of any kind: see `grey`, and minicnn.data.picture.
+    """Read a picture file: PNG, JPEG, BMP, GIF (first frame), TIFF, WebP or PPM.
 
-    PNG, JPEG, BMP, GIF (first frame), TIFF, WebP and PPM; turned upright as its EXIF data say.
+    The picture is turned upright by its EXIF data. See also `grey`.
 
     Args:
-        source: a path, or a binary file that can be sought in.
-        most: a picture with more pixels is refused before it is decoded (89 million always are).
+        source: a path, or a seekable binary file.
+        most: a picture with more pixels is rejected before it is decoded; the limit is at most
+            89 million.
 
     Returns:
-        (H, W) float32 in [0, 1], neither side longer than 2048 pixels; and how many pixels high
-        and wide the picture itself is, upright.
+        (H, W) float32 in [0, 1], neither side longer than 2048 pixels; and the (H, W) of the
+        upright picture in the file.
 
     Raises:
         DataError: no such file, not a picture, damaged, too large; names the file.
@@ -47,11 +48,11 @@ def read_sized(
 
     if isinstance(source, (str, os.PathLike)):
         source = Path(source)
-        if not source.is_file():  # reading from a pipe could wait for ever
+        if not source.is_file():  # reading a pipe could block
             kind = "a folder" if source.is_dir() else "no such file"
             raise DataError(f"{source}: expected a picture file, received {kind}")
     try:
-        image, size = open_grey(source, LARGEST, most)
+        image, size = open_grey(source, MAX_SIDE, most)
         return grey(image), size
     except Unreadable as error:
         name = source if isinstance(source, Path) else getattr(source, "name", "picture")
@@ -63,8 +64,9 @@ def grey(image: Image | Array) -> Array:
 
     Args:
         image: a Pillow image of any mode, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4):
-            bool, uint8, uint16, or floats in [0, 1]. Transparent parts become white if what is
-            visible is dark, else black. Averaged down to 2048 pixels a side if it is larger.
+            bool, uint8, uint16, or floats in [0, 1]. Transparent pixels become white if the
+            visible ones are dark, else black. A larger image is averaged down to 2048 pixels a
+            side.
 
     Raises:
         ValueError, TypeError: an array of another shape or type, or not in [0, 1].
@@ -77,22 +79,27 @@ def grey(image: Image | Array) -> Array:
             grey = to_grey(image)
             image = np.asarray(grey.reduce(_step(grey.size)))
         except (Unreadable, OSError, SyntaxError) as error:
-            raise DataError(f"the image cannot be made grey: {error}") from error
+            raise DataError(f"the image cannot be converted to grey: {error}") from error
     return reduce(_light(_unit(image)), _step(image.shape[:2]))
 
 
-def enlarged(
-    box: tuple[int, int, int, int], seen: Sequence[int], size: tuple[int, int]
+def box_in_file(
+    box: tuple[int, int, int, int], shape: Sequence[int], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """A box (top, left, bottom, right) within what read_sized gave (`seen`: its (h, w)), in pixels
-    of the picture itself, which is `size`."""
-    factor = -(-max(size) // max(seen))  # of the longer side; of both, but for what is cut off
+    """A box (top, left, bottom, right) in pixels of the picture in the file.
+
+    Args:
+        box: in pixels of the array that read_sized returned.
+        shape: (h, w) of that array.
+        size: (H, W) of the picture in the file.
+    """
+    factor = -(-max(size) // max(shape))  # of the longer side: the shorter may be cut off
     top, left, bottom, right = (factor * side for side in box)
     return top, left, min(bottom, size[0]), min(right, size[1])
 
 
 def _step(sides: Sequence[int]) -> int:
-    return -(-max(sides) // LARGEST) if sides else 1
+    return -(-max(sides) // MAX_SIDE) if sides else 1
 
 
 def _unit(image: Array) -> Array:
@@ -103,12 +110,12 @@ def _unit(image: Array) -> Array:
     if image.dtype.kind != "f":
         raise TypeError(f"expected bool, uint8, uint16 or floats, received {image.dtype}")
     if not (image.size and image.min() >= 0 and image.max() <= 1):
-        raise ValueError("expected floats in [0, 1], received others; divide pixels by 255")
+        raise ValueError("expected floats in [0, 1], received other values; divide pixels by 255")
     return image.astype(np.float32)
 
 
 def _light(image: Array) -> Array:
-    """(H, W) of grey, coloured or transparent pixels, as floats in [0, 1]."""
+    """The brightness (H, W), in [0, 1], of grey, coloured or transparent pixels in [0, 1]."""
     channels = image.shape[2] if image.ndim == 3 else 1
     if image.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in image.shape:
         raise ValueError(
@@ -121,5 +128,5 @@ def _light(image: Array) -> Array:
         return light
     alpha = image[..., 3]
     visible = (light * alpha).sum() / max(float(alpha.sum()), 1 / 255)
-    ground = np.float32(visible < 0.5)
-    return ground + (light - ground) * alpha
+    background = np.float32(visible < 0.5)
+    return background + (light - background) * alpha

@@ -1,18 +1,15 @@
-"""Any picture of one digit -> what a network trained on MNIST expects to see; any other picture ->
-what one expects that was trained on a sheet of such pictures.
+"""A picture -> the input of a network, made like the images that the network was trained on.
 
-MNIST's own recipe (LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to
-document recognition", section III.A): a digit in black and white is fitted into a box of 20×20
-pixels, keeping its proportions, with anti-aliasing, and centred in 28×28 by its centre of mass;
-white on black. How a picture becomes grey is in greyscale.py; what a scan or a photograph needs
-before it is fitted, in ink.py.
+MNIST preprocessing (LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to
+document recognition", section III.A): a black-and-white digit is fitted into a box of 20×20 pixels,
+with its proportions and with antialiasing, and centred in 28×28 by its centre of mass; white on
+black. greyscale.py converts a picture to grey; ink.py finds the digit in a scan or a photo.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,29 +19,26 @@ from .greyscale import grey, read_grey
 from .imaging import bounds
 
 __all__ = [
-    "Prepared", "grey", "made_ready", "mnist_like", "polarity", "read_grey", "sheet_like",
+    "Prepared", "grey", "mnist_like", "polarity", "prepare_picture", "read_grey", "sheet_like",
     "tutorial_like",
 ]  # fmt: skip
 
-THIN = 1.75 / 20  # of the box: strokes are at least as wide
+MIN_STROKE = 1.75 / 20  # width of strokes, as a share of the box
 INVERT = ("auto", "yes", "no")
-EDGE = 0.25  # of the ink's strength: what is weaker is not inside the box
+MIN_INK = 0.25  # of the ink's strength: weaker pixels don't count for the bounding box
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image for the network, and how it came about.
-
-    Rows and columns are counted in the picture that was given.
-    """
+    """An image for the network, and how it was made; coordinates are pixels of the picture."""
 
     image: Array  # (H, W) float32 in [0, 1], bright on dark
     inverted: bool  # the picture was dark on bright
-    flattened: bool  # its ground was uneven (shadows), and was evened out
-    threshold: float | None  # between ground and ink, 0 … 1 of the way from one to the other
-    box: tuple[int, int, int, int]  # top, left, bottom, right of the ink; the last two are outside
-    widened: int  # pixels of the picture by which thin strokes were made broader
-    scale: float  # pixels of `image` to one of the picture
+    flattened: bool  # its background was uneven (shadows), and was flattened
+    threshold: float | None  # between background (0) and ink (1)
+    box: tuple[int, int, int, int]  # top, left, bottom, right of the ink; the last two exclusive
+    widened: int  # pixels of the picture by which thin strokes were widened
+    scale: float  # pixels of `image` for one of the picture
 
 
 def polarity(grey: Array) -> str:
@@ -53,8 +47,8 @@ def polarity(grey: Array) -> str:
     Args:
         grey: (H, W) floats in [0, 1].
 
-    The ground is what most of the border is made of; where the border is mixed (shadows, strokes
-    that touch it), the finer structure is the ink. See ink.is_dark_on_bright.
+    Most of the border is background. If the border is mixed (shadows, strokes that touch it), the
+    finer structure is the ink. See ink.is_dark_on_bright.
     """
     return "dark-on-bright" if ink.is_dark_on_bright(grey) else "bright-on-dark"
 
@@ -66,18 +60,18 @@ def mnist_like(
     *,
     polarity: str | None = None,
 ) -> Prepared:
-    """Find the digit in a picture, and bring it into the form of MNIST.
+    """MNIST preprocessing: find the digit in a picture, resize and centre it.
 
-    Ink is told from ground (ink.find), fitted into `box` keeping its proportions, with
-    anti-aliasing, and centred by its centre of mass in `size`, to the whole pixel. The brightest
-    ink becomes 1. Strokes as of a fine pen, which would fade, are widened before to 7/80 of the
-    box: 1.75 pixels of 20, more than which 19 of 20 digits of MNIST have.
+    The ink (ink.find) is fitted into `box` with its proportions and with antialiasing, and centred
+    in `size` by its centre of mass, to a whole pixel. The brightest ink becomes 1. Thin strokes
+    would fade, so they are first widened to 1.75 of 20 pixels of the box; 19 of 20 digits of MNIST
+    have wider strokes.
 
     Args:
-        grey: (H, W) floats in [0, 1], as `grey` gives.
+        grey: (H, W) floats in [0, 1], from `grey` or `read_grey`.
         size: of the result, pixels: a side, or (H, W).
-        box: what the digit has to fit into, the same; None: 20/28 of the size, rounded.
-        polarity: "dark-on-bright" or "bright-on-dark"; None: found out.
+        box: maximum size of the digit, likewise; None: 20/28 of `size`, rounded.
+        polarity: "dark-on-bright" or "bright-on-dark"; None: detected.
 
     Raises:
         DataError: nothing is drawn.
@@ -88,10 +82,10 @@ def mnist_like(
     if box_h > height or box_w > width:
         raise ValueError(f"expected a box within {height}×{width}, received {box_h}×{box_w}")
     found = ink.find(grey, _dark(grey, polarity))
-    top, left, bottom, right = drawn = bounds(found.ink >= EDGE)
+    top, left, bottom, right = drawn = bounds(found.ink >= MIN_INK)
     scale = min(box_h / (bottom - top), box_w / (right - left))
-    strokes, widened = ink.widened(found.ink, THIN * min(box_h, box_w) / scale)
-    top, left, bottom, right = bounds(strokes >= EDGE)
+    strokes, widened = ink.widened(found.ink, MIN_STROKE * min(box_h, box_w) / scale)
+    top, left, bottom, right = bounds(strokes >= MIN_INK)
     scale = min(box_h / (bottom - top), box_w / (right - left))
     shape = [max(round(side * scale), 1) for side in (bottom - top, right - left)]
     fitted = _resized(strokes[top:bottom, left:right], (shape[0], shape[1]))
@@ -114,14 +108,14 @@ def sheet_like(
     *,
     polarity: str | None = None,
 ) -> Prepared:
-    """What `python -m minicnn.sprite build` makes of a picture: it is resized whole, and inverted
-    if it is dark on bright. Nothing is cut out or centred.
+    """The preprocessing of `python -m minicnn.sprite build`: the whole picture is resized, and
+    inverted if it is dark on bright. It is not cropped or centred.
 
     Args:
-        grey: (H, W) floats in [0, 1], as `grey` gives.
+        grey: (H, W) floats in [0, 1], from `grey` or `read_grey`.
         size: of the result, pixels: a side, or (H, W).
         fit: "pad" keeps the proportions, "stretch" does not.
-        invert: "yes", "no", or "auto": where the border is bright.
+        invert: "yes", "no", or "auto": if the border is bright.
         polarity: "dark-on-bright" or "bright-on-dark"; None: by `invert`.
 
     Raises:
@@ -151,28 +145,29 @@ def sheet_like(
     )
 
 
-def made_ready(
+def prepare_picture(
     grey: Array,
     size: int | Sequence[int],
     preparation: Mapping[str, str] | None,
     *,
     polarity: str | None = None,
 ) -> Prepared:
-    """A picture for a network whose `preparation` this is: sheet_like with it, or mnist_like."""
+    """Preprocess a picture like the training images: sheet_like(**preparation), or mnist_like if it
+    is None."""
     if preparation is None:
         return mnist_like(grey, size, polarity=polarity)
     return sheet_like(grey, size, **preparation, polarity=polarity)
 
 
 def tutorial_like(grey: Array, size: int | Sequence[int] = 28) -> Array:
-    """What the drawing page of the TensorFlow.js tutorial hands to its network.
+    """No preprocessing, like the drawing page of the TensorFlow.js tutorial.
 
-    Every tenth pixel of a canvas of 280×280, and of any other picture its nearest pixels:
+    Takes every tenth pixel of a 280×280 canvas, and the nearest pixels of any other picture:
     image[i, j] = grey[i*H // h, j*W // w]. Nothing is averaged, cropped, centred or inverted. (The
-    page also forgets to divide by 255; that is left out.)
+    page also forgets to divide by 255; this function doesn't.)
 
     Returns:
-        size, float32.
+        (H, W) of `size`, float32.
     """
     grey = ink.checked(grey)
     height, width = _pair("size", size)
@@ -182,7 +177,7 @@ def tutorial_like(grey: Array, size: int | Sequence[int] = 28) -> Array:
 
 
 def _pair(name: str, size: int | Sequence[int]) -> tuple[int, int]:
-    given: Any = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    given = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
     if len(given) != 2 or min(given) < 1:
         raise ValueError(f"expected {name} as pixels >= 1, a side or (H, W), received {size!r}")
     return int(given[0]), int(given[1])
@@ -202,7 +197,7 @@ def _dark(grey: Array, given: str | None) -> bool | None:
 
 
 def _resized(image: Array, shape: tuple[int, int]) -> Array:
-    """`image` in (h, w) pixels, with anti-aliasing; nothing rings over."""
+    """`image` in (h, w) pixels, with antialiasing and without ringing."""
     from PIL import Image
 
     if image.shape == shape:
@@ -211,14 +206,14 @@ def _resized(image: Array, shape: tuple[int, int]) -> Array:
 
 
 def _centred(image: Array, shape: tuple[int, int]) -> Array:
-    """`image` on a black one of `shape`, its centre of mass on pixel (H // 2, W // 2) where it can
-    be there without a part being cut off. (MNIST's is on pixel (14, 14) of 28×28.)"""
+    """`image` on a black canvas, with its centre of mass on pixel (H // 2, W // 2), or as near as
+    possible without cropping. (In MNIST it is on pixel (14, 14) of 28×28.)"""
     canvas = np.zeros(shape, np.float32)
     corner = []
     for axis in (0, 1):
         mass = image.sum(1 - axis, dtype=np.float64)
         middle = mass @ np.arange(len(mass)) / mass.sum()
-        start = round(shape[axis] // 2 - middle - 1e-3)  # halves go one way, whatever the rounding
+        start = round(shape[axis] // 2 - middle - 1e-3)  # so that halves always round the same way
         corner.append(min(max(start, 0), shape[axis] - image.shape[axis]))
     (top, left), (height, width) = corner, image.shape
     canvas[top : top + height, left : left + width] = image

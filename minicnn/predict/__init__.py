@@ -1,4 +1,4 @@
-"""python -m minicnn.predict: which class each picture shows."""
+"""python -m minicnn.predict: the class of each picture."""
 
 from .command import main
 

@@ -1,4 +1,4 @@
-"""python -m minicnn.predict: which class is in a picture, says a saved model."""
+"""python -m minicnn.predict: predict the class of pictures with a saved model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..data.picture import SUFFIXES
 from ..errors import DataError
 from ..model import DEFAULT_BATCH, Sequential
 from ..pictures import prepare
-from ..pictures.greyscale import enlarged, read_sized
+from ..pictures.greyscale import box_in_file, read_sized
 from ..runs.classifier import check_finite, load_classifier
 from ..typing import Array
 from ..version import __version__
@@ -31,24 +31,24 @@ from .output import Reading, draw, print_json, print_lines, print_table
 EPILOG = """\
 examples:
   python -m minicnn.predict runs/2026-01-31_120000-course seven.png
-  python -m minicnn.predict digits.safetensors scans --json > read.jsonl
+  python -m minicnn.predict digits.safetensors scans --json > predictions.jsonl
   python -m minicnn.predict digits.safetensors seven.png nine.jpg --show
 
-One digit a picture, upright; dark on bright or bright on dark. It is cut out, fitted into 20×20 of
-28×28 pixels and centred, as MNIST was made. For a network that was trained on a sheet of your own
-pictures (python -m minicnn.sprite build), a picture is resized as they were.
+Each picture shows one upright digit, dark on bright or bright on dark. MNIST preprocessing crops
+it, fits it into 20×20 of 28×28 pixels and centres it. If the network was trained on a sheet of your
+own pictures (python -m minicnn.sprite build), the pictures are resized like those instead.
 
-Exit code: 0, 2 if anything could not be read, 130 after Ctrl-C.
+Exit code: 0; 2 if a file could not be read; 130 after Ctrl-C.
 """
-SEEN = "seen.png"
-SHOWN = 12  # pictures in it, at most
+FIGURE = "seen.png"
+MAX_SHOWN = 12  # pictures in the figure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Name what is in each picture.
+    """Predict the class of each picture.
 
     Returns:
-        The exit code: 0; 2 for bad input, be it one picture of many; 130 after Ctrl-C.
+        The exit code: 0; 2 if a picture or another input is invalid; 130 after Ctrl-C.
     """
     options = parser().parse_args(argv)
 
@@ -60,35 +60,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:
-    """A picture file as the network's input, by the way that the options say, or else as the
-    images were made that it was trained on.
+    """Read a picture and preprocess it as the options say; by default, like the training images.
 
     Raises:
-        DataError: it cannot be read, nothing is drawn, or --raw and another size.
+        DataError: it can't be read, nothing is drawn, or a wrong size with --raw.
     """
     if path.is_dir():
         raise DataError(f"{path}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none")
     assert model.input_shape is not None
-    (grey, whole), size = read_sized(path), model.input_shape[:2]
+    (grey, file_size), size = read_sized(path), model.input_shape[:2]
     if options.tutorial:
         return Reading(path, grey, prepare.tutorial_like(grey, size))
     if options.raw:
-        if whole != size:
+        if file_size != size:
             raise DataError(
-                f"{path}: --raw: expected {size[0]}×{size[1]} pixels, as the network takes, "
-                f"received {whole[0]}×{whole[1]}; without --raw it is made to fit"
+                f"{path}: --raw: expected {size[0]}×{size[1]} pixels, the network's input size, "
+                f"received {file_size[0]}×{file_size[1]}; without --raw the picture is resized"
             )
         return Reading(path, grey, grey)
-    known = None if options.polarity == "auto" else options.polarity
+    polarity = None if options.polarity == "auto" else options.polarity
     if model.preparation is not None and not options.mnist:
-        made = prepare.sheet_like(grey, size, **model.preparation, polarity=known)
-        return Reading(path, grey, made.image, inverted=made.inverted)
+        prepared = prepare.sheet_like(grey, size, **model.preparation, polarity=polarity)
+        return Reading(path, grey, prepared.image, inverted=prepared.inverted)
     try:
-        made = prepare.mnist_like(grey, size, options.box, polarity=known)
+        prepared = prepare.mnist_like(grey, size, options.box, polarity=polarity)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    true_box = enlarged(made.box, grey.shape, whole)
-    return Reading(path, grey, made.image, made.box, true_box, made.inverted)
+    file_box = box_in_file(prepared.box, grey.shape, file_size)
+    return Reading(path, grey, prepared.image, prepared.box, file_box, prepared.inverted)
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -99,43 +98,46 @@ def _predict(options: argparse.Namespace) -> int:
         raise ValueError(f"--box: expected at most {min(model.input_shape[:2])} pixels")
     if options.box and model.preparation is not None and not options.mnist:
         raise ValueError(
-            "--box: the network was trained on whole pictures, from which nothing is cut out; give "
-            "--mnist too, or leave it out"
+            "--box: the network was trained on whole pictures, which are not cropped; add --mnist, "
+            "or omit --box"
         )
     if options.show:
         _check_free(options.show, options.images)
-    tell = print_json if options.json else print_table if sys.stdout.isatty() else print_lines
-    kept: list[tuple[Reading, Array]] = []
+    print_results = (
+        print_json if options.json else print_table if sys.stdout.isatty() else print_lines
+    )
+    shown: list[tuple[Reading, Array]] = []
     total = failed = 0
     paths = _files(options.images)
-    at_once = DEFAULT_BATCH if tell is print_table else 1  # a line is told as soon as it is known
-    while some := list(itertools.islice(paths, at_once)):
-        shown = SHOWN - len(kept) if options.show else 0
-        readings = _read_all(some, model, options, shown)
+    batch_size = DEFAULT_BATCH if print_results is print_table else 1  # print lines at once
+    while batch := list(itertools.islice(paths, batch_size)):
+        missing = MAX_SHOWN - len(shown) if options.show else 0
+        readings = _read_all(batch, model, options, missing)
         if readings:
             probabilities = model.predict(np.stack([r.image for r in readings])[..., None])
             check_finite(probabilities)
-            tell(readings, probabilities, model.class_names, options.top)
-            kept += list(zip(readings, probabilities, strict=True))[:shown]
+            print_results(readings, probabilities, model.class_names, options.top)
+            shown += list(zip(readings, probabilities, strict=True))[:missing]
         sys.stdout.flush()
         total += len(readings)
-        failed += len(some) - len(readings)
-    if options.show and kept:
-        draw(options.show, kept, model.class_names, total)
-        print(f"What the network saw: {options.show}", file=sys.stderr)
+        failed += len(batch) - len(readings)
+    if options.show and shown:
+        draw(options.show, shown, model.class_names, total)
+        print(f"The network's input: {options.show}", file=sys.stderr)
     return 2 if failed else 0
 
 
 def _read_all(
-    paths: Sequence[Path], model: Sequential, options: argparse.Namespace, shown: int
+    paths: Sequence[Path], model: Sequential, options: argparse.Namespace, with_picture: int
 ) -> list[Reading]:
-    """Those that can be read, the first `shown` with their pictures; the others are told of."""
+    """Read pictures; print an error for each unreadable one. The first `with_picture` keep
+    `picture`, for the figure."""
     readings: list[Reading] = []
     for path in paths:
         try:
             reading = read(path, model, options)
-            if len(readings) >= shown:
-                reading.picture = np.empty((0, 0))  # large ones of a whole folder would pile up
+            if len(readings) >= with_picture:
+                reading.picture = np.empty((0, 0))  # saves memory
             readings.append(reading)
         except (DataError, OSError) as error:
             print(f"minicnn.predict: {error}", file=sys.stderr)
@@ -145,7 +147,7 @@ def _read_all(
 
 
 def _files(images: Iterable[Path]) -> Iterator[Path]:
-    """The pictures that are named, and those in folders that are (a folder without: itself)."""
+    """The given pictures and those in given folders; a folder without pictures yields itself."""
     for path in images:
         inside = path.iterdir() if path.is_dir() else ()
         pictures = [
@@ -157,10 +159,10 @@ def _files(images: Iterable[Path]) -> Iterator[Path]:
 
 
 def _check_free(show: Path, images: Iterable[Path]) -> None:
-    """A picture that a figure would overwrite by mistake: `--show seven.png nine.png`.
+    """Check that --show would not overwrite a picture by mistake: `--show seven.png nine.png`.
 
     Raises:
-        ValueError: a file of this name exists, and is no figure that this command drew.
+        ValueError: the file exists, and is not a figure of this command.
     """
     from PIL import Image
 
@@ -175,8 +177,8 @@ def _check_free(show: Path, images: Iterable[Path]) -> None:
         drawn = False
     if not drawn or show in images:
         raise ValueError(
-            f"--show: {show} exists, and is no figure of this command; write --show behind the "
-            "pictures, or name a new file"
+            f"--show: {show} exists, and is not a figure of this command; put --show after the "
+            "pictures, or give a new file name"
         )
 
 
@@ -184,7 +186,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of the command line."""
     p = argparse.ArgumentParser(
         prog="python -m minicnn.predict",
-        description="Name what is in a picture: the class, its probability, the runners-up.",
+        description="Predict the class of pictures: the most probable classes with probabilities.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -194,51 +196,57 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="IMAGE",
-        help="picture files, or folders of them; one digit a picture",
+        help="picture files, or folders of them; one digit in each picture",
     )
-    made = p.add_argument_group("what is made of a picture")
-    way = made.add_mutually_exclusive_group()
-    way.add_argument(
+    preprocessing = p.add_argument_group("preprocessing")
+    kind = preprocessing.add_mutually_exclusive_group()
+    kind.add_argument(
         "--mnist",
         action="store_true",
-        help="as MNIST was made; default, unless the network was trained on a sheet of your own "
-        "pictures: then as these were made",
+        help="MNIST preprocessing; the default, unless the network was trained on a sheet of your "
+        "own pictures: then their preprocessing",
     )
-    way.add_argument(
+    kind.add_argument(
         "--raw",
         action="store_true",
-        help="nothing: it has the network's input size already, bright on dark",
+        help="none: the picture has the network's input size, bright on dark",
     )
-    way.add_argument(
+    kind.add_argument(
         "--tutorial",
         action="store_true",
-        help="as the TensorFlow.js tutorial does: every tenth pixel of 280×280, bright on dark",
+        help="none (as in the TF.js tutorial): every tenth pixel of 280×280, bright on dark",
     )
-    made.add_argument(
+    preprocessing.add_argument(
         "--polarity",
         choices=("auto", "dark-on-bright", "bright-on-dark"),
         default="auto",
-        help="default: %(default)s, by the border",
+        help="default: %(default)s, from the border",
     )
-    made.add_argument(
+    preprocessing.add_argument(
         "--box",
         type=positive,
         metavar="PIXELS",
-        help="that the digit has to fit into; default: 20 of 28 (Fashion-MNIST has 28)",
+        help="maximum size of the digit; default: 20 of 28 (Fashion-MNIST: 28)",
     )
-    out = p.add_argument_group("what is told")
-    out.add_argument("--top", type=positive, default=3, metavar="K", help="default: %(default)s")
-    out.add_argument("--json", action="store_true", help="a line of JSON for each picture")
+    out = p.add_argument_group("output")
+    out.add_argument(
+        "--top",
+        type=positive,
+        default=3,
+        metavar="K",
+        help="number of classes to print; default: %(default)s",
+    )
+    out.add_argument("--json", action="store_true", help="print a line of JSON for each picture")
     out.add_argument(
         "--show",
         type=Path,
         nargs="?",
-        const=Path(SEEN),
+        const=Path(FIGURE),
         metavar="PATH.png",
-        help=f"draw what the network saw, beside the picture (default: {SEEN}); put it last",
+        help=f"draw each picture beside the network's input (default: {FIGURE}); put it last",
     )
     run = p.add_argument_group("running")
-    add_kernels(run, backend="numpy, which starts at once")
+    add_kernels(run, backend="numpy, which starts fastest")
     p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 

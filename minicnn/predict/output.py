@@ -1,4 +1,4 @@
-"""What python -m minicnn.predict says of the pictures that it has read, and draws of them."""
+"""The output of python -m minicnn.predict: JSON, columns, a table, a figure."""
 
 from __future__ import annotations
 
@@ -10,47 +10,46 @@ import numpy as np
 
 from ..typing import Array
 
-Box = tuple[int, int, int, int]  # top, left, bottom, right, in pixels; the last two are outside
+Box = tuple[int, int, int, int]  # top, left, bottom, right, in pixels; the last two exclusive
 
 
 @dataclass
 class Reading:
-    """A picture that was read: picture (h, w), made smaller if it is large, and image (H, W), both
-    in [0, 1]; the box in `picture`, as in Prepared, and in the picture itself."""
+    """A picture and the image that the network gets; see also prepare.Prepared."""
 
     path: Path
-    picture: Array
-    image: Array
-    box: Box | None = None
-    true_box: Box | None = None
+    picture: Array  # (h, w) in [0, 1]; smaller than the file's if that is large
+    image: Array  # (H, W) in [0, 1]
+    box: Box | None = None  # in pixels of `picture`
+    file_box: Box | None = None  # in pixels of the picture in the file
     inverted: bool = False
 
 
 def best(probabilities: Array, top: int) -> list[tuple[int, float]]:
-    """(class, probability), likeliest first; the lower class first among equals."""
+    """(class, probability) of the most probable classes; of equal ones, the lower first."""
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [(int(k), float(probabilities[k])) for k in order]
 
 
 def print_json(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
-    """An object a line; probabilities are (n, classes)."""
+    """Print one JSON object a line; probabilities are (n, classes)."""
     for reading, row in zip(readings, probabilities, strict=True):
-        told = [{"class": k, "name": names[k], "probability": p} for k, p in best(row, top)]
+        classes = [{"class": k, "name": names[k], "probability": p} for k, p in best(row, top)]
         line = {
             "image": str(reading.path),
-            **told[0],
-            "top": told,
-            "box": reading.true_box,
+            **classes[0],
+            "top": classes,
+            "box": reading.file_box,
             "inverted": reading.inverted,
         }
         print(json.dumps(line, allow_nan=False))
 
 
 def print_lines(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
-    """Columns with tabs between; tabs and line ends in a path or a name are written as \\t, \\n."""
+    """Print tab-separated columns; tabs and line ends in a path or a name become \\t and \\n."""
     for reading, row in zip(readings, probabilities, strict=True):
-        told = [f"{_escaped(names[k])}\t{p:.4f}" for k, p in best(row, top)]
-        print("\t".join([_escaped(str(reading.path)), *told]))
+        classes = [f"{_escaped(names[k])}\t{p:.4f}" for k, p in best(row, top)]
+        print("\t".join([_escaped(str(reading.path)), *classes]))
 
 
 def _escaped(text: str) -> str:
@@ -58,7 +57,7 @@ def _escaped(text: str) -> str:
 
 
 def print_table(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
-    """A table for a terminal."""
+    """Print a table for a terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -78,15 +77,15 @@ def print_table(readings: list[Reading], probabilities: Array, names: list[str],
     Console().print(table)
 
 
-def draw(path: Path, kept: list[tuple[Reading, Array]], names: list[str], total: int) -> None:
-    """Write a figure of the readings that were kept, with their probabilities, out of `total`."""
+def draw(path: Path, shown: list[tuple[Reading, Array]], names: list[str], total: int) -> None:
+    """Write a figure of the first readings, with their probabilities, of `total`."""
     from .. import plots
 
-    readings = [reading for reading, _ in kept]
+    readings = [reading for reading, _ in shown]
     figure = plots.seen(
         [reading.picture for reading in readings],
         np.stack([reading.image for reading in readings]),
-        np.stack([row for _, row in kept]),
+        np.stack([row for _, row in shown]),
         names,
         [reading.path.name for reading in readings],
         boxes=[reading.box for reading in readings],

@@ -1,4 +1,4 @@
-"""python -m minicnn.sprite: build sprite sheets, and look into them."""
+"""python -m minicnn.sprite: build and show sprite sheets."""
 
 from .command import main
 

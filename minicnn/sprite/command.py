@@ -1,4 +1,4 @@
-"""python -m minicnn.sprite, top to bottom: its four commands, and what they say."""
+"""python -m minicnn.sprite: its four commands and their output."""
 
 import argparse
 import sys
@@ -55,12 +55,12 @@ def _build(args: argparse.Namespace) -> None:
             f"inverted {report.inverted:,} of {report.num_images:,} pictures, to white on black "
             f"(--invert {args.invert})"
         )
-    _say_written(report.manifest)
+    _print_written(report.manifest)
 
 
 def _idx(args: argparse.Namespace) -> None:
     names = args.classes.split(",") if args.classes else None
-    _say_written(
+    _print_written(
         build_from_idx(
             args.folder,
             args.out,
@@ -73,7 +73,7 @@ def _idx(args: argparse.Namespace) -> None:
 
 
 def _subset(args: argparse.Namespace) -> None:
-    _say_written(
+    _print_written(
         subset(
             args.folder,
             args.out,
@@ -102,7 +102,7 @@ def _show(args: argparse.Namespace) -> None:
         data = MnistData(folder, image_shape=shape, cache_dir=args.data_dir)
     data.load()
     console = Console()
-    with ignore_broken_pipe():  # the picture is written in any case
+    with ignore_broken_pipe():  # write the picture even so
         console.print(tables.facts(files, data), tables.classes(data))
         print(preview_text(data.train_images, data.image_shape, min(console.width, 120)))
     if args.png:
@@ -113,15 +113,15 @@ def _show(args: argparse.Namespace) -> None:
         print(f"wrote {args.png}")
 
 
-def _say_written(manifest: Path) -> None:
+def _print_written(manifest: Path) -> None:
     folder = manifest.parent
     print(f"wrote the sheet {manifest.stem!r} to {folder}")
-    print(f"look at it:  python -m minicnn.sprite show {folder}")
+    print(f"show it:     python -m minicnn.sprite show {folder}")
     print(f"train on it: python -m minicnn.train --data {folder}")
 
 
 def _progress(text: str) -> Callable[[list[T]], Iterable[T]]:
-    """A function that wraps a list in a progress bar on stderr, on a terminal only."""
+    """A function that shows a progress bar on stderr, if that is a terminal."""
     console = Console(stderr=True)
     return lambda items: track(items, text, console=console) if console.is_terminal else items
 

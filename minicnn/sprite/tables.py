@@ -1,4 +1,4 @@
-"""What `show` says of a sheet, as tables for a terminal."""
+"""The tables of `show`."""
 
 from rich.table import Table
 from rich.text import Text
@@ -8,7 +8,7 @@ from ..data.manifest import FORMAT
 
 
 def facts(files: locate.SheetFiles, data: MnistData) -> Table:
-    """Its files, its size, where it comes from."""
+    """Files, sizes and source of a sheet."""
     height, width, _ = data.image_shape
     table = Table(show_header=False, title="Sheet")
     rows = {
@@ -31,7 +31,7 @@ def facts(files: locate.SheetFiles, data: MnistData) -> Table:
 
 
 def classes(data: MnistData) -> Table:
-    """How many images there are of each class."""
+    """Number of images of each class."""
     table = Table(title="Classes")
     for name in ("class", "name", "train", "test"):
         table.add_column(name, justify="left" if name == "name" else "right")

@@ -13,7 +13,7 @@ from minicnn.data import cache as caching
 @pytest.fixture
 def decodes(monkeypatch):
     """Counts how often a PNG is decoded; every sheet is large enough to be kept."""
-    monkeypatch.setattr(caching, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(caching, "MIN_CACHED", 0)
     calls = []
 
     def counted(path, header, really=loader.decode_sheet):

@@ -64,7 +64,7 @@ def test_seeds_differ():
 
 @pytest.mark.parametrize("n", [0, -1])
 def test_wants_at_least_one(n):
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="the number of images >= 1"):
         cursor(5).take(n)
 
 

@@ -265,7 +265,7 @@ def test_a_stall_is_tried_again(server):
         ("code403", 1, "answered 403 .*refuses access"),
         ("code404", 1, "answered 404 .*isn't there"),
         ("code503", 3, "answered 503 .*busy or broken.*tried 3 times"),
-        ("circle", None, "round in circles"),
+        ("circle", None, "redirects in a circle"),
         ("to_file", 1, "can't be downloaded .InvalidSchema"),
         ("cut", 3, "truncated.*tried 3 times"),
         ("short_length", 3, "truncated.*tried 3 times"),
@@ -462,7 +462,7 @@ def test_the_official_base_is_the_tutorials(monkeypatch):
 
 
 def test_a_mirror_must_be_a_url():
-    with pytest.raises(ValueError, match="local folder is given as the source"):
+    with pytest.raises(ValueError, match="give a local folder as the source"):
         MnistData("mnist", base_url="/some/folder").load()
 
 

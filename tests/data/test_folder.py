@@ -200,7 +200,7 @@ def test_folders_that_will_not_do(tmp_path, pictures):
     with pytest.raises(DataError, match=r"at least two subfolders.*found 1"):
         build_from_folder(tmp_path / "one", tmp_path / "out")
     draw(pictures[0] / "fox" / "1.png", 1)
-    with pytest.raises(DataError, match=r"at least two readable pictures.*1 in 'fox'"):
+    with pytest.raises(DataError, match=r"at least two readable pictures.*1 of 'fox'"):
         build_from_folder(pictures[0], tmp_path / "out")
     for part in ("train", "test"):
         for name in "ab":
@@ -215,7 +215,7 @@ def test_nothing_is_overwritten_unasked(pictures, tmp_path):
     folder, _ = pictures
     build_from_folder(folder, tmp_path / "out", seed=1)
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    with pytest.raises(DataError, match=r"exists already.*--force"):
+    with pytest.raises(DataError, match=r"already exists.*--force"):
         build_from_folder(folder, tmp_path / "out", seed=2)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     build_from_folder(folder, tmp_path / "out", seed=2, force=True)
@@ -291,7 +291,7 @@ def test_a_manifest_that_is_no_json(pictures, tmp_path):
 
 
 def test_not_among_the_classes(pictures, tmp_path):
-    with pytest.raises(DataError, match="where it would count as a class"):
+    with pytest.raises(DataError, match="inside, it would be one of the classes"):
         build_from_folder(pictures[0], pictures[0] / "out")
     build_from_folder(pictures[0], pictures[0])  # beside the classes it is fine
     assert MnistData(pictures[0]).load().num_classes == 3

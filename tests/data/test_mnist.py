@@ -179,7 +179,7 @@ def test_folders_without_one_sheet(tmp_path, files, message):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(DataError, match="where nothing is"):
+    with pytest.raises(DataError, match="a path that doesn't exist"):
         MnistData(tmp_path / "none").load()
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="give it as images="):

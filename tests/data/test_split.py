@@ -31,7 +31,7 @@ def test_refused(split):
 
 
 def test_one_image_cannot_be_split():
-    with pytest.raises(ValueError, match="both parts"):
+    with pytest.raises(ValueError, match="at least one in each part"):
         train_count("standard", 1)
 
 

@@ -97,7 +97,7 @@ def test_subset_and_idx(tmp_path, capsys):
     assert sprite.main(small) == 0
     assert MnistData(out).load().num_train == 50
     assert sprite.main(small) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert sprite.main([*small, "--force", "--seed", "1"]) == 0
     assert sprite.main(["idx", str(tmp_path), "--out", str(tmp_path / "i")]) == 2
     assert "train-images-idx3-ubyte" in capsys.readouterr().err

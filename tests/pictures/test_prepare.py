@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from minicnn import DataError, Sequential, kernels
 from minicnn.data.picture import Unreadable, open_grey
 from minicnn.pictures import imaging, ink, prepare
-from minicnn.pictures.components import blobs
+from minicnn.pictures.components import connected_components
 
 PAGE = (300, 400)
 COUNT = 150  # test digits
@@ -694,14 +694,14 @@ def test_blobs_hang_together_by_their_corners():
         bool,
     )
     values = np.arange(24.0).reshape(4, 6)
-    found = blobs(mask, values)
+    found = connected_components(mask, values)
     assert [blob.mass for blob in found] == [0 + 7, 4 + 5 + 11, 15 + 22]
     assert [blob.peak for blob in found] == [7, 11, 22]
     assert [blob.touches_edge for blob in found] == [True, True, True]
-    assert blobs(np.zeros((3, 3), bool), np.zeros((3, 3))) == []
+    assert connected_components(np.zeros((3, 3), bool), np.zeros((3, 3))) == []
     inner = np.zeros((5, 5), bool)
     inner[2, 2] = True
-    assert not blobs(inner, np.ones((5, 5)))[0].touches_edge
+    assert not connected_components(inner, np.ones((5, 5)))[0].touches_edge
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
@@ -720,6 +720,6 @@ def test_blobs_are_those_of_a_flood(mask):
         expected.append(part)
     found = [
         {(row, column) for row, start, stop in blob.runs for column in range(start, stop)}
-        for blob in blobs(mask, np.ones(mask.shape))
+        for blob in connected_components(mask, np.ones(mask.shape))
     ]
     assert sorted(map(sorted, found)) == sorted(map(sorted, expected))

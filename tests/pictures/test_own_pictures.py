@@ -114,7 +114,7 @@ def test_the_pixels_are_those_of_the_sheet(pictures, tmp_path, fit, invert, grou
     images = [*np.asarray(data.train_x), *np.asarray(data.test_x)]
     in_sheet = {image.tobytes() for image in images}
     for path in folder.rglob("*.png"):
-        made = prepare.made_ready(prepare.read_grey(path), (20, 26), data.preparation)
+        made = prepare.prepare_picture(prepare.read_grey(path), (20, 26), data.preparation)
         assert made.image[..., None].tobytes() in in_sheet
 
 
@@ -135,7 +135,7 @@ def test_what_it_does_not_know_is_refused(options):
 def test_box_goes_with_mnist(network, pictures, capsys):
     code, _, err = named(capsys, network, pictures / "circle", "--box", 10)
     assert code == 2
-    assert "give --mnist too" in err
+    assert "add --mnist" in err
     assert named(capsys, network, pictures / "circle", "--box", 10, "--mnist")[0] == 0
 
 

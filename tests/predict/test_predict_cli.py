@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import minicnn
 from minicnn import ModelError, Sequential, kernels, layers, losses, plots
+from minicnn.pictures import prepare
 from minicnn.predict import command as predict
 from minicnn.runs.classifier import check_finite, load_classifier
 
@@ -97,7 +97,7 @@ def test_json_is_strict_and_says_what_predict_says(digit_run, scans, capsys):
     assert len(found) == 10
     model = Sequential.load(digit_run / "model.safetensors")
     for line, path in zip(found, sorted(scans.iterdir()), strict=True):
-        image = minicnn.preprocess.mnist_like(minicnn.preprocess.read_grey(path))
+        image = prepare.mnist_like(prepare.read_grey(path))
         with kernels.use_backend("numpy"):
             expected = model.predict(image.image[None, ..., None])[0]
         assert line["image"] == str(path)
@@ -178,7 +178,7 @@ def test_pictures_that_are_not_shown_are_not_kept(digit_run, scans, monkeypatch,
     def spy(readings, *others):
         kept.append([reading.picture.size > 0 for reading in readings])
 
-    monkeypatch.setattr(predict, "SHOWN", 4)
+    monkeypatch.setattr(predict, "MAX_SHOWN", 4)
     monkeypatch.setattr(predict, "DEFAULT_BATCH", 3)
     monkeypatch.setattr(predict, "print_table", spy)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -205,7 +205,7 @@ def test_raw_takes_the_pixels_as_they_are(digit_run, digits, tmp_path, capsys):
 def test_raw_refuses_another_size(digit_run, scans, capsys):
     code, out, err = run(capsys, digit_run, scans / "5.png", "--raw")
     assert (code, out) == (2, "")
-    assert "5.png: --raw: expected 28×28 pixels, as the network takes, received 200×300" in err
+    assert "5.png: --raw: expected 28×28 pixels, the network's input size, received 200×300" in err
 
 
 def test_tutorial_takes_every_tenth_pixel(digit_run, tmp_path, capsys, monkeypatch):
@@ -264,7 +264,7 @@ def test_raw_names_the_size_of_the_picture_itself(digit_run, tmp_path, capsys):
     path = bar(tmp_path / "long.png", 20_000, 30, (5, 5, 900, 9))
     code, _, err = run(capsys, digit_run, path, "--raw")
     assert code == 2
-    assert "expected 28×28 pixels, as the network takes, received 20000×30;" in err
+    assert "expected 28×28 pixels, the network's input size, received 20000×30;" in err
 
 
 # ---- what the network saw ----
@@ -286,7 +286,7 @@ def test_show_draws_what_was_seen(digit_run, scans, tmp_path, capsys):
 
 def test_show_shows_the_first_of_many(digit_run, scans, tmp_path, capsys, monkeypatch):
     drawn = []
-    monkeypatch.setattr(predict, "SHOWN", 3)
+    monkeypatch.setattr(predict, "MAX_SHOWN", 3)
     monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append((figure, path)))
     assert run(capsys, digit_run, scans, "--show", tmp_path / "new" / "s.png")[0] == 0
     ((figure, path),) = drawn
@@ -302,7 +302,7 @@ def test_show_never_writes_over_a_picture(digit_run, scans, capsys, also):
     images = [scans / "1.png", *([scans / "0.png"] if also else [])]
     code, out, err = run(capsys, digit_run, *images, "--show", scans / "0.png")
     assert (code, out) == (2, "")
-    assert "exists, and is no figure of this command" in err
+    assert "exists, and is not a figure of this command" in err
     assert (scans / "0.png").read_bytes() == before
 
 
@@ -391,7 +391,7 @@ def test_a_folder_without_pictures(digit_run, tmp_path, capsys):
         (lambda p: p.write_bytes(b"x" * 99), "expected a .safetensors file"),
         (lambda p: saved(p, shape=(28, 28, 3)), "expected a network for grey images"),
         (lambda p: saved(p, activation="sigmoid"), "neither ends in softmax"),
-        (lambda p: p.mkdir(), "expected a folder with model.safetensors; no run left one"),
+        (lambda p: p.mkdir(), "expected a folder with model.safetensors; it holds no model"),
     ],
 )
 def test_what_is_no_model(tmp_path, scans, capsys, make, words):
