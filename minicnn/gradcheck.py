@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import kernels, layers, losses
-from .command_line import reader_may_leave
+from .command_line import ignore_broken_pipe
 from .layers import Layer
 from .losses import Loss
 from .network import Network
@@ -122,15 +122,15 @@ def check_stages(layer_list: list[Layer], input_shape: Shape, seed: int = 0) -> 
             p += 0.1 * rng.standard_normal(p.shape)
     x = spread((2, *input_shape), rng)
     r = rng.standard_normal((2, *network.output_shape))
-    network.forward_body(x, training=True)
-    dx = network.backward_body(r, need_dx=True)
+    network.forward_logits(x, training=True)
+    dx = network.backward_logits(r, need_dx=True)
     assert dx is not None
     grads = [("x", x, dx.copy())]
     grads += [(f"{i}.{key}", w, layer.grads[key].copy()) for i, layer in enumerate(network.layers)
               for key, w in layer.params.items()]  # fmt: skip
     what = ", ".join(stage.label for stage in network.stages)
     for name, array, gradient in grads:
-        numeric = numerical_gradient(lambda: float(np.sum(r * network.forward_body(x))), array)
+        numeric = numerical_gradient(lambda: float(np.sum(r * network.forward_logits(x))), array)
         yield Check(f"[{what}]", name, array.shape, relative_error(gradient, numeric))
 
 
@@ -216,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table.add_row(what, check.parameter, str(check.shape), error, mark)
             previous = check.what
     verdict = f"{failed} wrong" if failed else "all right"
-    with reader_may_leave():
+    with ignore_broken_pipe():
         Console().print(table)
         print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
     return 1 if failed else 0

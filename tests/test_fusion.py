@@ -25,7 +25,7 @@ from minicnn import (
     losses,
     optimizers,
 )
-from minicnn.layers.stages import BATCH_SIZES, Stage
+from minicnn.layers.stages import MAX_OPERATIONS, Stage
 
 STEPS = 50
 
@@ -73,7 +73,7 @@ def is_run_by_the_engine(model: Sequential) -> bool:
     """Whether every stage has prepared an operation."""
     stages = [stage for stage in model.stages if isinstance(stage, Stage)]
     return bool(stages) and all(
-        stage._operations.of and all(stage._operations.of.values()) for stage in stages
+        stage._operations.prepared and all(stage._operations.prepared.values()) for stage in stages
     )
 
 
@@ -182,8 +182,8 @@ def test_outputs_and_gradients_of_other_networks_are_the_same_fused_and_not(vari
         model = Sequential(VARIANTS[variant](), x.shape[1:], seed=0)
         model.fused = fused
         with kernels.use_backend("numba" if fused else "numpy"):
-            y = model.forward_body(x, training=True)
-            dx = model.backward_body(np.cos(y), need_dx=True)
+            y = model.forward_logits(x, training=True)
+            dx = model.backward_logits(np.cos(y), need_dx=True)
             assert dx is not None
             found.append([y, dx, *(g.copy() for _, _, g in model.parameters()), model.forward(x)])
     for mine, theirs in zip(*found, strict=True):
@@ -201,10 +201,10 @@ def test_gradients_of_the_fused_course_network_agree_with_central_differences() 
     x, y = rng.random((3, 28, 28, 1)), np.eye(10)[[3, 1, 4]]
 
     def loss() -> float:
-        return float(np.sum(model.loss.per_sample(model.forward_body(x, training=True), y)))
+        return float(np.sum(model.loss.per_sample(model.forward_logits(x, training=True), y)))
 
-    z = model.forward_body(x, training=True)
-    dx = model.backward_body(model.loss.gradient(z, y), need_dx=True)
+    z = model.forward_logits(x, training=True)
+    dx = model.backward_logits(model.loss.gradient(z, y), need_dx=True)
     assert dx is not None
     assert is_run_by_the_engine(model)
     gradients = {"x": (x, dx.copy())}
@@ -233,8 +233,8 @@ def test_gradients_are_those_of_this_step_not_sums(
     model, x = course(), digits[0][:32]
     found = []
     for _ in range(2):
-        z = model.forward_body(x, training=True)
-        model.backward_body(np.ones_like(z))
+        z = model.forward_logits(x, training=True)
+        model.backward_logits(np.ones_like(z))
         found.append([g.tobytes() for _, _, g in model.parameters()])
     assert found[0] == found[1]
 
@@ -298,11 +298,11 @@ def test_what_was_returned_is_never_overwritten(
         keep("forward, training", model.forward(rows, training=True))
         keep("predict", model.predict(rows))
         keep("predict in batches", model.predict(rows, batch_size=8))
-        keep("forward_body", model.forward_body(rows))
-        z = model.forward_body(rows, training=True)
-        keep("forward_body, training", z)
-        keep("finish", model.finish(z))
-        keep("backward_body", model.backward_body(np.sin(z), need_dx=True))
+        keep("forward_logits", model.forward_logits(rows))
+        z = model.forward_logits(rows, training=True)
+        keep("forward_logits, training", z)
+        keep("finish", model.apply_head(z))
+        keep("backward_logits", model.backward_logits(np.sin(z), need_dx=True))
 
     call_everything(one)
     call_everything(other)
@@ -339,10 +339,10 @@ def test_a_network_whose_last_layers_return_a_view_returns_memory_of_its_own(end
 def test_what_was_given_stays_as_it_is(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
     model, x = course(), digits[0][:32].copy()
     before = x.copy()
-    z = model.forward_body(x, training=True)
+    z = model.forward_logits(x, training=True)
     dz = np.cos(z)
     given = dz.copy()
-    model.backward_body(dz, need_dx=True)
+    model.backward_logits(dz, need_dx=True)
     np.testing.assert_array_equal(x, before)
     np.testing.assert_array_equal(dz, given)
 
@@ -356,14 +356,14 @@ def test_batches_of_changing_sizes_give_what_each_gives_by_itself(
     model, x = course(), digits[0]
     expected = model.forward(x[:100])
     sizes = (1, 2, 3, 4, 5, 13, 100, 64, 1, 33, 7, 100, 2, 0)
-    assert len(set(sizes)) > BATCH_SIZES
+    assert len(set(sizes)) > MAX_OPERATIONS
     for size in sizes:
         z = model.forward(x[:size])
         assert z.shape == (size, 10)
         np.testing.assert_allclose(z, expected[:size], rtol=0, atol=1e-6)
     for stage in model.stages:
         if isinstance(stage, Stage):
-            assert len(stage._operations.of) <= BATCH_SIZES  # nor does memory grow
+            assert len(stage._operations.prepared) <= MAX_OPERATIONS  # nor does memory grow
 
 
 def test_predictions_between_backward_and_the_step_disturb_nothing(
@@ -374,11 +374,11 @@ def test_predictions_between_backward_and_the_step_disturb_nothing(
     train(expected, digits, 2)
     for step in range(2):
         rows = slice(64 * step, 64 * (step + 1))
-        z = model.forward_body(x[rows], training=True)
+        z = model.forward_logits(x[rows], training=True)
         dz = model.loss.gradient(z, y[rows]) * np.float32(1 / 64)
-        model.backward_body(dz)
+        model.backward_logits(dz)
         model.predict(x[200:264])  # of the same size
-        for size in range(1, BATCH_SIZES + 2):  # more than are kept prepared
+        for size in range(1, MAX_OPERATIONS + 2):  # more than are kept prepared
             model.predict(x[:size])
         model.optimizer.step(model.parameters())
     assert bits(model) == bits(expected)
@@ -388,9 +388,9 @@ def test_a_batch_without_samples_has_outputs_and_gradients_of_zero(
     digits: tuple[NDArray[Any], NDArray[Any]],
 ) -> None:
     model = course()
-    z = model.forward_body(digits[0][:0], training=True)
+    z = model.forward_logits(digits[0][:0], training=True)
     assert z.shape == (0, 10)
-    dx = model.backward_body(z, need_dx=True)
+    dx = model.backward_logits(z, need_dx=True)
     assert dx is not None
     assert dx.shape == (0, 28, 28, 1)
     for name, _, g in model.parameters():
@@ -460,8 +460,8 @@ def test_a_gradient_of_another_layout_dtype_or_shape_gives_the_usual_result_or_e
     found = []
     for fused in (True, False):
         model = course(fused)
-        model.forward_body(X, training=True)
-        found.append(outcome(lambda model=model: model.backward_body(dz, need_dx=True)))
+        model.forward_logits(X, training=True)
+        found.append(outcome(lambda model=model: model.backward_logits(dz, need_dx=True)))
     if isinstance(found[1], str):
         assert found[0] == found[1]
     else:

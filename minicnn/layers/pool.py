@@ -64,12 +64,7 @@ class MaxPool2D(Pool2D):
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         (argmax,), x_shape = self.kept(), (len(dy), *self.input_shape)
         return kernels.max_pool2d_backward(
-            dy,
-            argmax,
-            (len(dy), *self.input_shape),
-            self.pool_size,
-            stride=self.strides,
-            padding=self.padding,
+            dy, argmax, x_shape, self.pool_size, stride=self.strides, padding=self.padding
         )
 
 
@@ -83,12 +78,9 @@ class AvgPool2D(Pool2D):
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         self.kept()
+        x_shape = len(dy), *self.input_shape
         return kernels.avg_pool2d_backward(
-            dy,
-            (len(dy), *self.input_shape),
-            self.pool_size,
-            stride=self.strides,
-            padding=self.padding,
+            dy, x_shape, self.pool_size, stride=self.strides, padding=self.padding
         )
 
 

@@ -143,10 +143,10 @@ class Stage(Layer):
             last is not None
             and w is last.w
             and b is last.b
+            and _fits(x, w.dtype)
             and x.shape == last.x_shape
             and training is last.training
             and backend == last.backend
-            and _fits(x, w.dtype)
         ):
             return last.operation
         operation = self._look_up(x, w, b, training, backend)

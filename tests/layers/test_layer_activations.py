@@ -1,11 +1,11 @@
-"""Activations: values, stability, and `activation=` as a short way to write a layer."""
+"""Activations: values, stability, and the option `activation=` of other layers."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from minicnn import Sequential, layers
+from minicnn import layers
 from minicnn.layers import Activation, Layer
 from minicnn.layers import activation as activations
 from minicnn.typing import Array, Shape
@@ -17,14 +17,14 @@ def apply(layer: Layer, *values: float) -> list[float]:
     return layer.forward(np.array([values], np.float64)).ravel().tolist()
 
 
-def test_relu_cuts_at_zero_and_lets_no_gradient_through_there() -> None:
+def test_relu_is_zero_below_zero_and_so_is_its_gradient() -> None:
     relu = layers.ReLU()
     x = np.array([[-2.0, -0.0, 0.0, 3.0]])
     assert relu.forward(x, training=True).tolist() == [[0, 0, 0, 3]]
     assert relu.backward(np.full_like(x, 7)).tolist() == [[0, 0, 0, 7]]
 
 
-def test_relu_keeps_nan_and_stops_an_infinite_gradient_where_it_cuts() -> None:
+def test_relu_keeps_nan_and_drops_an_infinite_gradient_below_zero() -> None:
     relu = layers.ReLU()
     y = relu.forward(np.array([[np.nan, -np.inf, np.inf, -1.0, 1.0]]), training=True)
     np.testing.assert_array_equal(y, [[np.nan, 0, np.inf, 0, 1]])
@@ -32,7 +32,7 @@ def test_relu_keeps_nan_and_stops_an_infinite_gradient_where_it_cuts() -> None:
     np.testing.assert_array_equal(dx[:, 1:], [[0, 1, 0, np.inf]])
 
 
-def test_leaky_relu_lets_some_gradient_through() -> None:
+def test_leaky_relu_scales_the_gradient_below_zero() -> None:
     leaky = layers.LeakyReLU(0.25)
     assert leaky.forward(np.array([[-4.0, 0.0, 4.0]]), training=True).tolist() == [[-1, 0, 4]]
     assert leaky.backward(np.array([[8.0, 8.0, 8.0]])).tolist()[0][::2] == [2, 8]
@@ -83,7 +83,7 @@ def test_softmax_is_over_the_last_axis_and_ignores_a_common_shift(
 @pytest.mark.parametrize(
     ("kind", "shape"), [("conv", (5, 6, 2)), ("dense", (7,))], ids=["Conv2D", "Dense"]
 )
-def test_activation_equals_a_layer_of_its_own(
+def test_activation_equals_a_separate_layer(
     name: str, kind: str, shape: Shape, rng: np.random.Generator
 ) -> None:
     def weighted(**options: object) -> Layer:
@@ -138,7 +138,7 @@ def test_an_unknown_activation_is_a_value_error_that_lists_what_there_is() -> No
 
 
 class Scaled(Activation):
-    """An activation of one's own, as the base class asks for it."""
+    """A custom activation."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -151,27 +151,10 @@ class Scaled(Activation):
         return dy * self.factor
 
 
-def test_an_activation_of_ones_own_goes_into_a_layer() -> None:
+def test_custom_activation_in_a_layer() -> None:
     dense = layers.Dense(1, activation=Scaled(3.0), kernel_initializer="ones")
     dense.build((2,), np.random.default_rng(0), np.float64)
     assert dense.forward(np.array([[1.0, 2.0]]), training=True).tolist() == [[9]]
     dx = dense.backward(np.array([[1.0]]))
     assert dx is not None
     assert dx.tolist() == [[3, 3]]
-
-
-def test_one_activation_object_in_two_layers_is_refused_or_works_as_two_would() -> None:
-    def losses(one: Activation, two: Activation) -> list[float]:
-        model = Sequential(
-            [layers.Dense(4, activation=one), layers.Dense(2, activation=two)], (3,), seed=0
-        )
-        model.compile("sgd", "mse")
-        x, y = np.random.default_rng(0).standard_normal((2, 8, 3)).astype(np.float32)
-        return [model.train_on_batch(x, y[:, :2])["loss"] for _ in range(3)]
-
-    expected = losses(layers.Tanh(), layers.Tanh())
-    shared = layers.Tanh()
-    try:
-        assert losses(shared, shared) == expected
-    except ValueError as error:
-        assert "Tanh" in str(error)  # noqa: PT017 - refusing is as good

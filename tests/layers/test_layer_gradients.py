@@ -1,4 +1,4 @@
-"""Backprop against central differences: every layer, every option, every backend."""
+"""Backprop against central differences, with options that `minicnn.gradcheck` does not check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from minicnn.typing import Shape
 Make = Callable[[], Layer]
 IMAGE = (5, 4, 2)
 CASES: list[tuple[Make, Shape]] = [
-    (lambda: layers.Conv2D(2, 3), IMAGE),
     (lambda: layers.Conv2D(3, 1), (3, 3, 1)),
     (lambda: layers.Conv2D(1, (5, 4)), IMAGE),
     (lambda: layers.Conv2D(2, 2, strides=2, use_bias=False), IMAGE),
@@ -21,32 +20,17 @@ CASES: list[tuple[Make, Shape]] = [
     (lambda: layers.Conv2D(2, 2, dilation_rate=(2, 3), activation="tanh"), IMAGE),
     (lambda: layers.Conv2D(2, 3, padding=2, activation="sigmoid"), (3, 2, 1)),
     (lambda: layers.Conv2D(2, 2, padding=((0, 1), (2, 0)), activation="softmax"), (3, 3, 1)),
-    (lambda: layers.Dense(3), (4,)),
     (lambda: layers.Dense(1, use_bias=False), (1,)),
     (lambda: layers.Dense(3, activation="tanh", l2=0.2), (4,)),
-    (lambda: layers.Dense(3, activation="softmax"), (4,)),
-    (lambda: layers.MaxPool2D(), IMAGE),
-    (lambda: layers.MaxPool2D(3, 1), IMAGE),
     (lambda: layers.MaxPool2D((2, 3), (1, 2), padding="same"), IMAGE),
     (lambda: layers.MaxPool2D(3, 2, padding=((2, 1), (0, 2))), IMAGE),
     (lambda: layers.MaxPool2D(1, 2), IMAGE),
-    (lambda: layers.AvgPool2D(), IMAGE),
     (lambda: layers.AvgPool2D(3, 1, padding="same"), IMAGE),
     (lambda: layers.AvgPool2D((1, 3), 2, padding=((0, 0), (2, 1))), IMAGE),
-    (lambda: layers.GlobalAvgPool2D(), IMAGE),
-    (lambda: layers.Flatten(), IMAGE),
     (lambda: layers.Flatten(), (3,)),
-    (lambda: layers.Reshape((2, -1)), IMAGE),
-    (lambda: layers.ReLU(), IMAGE),
-    (lambda: layers.LeakyReLU(), IMAGE),
     (lambda: layers.LeakyReLU(1.0), (5,)),
-    (lambda: layers.Sigmoid(), IMAGE),
-    (lambda: layers.Tanh(), (7,)),
-    (lambda: layers.Softmax(), (5,)),
     (lambda: layers.Softmax(), (3, 2, 4)),
-    (lambda: layers.Dropout(0.5), IMAGE),
     (lambda: layers.Dropout(0), (5,)),
-    (lambda: layers.BatchNorm(), IMAGE),
     (lambda: layers.BatchNorm(momentum=0.5, epsilon=0.1), (4,)),
 ]
 
@@ -65,8 +49,8 @@ def test_backprop_agrees_with_central_differences_to_1e_7(
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
-@pytest.mark.parametrize("seed", range(3))  # of which none puts a weighted sum within 1e-5 of 0
-def test_activations_with_a_kink_are_right_behind_weights_too(activation: str, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(3))  # none gives a weighted sum within 1e-5 of 0
+def test_activations_with_a_kink_behind_weights(activation: str, seed: int) -> None:
     for layer, shape in (
         (layers.Conv2D(2, 2, activation=activation), (3, 3, 1)),
         (layers.Dense(4, activation=activation), (3,)),
@@ -75,6 +59,5 @@ def test_activations_with_a_kink_are_right_behind_weights_too(activation: str, s
             assert check.error <= 1e-7, check
 
 
-def test_every_kind_of_layer_there_is_was_checked() -> None:
-    assert {type(make()) for make, _ in CASES} == set(layers.TABLE.values())
+def test_the_command_checks_every_kind_of_layer() -> None:
     assert {type(layer) for layer, _ in gradcheck.all_layers()} == set(layers.TABLE.values())
