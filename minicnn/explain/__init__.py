@@ -1,6 +1,6 @@
-"""Why a network answers as it does: activations, saliency and occlusion maps.
+"""Why a network gives its answer: activations, saliency and occlusion maps.
 
-`trace/` takes one number of a network apart, for the page's tab Inside.
+`trace/` takes single numbers of a network apart, for the tab Inside of the visor.
 """
 
 from .attribution import activations, occlusion, saliency

@@ -1,73 +1,74 @@
-"""What a trained network does with an image: what each layer makes of it, which pixels its answer
-hangs on. Nothing here changes the model, nor what its training will draw or remember.
+"""What a trained network does with an image. Nothing here changes the model or its training.
 
     activations     the output of every layer
-    saliency        how the score of a class would move with each pixel (one pass backward)
-    occlusion       how the answer suffers when a part of the image is covered (many passes forward)
+    saliency        the gradient of a class's score with respect to each pixel (one backward pass)
+    occlusion       how much the answer changes when a square is covered (many forward passes)
 
-`minicnn.plots` draws them.
+`minicnn.plots` draws the results.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
-from ..batches import samples
-from ..kernels.window import whole
+from ..batches import ArrayLike, samples
 from ..layers import fuse
 from ..model import DEFAULT_BATCH, Sequential
-from ..network import split_softmax
+from ..network import Network, split_softmax
+from ..state_checks import whole_number
 from ..typing import Array
-from .layer_copies import frozen, twin
+from .layer_copies import independent_copy, inference_copy
+
+Images = ArrayLike | npt.ArrayLike
+Classes = npt.ArrayLike | None
 
 
-def activations(model: Sequential, x: Any) -> list[tuple[str, Array]]:
-    """The output of every layer of `model.layers`, as in inference.
+def activations(model: Network, x: Images) -> list[tuple[str, Array]]:
+    """The output of every layer, as in inference.
 
     Args:
         x: (N, *input_shape).
 
     Returns:
-        (label, output (N, …)) of each layer, in their order. All N images are kept in memory.
+        (label, output (N, …)) of each layer, in order. All N images are in memory at once.
 
     Raises:
         RuntimeError: the model is not built.
-        ValueError, TypeError: x does not fit the model; says how.
+        ValueError, TypeError: x does not fit the model.
     """
     y, outputs = _inputs(model, x), []
     for layer in model.layers:
-        y = twin(layer).forward(y)
+        y = independent_copy(layer).forward(y)
         outputs.append((layer.label, y))
     return outputs
 
 
-def saliency(model: Sequential, x: Any, classes: Any = None) -> Array:
+def saliency(model: Network, x: Images, classes: Classes = None) -> Array:
     """∂s/∂x, where s is the class's score before the softmax: the logit.
 
-    The logit and not the probability, which hardly moves where the network is sure. Dropout is
-    left out and BatchNorm uses its moving averages, as in inference. A model that does not end in
-    a softmax is taken to give scores.
+    The probability saturates where the network is confident; the logit does not. Dropout is off
+    and BatchNorm uses its moving averages, as in inference. The outputs of a model without a final
+    softmax are the scores.
 
     Args:
         x: (N, *input_shape).
-        classes: the class of each image, (N,) whole numbers, or one for all; None: the predicted.
+        classes: of each image, (N,) whole numbers, or one for all; None: the predicted classes.
 
     Returns:
-        (N, *input_shape), the model's dtype: > 0 where a brighter pixel speaks for the class.
+        (N, *input_shape), the model's dtype: > 0 where a brighter pixel raises the score.
 
     Raises:
         RuntimeError: the model is not built.
-        ValueError, TypeError: x or classes do not fit the model; says how.
+        ValueError, TypeError: x or classes do not fit the model.
 
     Source: Simonyan, Vedaldi, Zisserman, "Deep Inside Convolutional Networks: Visualising Image
     Classification Models and Saliency Maps" (2014), section 3.
     """
     x = _inputs(model, x)
     wanted = _classes(model, classes, len(x))
-    layers, _ = split_softmax([frozen(layer) for layer in model.layers])
-    body = fuse(layers)  # as they are trained: with the kernels that are compiled already
+    layers, _ = split_softmax([inference_copy(layer) for layer in model.layers])
+    body = fuse(layers)  # the same kernels as in training: they are compiled already
     gradient = np.empty_like(x)
     for start in range(0, len(x), DEFAULT_BATCH):
         rows = slice(start, start + DEFAULT_BATCH)
@@ -85,66 +86,66 @@ def saliency(model: Sequential, x: Any, classes: Any = None) -> Array:
 
 def occlusion(
     model: Sequential,
-    x: Any,
+    x: Images,
     size: int = 5,
     stride: int = 1,
     value: float = 0.0,
-    classes: Any = None,
+    classes: Classes = None,
     batch_size: int = DEFAULT_BATCH,
 ) -> Array:
-    """By how much the probability of the class drops when a square of the image is covered.
+    """How much the probability of the class drops when a square of the image is covered.
 
-    The image is cut into blocks of stride×stride pixels; the square lies around the middle of one
-    block after the other, and ends at the edge of the image.
+    The image is divided into blocks of stride×stride pixels. The square is centred on each block
+    in turn and clipped at the edge of the image.
 
     Args:
         x: (N, H, W, C).
         size: of the square, pixels.
         stride: pixels between two squares; the number of predictions is N · H·W / stride².
-        value: what the square is filled with.
+        value: fills the square.
         classes: as in saliency.
-        batch_size: covered images predicted at a time; bounds the memory.
+        batch_size: covered images per prediction; bounds the memory.
 
     Returns:
-        (N, ⌈H / stride⌉, ⌈W / stride⌉): p(x) - p(x covered), in [-1, 1] where the model ends in a
-        softmax (else it is the drop of the output). > 0: what is there speaks for the class.
+        (N, ⌈H / stride⌉, ⌈W / stride⌉): p(x) - p(x covered), in [-1, 1] if the model ends in a
+        softmax, else the drop of the output. > 0: this area supports the class.
 
     Raises:
         RuntimeError: the model is not built.
-        ValueError, TypeError: an argument does not fit the model; says how.
+        ValueError, TypeError: an argument does not fit the model.
 
     Source: Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks" (2014),
     section 4.2.
     """
     for name, count in (("size", size), ("stride", stride), ("batch_size", batch_size)):
-        whole(name, count)
+        whole_number(name, count)
     x = _inputs(model, x)
     if x.ndim != 4:
         raise ValueError(f"occlusion: expected images (N, H, W, C), received {x.shape}")
     wanted = _classes(model, classes, len(x))
     before = model.predict(x, batch_size)
     chosen = before.argmax(axis=1) if wanted is None else wanted
-    rows, columns = (_cuts(length, size, stride) for length in x.shape[1:3])
+    rows, columns = (_clipped_squares(length, size, stride) for length in x.shape[1:3])
     squares = [(row, column) for row in rows for column in columns]
     drops = np.empty((len(x), len(squares)), before.dtype)
     for image, k, p, drop in zip(x, chosen, before, drops, strict=True):
         for start in range(0, len(squares), batch_size):
-            part = squares[start : start + batch_size]
-            covered = np.repeat(image[None], len(part), axis=0)
-            for copied, (row, column) in zip(covered, part, strict=True):
+            batch = squares[start : start + batch_size]
+            covered = np.repeat(image[None], len(batch), axis=0)
+            for copied, (row, column) in zip(covered, batch, strict=True):
                 copied[row, column] = value
             after = model.predict(covered, batch_size)
-            drop[start : start + len(part)] = p[k] - after[:, k]
+            drop[start : start + len(batch)] = p[k] - after[:, k]
     return drops.reshape(len(x), len(rows), len(columns))
 
 
-def _cuts(length: int, size: int, stride: int) -> list[slice]:
-    """Where the squares lie along one side: around the middle of block after block."""
+def _clipped_squares(length: int, size: int, stride: int) -> list[slice]:
+    """The squares along one axis: each centred on a block."""
     firsts = (block + (stride - size) // 2 for block in range(0, length, stride))
     return [slice(max(first, 0), max(first + size, 0)) for first in firsts]
 
 
-def _inputs(model: Sequential, x: Any) -> Array:
+def _inputs(model: Network, x: Images) -> Array:
     if model.input_shape is None:
         raise RuntimeError(
             "the model has no weights yet: give Sequential an input_shape, or fit it"
@@ -152,8 +153,8 @@ def _inputs(model: Sequential, x: Any) -> Array:
     return samples(x, None, model.input_shape, model.dtype).take(slice(None))[0]
 
 
-def _classes(model: Sequential, classes: Any, n: int) -> Array | None:
-    """(N,) class indices, or None: the predicted ones."""
+def _classes(model: Network, classes: Classes, n: int) -> Array | None:
+    """(N,) class indices, or None for the predicted ones."""
     if len(model.output_shape) != 1:
         raise ValueError(f"expected a model with outputs (classes,), received {model.output_shape}")
     if classes is None:
@@ -161,7 +162,7 @@ def _classes(model: Sequential, classes: Any, n: int) -> Array | None:
     array, count = np.asarray(classes), model.output_shape[0]
     if array.dtype.kind not in "iu" or array.shape not in ((), (n,)):
         raise ValueError(
-            f"expected classes as a whole number or ({n},) of them, one an image, "
+            f"expected classes as a whole number or ({n},) of them, one per image, "
             f"received {array.dtype} {array.shape}"
         )
     if array.size and not 0 <= array.min() <= array.max() < count:

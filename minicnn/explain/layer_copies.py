@@ -1,5 +1,6 @@
-"""Copies of layers that can be run forward and backward while the model they belong to stays as it
-is: they share its weights, and all that a pass writes is their own.
+"""Copies of layers that run forward and backward without changing the model they come from.
+
+They share its weights; everything that a pass writes is their own.
 """
 
 from __future__ import annotations
@@ -12,28 +13,29 @@ from ..layers import BatchNorm, Dropout, Layer
 from ..typing import Array
 
 
-def twin(layer: Layer) -> Layer:
-    """A layer with the same weights; all that a pass writes is its own."""
+def independent_copy(layer: Layer) -> Layer:
+    """A copy that shares the weights of `layer` and has its own state, grads and generators."""
     copied = copy.copy(layer)
-    for name, part in vars(layer).items():
-        if isinstance(part, Layer):
-            setattr(copied, name, twin(part))
-        elif isinstance(part, np.random.Generator):
-            setattr(copied, name, copy.deepcopy(part))
+    for name, value in vars(layer).items():
+        if isinstance(value, Layer):
+            setattr(copied, name, independent_copy(value))
+        elif isinstance(value, np.random.Generator):
+            setattr(copied, name, copy.deepcopy(value))
     copied.state = {key: array.copy() for key, array in layer.state.items()}
     copied.grads, copied._kept = {}, {}
     return copied
 
 
-def frozen(layer: Layer) -> Layer:
-    """A twin that does in training what it does in inference, so that it can be run backward."""
+def inference_copy(layer: Layer) -> Layer:
+    """An independent copy that computes as in inference even if training=True, so that it can run
+    backward."""
     if isinstance(layer, Dropout):
         return Identity()
-    return Affine(layer) if isinstance(layer, BatchNorm) else twin(layer)
+    return Affine(layer) if isinstance(layer, BatchNorm) else independent_copy(layer)
 
 
 class Identity(Layer):
-    """Dropout, in inference."""
+    """Dropout in inference."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         return x
@@ -43,7 +45,7 @@ class Identity(Layer):
 
 
 class Affine(Layer):
-    """BatchNorm, in inference: y = gamma · (x - mean) / √(variance + epsilon) + beta."""
+    """BatchNorm in inference: y = gamma · (x - mean) / √(variance + epsilon) + beta."""
 
     def __init__(self, norm: BatchNorm) -> None:
         super().__init__()

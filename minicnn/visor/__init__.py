@@ -1,11 +1,11 @@
-"""python -m minicnn.visor: a page on which one watches a network learn, asks it, and looks inside.
+"""python -m minicnn.visor: a page to watch a network learn, test it, and look inside.
 
     command.py      the options, the address, Ctrl-C
-    subject.py      what the page is about: a run folder or a model, as it is now
-    app.py          which address is answered by what; guard.py: who may ask
-    requests.py     what is asked, checked
+    subject.py      the run folder or model that the page shows
+    app.py          the routes; guard.py: access control
+    requests.py     validation of requests
     api/            the answers, a file for each tab
-    page/           what the browser gets: HTML, CSS and plain JavaScript modules
+    page/           HTML, CSS and plain JavaScript modules
 
-Needs the extra `visor`: Starlette and Uvicorn serve, Plotly's script draws the charts.
+Needs the extra `visor`: Starlette and Uvicorn serve the page, Plotly's script draws the charts.
 """

@@ -1,16 +1,15 @@
-"""What the page is answered: JSON."""
+"""The server's answers: JSON."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from starlette.responses import JSONResponse
 
 
 class Answer(JSONResponse):
-    """JSON in UTF-8, with "?" for what is no Unicode: a file's name may hold any bytes."""
+    """JSON in UTF-8, with "?" for characters that are not Unicode, as in some file names."""
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: object) -> bytes:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""Which address is answered by what."""
+"""The routes of the page and its API."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ from .drawings import Drawings
 from .guard import Guard
 from .subject import Subject
 
-HERE = frozenset({"127.0.0.1", "localhost", "::1"})
-"""The names of this machine for itself."""
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine."""
 
 
 def create_app(
-    subject: Subject, drawings: Path, hosts: Collection[str] = HERE, token: str | None = None
+    subject: Subject, drawings: Path, hosts: Collection[str] = LOCAL, token: str | None = None
 ) -> Starlette:
-    """The page about `subject` as an ASGI application.
+    """The ASGI application that shows `subject`.
 
     Args:
-        drawings: the folder of the user's own sprite sheet.
-        hosts, token: who may ask; see guard.Guard.
+        drawings: the folder of the user's saved drawings.
+        hosts, token: access control; see guard.Guard.
 
     Raises:
         ImportError: a package is missing.
     """
     tabs = (about, events, digits, train, evaluate, draw, inside)
-    # no redirections to the same address with or without a slash: an address is right, or it isn't
+    # no redirects between addresses with and without a final slash
     api = Router([route for tab in tabs for route in tab.ROUTES], redirect_slashes=False)
     app = Starlette(
         routes=[*page.routes(), Mount("/api", app=api)],
         middleware=[Middleware(Guard, hosts=hosts, token=token)],
         exception_handlers={
-            HTTPException: _refused,
-            DataError: _unreadable,
-            ModelError: _unreadable,
-            OSError: _unreadable,
-            Exception: _failed,
+            HTTPException: _http_error,
+            DataError: _file_error,
+            ModelError: _file_error,
+            OSError: _file_error,
+            Exception: _server_error,
         },
     )
     app.router.redirect_slashes = False
     app.state.subject, app.state.drawings = subject, Drawings(drawings)
-    app.state.closing = threading.Event()  # set when the server ends: streams end with it
-    app.state.streams = 0  # how many there are
+    app.state.closing = threading.Event()  # set when the server stops: the streams end
+    app.state.streams = 0  # open streams
     return app
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return Answer({"error": error.detail}, error.status_code, headers=error.headers)
 
 
-async def _unreadable(request: Request, error: Exception) -> Response:
-    """A file that the page is about has gone, or is damaged: that is no failure of the server's."""
+async def _file_error(request: Request, error: Exception) -> Response:
+    """A file of the run is missing or damaged: not a bug of the server."""
     return Answer({"error": f"A file can't be read or written: {error}"}, 409)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    """Starlette raises it again afterwards, and the server logs it."""
+async def _server_error(request: Request, error: Exception) -> Response:
+    """Starlette raises the error again afterwards, and the server logs it."""
     return Answer({"error": f"The visor failed: {type(error).__name__}: {error}"}, 500)

@@ -26,9 +26,9 @@ examples:
   python -m minicnn.visor digits.safetensors --data mnist     a model, tested on all of MNIST
   python -m minicnn.train --visor                             train, and watch it
 
-The page is for this machine alone, unless --host names another address: then whoever has the link
-with its token may use it, and everybody on the way can read along (it is plain HTTP). Ctrl-C ends
-it. Exit code: 0; 2 for bad input.
+Only this machine can open the page, unless --host names another address: then anyone with the link
+and its token can use it, and the traffic is not encrypted (plain HTTP). Ctrl-C ends it.
+Exit code: 0; 2 for bad input.
 """
 MISSING = """\
 the visor needs the packages of its extra: pip install "minicnn[visor]" ({error})"""
@@ -38,7 +38,7 @@ DRAWINGS = Path("drawings")
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C; returns the exit code, see the help."""
     options = parser().parse_args(argv)
-    kernels.set_threads(1)  # more would take time from a run that trains beside the page
+    kernels.set_threads(1)  # leave the other processors to a run that is training
 
     def work() -> None:
         try:
@@ -53,37 +53,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> None:
     from . import server
-    from .app import HERE, create_app
+    from .app import LOCAL, create_app
     from .subject import Subject
 
     subject = Subject(
         options.subject or newest_run(Path("runs")),
         options.data,
-        _command if options.attached else None,
+        send_command if options.attached else None,
     )
     if options.data is not None:
         check_data(options.data)
     with server.listen(options.host, options.port) as listener:
-        here = server.is_here(listener)
-        token = None if here else secrets.token_urlsafe(24)
-        names = {*HERE, options.host.lower(), listener.getsockname()[0]} if here else ()
-        app = create_app(subject, options.drawings, names, token)
+        is_local = server.is_loopback(listener)
+        token = None if is_local else secrets.token_urlsafe(24)
+        hosts = {*LOCAL, options.host.lower(), listener.getsockname()[0]} if is_local else ()
+        app = create_app(subject, options.drawings, hosts, token)
         link = server.link(listener, token)
         running = server.Server(app, lambda: _ready(options, subject.name, link))
         if options.attached:
-            threading.Thread(target=_until_alone, args=[running.end], daemon=True).start()
+            threading.Thread(target=_end_with_stdin, args=[running.end], daemon=True).start()
         running.run(sockets=[listener])
 
 
 def newest_run(folder: Path) -> Path:
-    """The run in `folder` that was begun, or went on, last.
+    """The run in `folder` that started or resumed last.
 
     Raises:
         FileNotFoundError: there is none.
     """
     found = []
     for path in folder.glob(f"*/{runs.RUN}"):
-        with suppress(OSError):  # it has just been removed
+        with suppress(OSError):  # just deleted
             found.append((path.stat().st_mtime, path.parent))
     if not found:
         raise FileNotFoundError(
@@ -94,10 +94,10 @@ def newest_run(folder: Path) -> Path:
 
 
 def check_data(name: str) -> None:
-    """Whether there is such a sheet: the page would tell that much later. None is read or fetched.
+    """Check that the data exists, without reading or downloading it.
 
     Raises:
-        DataError: it is neither a known name nor a folder that holds a sheet.
+        DataError: neither a known name nor a folder with a sheet.
     """
     if name not in ("sample", *OFFICIAL):
         in_folder(Path(name).expanduser())
@@ -105,59 +105,63 @@ def check_data(name: str) -> None:
 
 def _ready(options: argparse.Namespace, name: str, link: str) -> None:
     if options.attached:
-        _tell({"link": link})
+        _send({"link": link})
     else:
         text = f"The visor shows {name} at {link}"
         if "?token=" in link:
-            text += "\nWhoever has this whole link can use it; without its token nobody can."
-        _say(f"{text}\nCtrl-C ends it.")
+            text += "\nAnyone with this link and its token can use the page."
+        _print(f"{text}\nCtrl-C ends it.")
     if options.browser:
         threading.Thread(target=open_browser, args=[link], daemon=True).start()
 
 
 def open_browser(link: str) -> None:
-    """Show `link`, where there is a screen; a browser for the terminal would take that over."""
+    """Open `link` if there is a screen: a text browser would take over the terminal."""
     if sys.platform.startswith(("linux", "freebsd")):
         if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
             return
     webbrowser.open(link)
 
 
-# The command line that trains starts this one with --attached, and listens to its output: a line
-# of JSON for the link, and one for each word from the page. Its own end closes our input.
+# The training process starts the visor with --attached and reads its output: a line of JSON with
+# the link, and one for each command from the page. The visor's input closes when it ends.
 
 
-def _command(word: str) -> None:
-    _tell({"command": word})
+def send_command(word: str) -> None:
+    """Send "pause", "continue" or "stop" to the training process.
+
+    Raises:
+        OSError: the pipe is closed.
+    """
+    _send({"command": word})
 
 
-def _tell(value: dict[str, str]) -> None:
-    """Raises OSError if nobody listens any more."""
+def _send(value: dict[str, str]) -> None:
     _write(json.dumps(value))
 
 
-def _say(text: str) -> None:
-    """To nobody, if nobody listens any more."""
+def _print(text: str) -> None:
+    """Print, unless the output is closed."""
     with suppress(OSError):
         _write(text)
 
 
 def _write(text: str) -> None:
-    """A whole line at once, from whatever thread."""
-    with _saying:
+    """One whole line; safe from any thread."""
+    with _write_lock:
         try:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
         except OSError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains at its end
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - else Python reports an error at exit
             raise
 
 
-_saying = threading.Lock()
+_write_lock = threading.Lock()
 
 
-def _until_alone(end: Callable[[], None]) -> None:
-    """Wait until our input ends; not by sys.stdin, which a thread must not hold at Python's end."""
+def _end_with_stdin(end: Callable[[], None]) -> None:
+    """Call `end` when the input closes. Not with sys.stdin: a thread must not hold it at exit."""
     with suppress(OSError):
         while os.read(0, 1024):
             pass
@@ -165,11 +169,10 @@ def _until_alone(end: Callable[[], None]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of the command line."""
+    """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m minicnn.visor",
-        description="A page about a run or a model: watch it learn, measure it, draw a digit, look "
-        "inside.",
+        description="A page to watch a run, evaluate a model, draw a digit and look inside.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -183,21 +186,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--data",
         metavar="NAME|FOLDER",
-        help="for a model, the sheet to test on (default: the sample); for a run, where its own "
-        "sheet lies now",
+        help="for a model, the test data (default: the sample); for a run, the folder its data has "
+        "moved to",
     )
     p.add_argument(
         "--drawings",
         type=Path,
         default=DRAWINGS,
         metavar="DIR",
-        help="where drawings are kept, as a sheet to train on; default: %(default)s/",
+        help="folder for saved drawings, a sheet to train on; default: %(default)s/",
     )
-    p.add_argument("--host", default="127.0.0.1", help="address to listen at; default: %(default)s")
-    p.add_argument("--port", type=_port, help="default: 8028; where it is taken, the next free one")
-    p.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="print the link, no more"
-    )
+    p.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
+    p.add_argument("--port", type=_port, help="default: 8028; if it is in use, the next free one")
+    p.add_argument("--no-browser", dest="browser", action="store_false", help="only print the link")
     p.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p

@@ -1,14 +1,14 @@
-"""What a client may take its time for.
+"""Time limits for clients.
 
-Uvicorn counts the seconds between requests only, and anew with every byte: who sends nothing at
-all, a byte a second, or does not take the answer, could keep a connection for ever, and with some
-hundred of them all that there are. Here each may keep one so long:
+Uvicorn's only limit is on the time between requests, and every byte resets it. A client that sends
+nothing, sends a byte a second or does not read the answer could hold its connection forever, and a
+hundred such clients could hold all connections. The limits here:
 
-    WAITING   seconds without a request that is being answered: until its whole head is there
-    STUCK     seconds in which nothing can be sent, since the client takes nothing
-    (and requests.SECONDS until the whole body is there)
+    IDLE_SECONDS    without a request: until the whole head of a request has arrived
+    STALL_SECONDS   in which nothing can be sent because the client does not read
+    (requests.BODY_SECONDS until the whole body has arrived)
 
-Where MOST connections are open, a new one takes the place of that which has waited longest.
+When MAX_CONNECTIONS are open, a new one replaces the one that has been idle longest.
 """
 
 from __future__ import annotations
@@ -17,21 +17,29 @@ import asyncio
 from typing import Any
 
 import h11
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
-WAITING = 20.0
-STUCK = 20.0
-MOST = 128  # a browser opens six; some systems allow a process 256 files
+IDLE_SECONDS = 20.0
+STALL_SECONDS = 20.0
+MAX_CONNECTIONS = 128  # a browser opens six; some systems allow 256 open files per process
 
 
 class Connection(H11Protocol):
-    """Uvicorn's connection, with those limits."""
+    """Uvicorn's connection with these limits."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._waiting: asyncio.TimerHandle | None = None
-        self._stuck: asyncio.TimerHandle | None = None
-        self.since = 0.0  # by the loop's clock: when it began to wait
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self.idle_since = 0.0  # on the loop's clock
 
     @property
     def answering(self) -> bool:
@@ -40,63 +48,63 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST:
+        if len(self.connections) > MAX_CONNECTIONS:
             others = [c for c in self.connections if c is not self and isinstance(c, Connection)]
             idle = [c for c in others if not c.answering]
-            leaving = min(idle, key=lambda c: c.since, default=self)
-            leaving.drop()
-        self._wait()
+            oldest = min(idle, key=lambda c: c.idle_since, default=self)
+            oldest.drop()
+        self._start_idle_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.answering:
-            self._stop_waiting()
+            self._stop_idle_timer()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()  # which may begin with the next request
+        super().on_response_complete()  # may start the next request
         if not self.answering:
-            self._wait()
+            self._start_idle_timer()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._stuck is None:
-            self._stuck = self.loop.call_later(STUCK, self.drop)
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(STALL_SECONDS, self.drop)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._stop_waiting()
-        if self._stuck is not None:
-            self._stuck.cancel()
+        self._stop_idle_timer()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """What came is not HTTP; maybe in the body of a request that is being answered."""
+        """The data is not HTTP; it may follow the body of a request that is being answered."""
         if self.answering:
-            self.cycle.disconnected = True  # it gets this answer, and no other
+            self.cycle.disconnected = True  # no answer but this one
             self.cycle.message_event.set()
         try:
             super().send_400_response(msg)
-        except h11.LocalProtocolError:  # the other has begun
+        except h11.LocalProtocolError:  # the other answer has started
             self.drop()
 
     def drop(self) -> None:
-        """End it at once, whatever is not yet sent."""
+        """Close the connection now, even if data is unsent."""
         self.connections.discard(self)
         if self.transport is not None:
             self.transport.abort()
 
-    def _wait(self) -> None:
-        """Also where it is closing: that ends when the client has taken everything."""
-        self._stop_waiting()
-        self.since = self.loop.time()
-        self._waiting = self.loop.call_later(WAITING, self.drop)
+    def _start_idle_timer(self) -> None:
+        """Also while the connection closes: it is open until the client has read everything."""
+        self._stop_idle_timer()
+        self.idle_since = self.loop.time()
+        self._idle_timer = self.loop.call_later(IDLE_SECONDS, self.drop)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None

@@ -1,8 +1,8 @@
-"""Drawings with their labels, kept in a sprite sheet of the user's own, to train on.
+"""Drawings with their labels, saved in a sprite sheet to train on.
 
-The sheet is like every other (see data/builder.py): an image a row, in the order in which they were
-drawn; the last sixth is the test part. A sheet needs two images at least, one for each part; the
-first drawing waits for the second in the sheet's own files, without their manifest.
+The sheet has the format of data/builder.py: one image per row, in the order of drawing; the last
+sixth is the test split. A sheet needs at least two images, one for each split. A single drawing is
+stored in the same files, without a manifest.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ..errors import DataError
 from ..typing import Array
 
 NAME = "drawings"
-MOST = 10_000
-TOLD = "Drawing"  # the text in the first drawing's PNG: its classes, shape, …
+MAX_DRAWINGS = 10_000
+PNG_TEXT = "Drawing"  # key in the PNG of a single drawing: its classes, shape, preparation
 SOURCE = "drawn on the page of python -m minicnn.visor"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a folder holds: images (N, H·W) uint8, classes (N,), the images' shape (H, W), and how
-    they were made of drawings (preprocess.made_ready)."""
+class Sheet:
+    """Saved drawings: images (N, H·W) uint8, classes (N,), the images' shape (H, W), and how they
+    were prepared (pictures.prepare.prepare_picture)."""
 
     images: Array
     classes: Array
@@ -45,14 +45,14 @@ class Drawings:
     """The sheet in a folder, which need not exist yet.
 
     Args:
-        folder: for this sheet alone.
+        folder: it must hold nothing else.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
 
-    def kept(self) -> Kept | None:
+    def load(self) -> Sheet | None:
         """All drawings; None if there are none.
 
         Raises:
@@ -65,40 +65,40 @@ class Drawings:
             images = np.concatenate([data.train_images, data.test_images])
             labels = np.concatenate([data.train_labels, data.test_labels])
             shape = data.image_shape[:2]
-            return Kept(images, labels.argmax(1), data.class_names, shape, data.preparation)
+            return Sheet(images, labels.argmax(1), data.class_names, shape, data.preparation)
         if image_path.exists() and label_path.exists():
-            return self._first(image_path, label_path)
+            return self._load_single(image_path, label_path)
         if self.folder.exists() and any(not p.name.startswith(".") for p in self.folder.iterdir()):
             raise DataError(
                 f"expected {self.folder} to hold drawings or nothing, but it holds other files; "
-                "name another folder: --drawings"
+                "choose another folder with --drawings"
             )
         return None
 
-    def keep(
+    def add(
         self,
         image: Array,
         label: int,
         class_names: Sequence[str],
         preparation: dict[str, str] | None = None,
-    ) -> Kept:
+    ) -> Sheet:
         """Add a drawing.
 
         Args:
             image: (H, W) uint8.
             label: its class.
-            preparation: how it was made of the drawing; see preprocess.made_ready.
+            preparation: how it was prepared; see pictures.prepare.prepare_picture.
 
         Raises:
             DataError: the sheet there is damaged, full, or has other classes, another size or
                 another preparation.
             OSError: it can't be written.
         """
-        with self._alone():
-            before, row = self.kept(), image.reshape(1, -1)
+        with self._locked():
+            before, row = self.load(), image.reshape(1, -1)
             if before is None:
                 classes, names = np.array([label]), tuple(class_names)
-                after = Kept(row, classes, names, image.shape, preparation)
+                after = Sheet(row, classes, names, image.shape, preparation)
             else:
                 self._check(before, image.shape, class_names, preparation)
                 images = np.concatenate([before.images, row])
@@ -106,17 +106,17 @@ class Drawings:
             self._write(after)
             return after
 
-    def take_back(self) -> Kept | None:
-        """Remove the last drawing; what is left.
+    def remove_last(self) -> Sheet | None:
+        """Remove the last drawing; returns the others.
 
         Raises:
             DataError: there is none, or the sheet is damaged.
             OSError: it can't be written.
         """
-        with self._alone():
-            before = self.kept()
+        with self._locked():
+            before = self.load()
             if before is None:
-                raise DataError("expected a drawing to take back, but none is kept")
+                raise DataError("expected a drawing to remove, but there is none")
             if len(before.images) == 1:
                 for path in reversed(sheet_paths(self.folder, NAME)):
                     path.unlink(missing_ok=True)
@@ -126,48 +126,56 @@ class Drawings:
             return after
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One change at a time, also where two visors have the same folder."""
+    def _locked(self) -> Iterator[None]:
+        """One change at a time, even if two visors use the same folder."""
         import filelock
 
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock, filelock.FileLock(self.folder / ".lock", timeout=5):
             yield
 
-    def _write(self, kept: Kept) -> None:
-        count = len(kept.images)
+    def _write(self, sheet: Sheet) -> None:
+        count = len(sheet.images)
         if count > 1:
             write_sheet(
                 self.folder,
                 NAME,
-                kept.images,
-                kept.classes,
-                class_names=kept.class_names,
+                sheet.images,
+                sheet.classes,
+                class_names=sheet.class_names,
                 num_train=max(count * 5 // 6, 1),
-                image_shape=kept.shape,
+                image_shape=sheet.shape,
                 source=SOURCE,
-                built=kept.preparation or {},
+                built=sheet.preparation or {},
                 force=True,
             )
             return
         from PIL import Image
+        from PIL.PngImagePlugin import PngInfo
 
+        info = PngInfo()
+        text = {
+            "classes": sheet.class_names,
+            "shape": sheet.shape,
+            "preparation": sheet.preparation,
+        }
+        info.add_text(PNG_TEXT, json.dumps(text))
         image_path, label_path, manifest_path = sheet_paths(self.folder, NAME)
         manifest_path.unlink(missing_ok=True)
         with atomic_path(image_path) as images, atomic_path(label_path) as labels:
-            Image.fromarray(kept.images).save(images, "PNG", pnginfo=_in_png(kept))
-            labels.write_bytes(one_hot(kept.classes, len(kept.class_names)).tobytes())
+            Image.fromarray(sheet.images).save(images, "PNG", pnginfo=info)
+            labels.write_bytes(one_hot(sheet.classes, len(sheet.class_names)).tobytes())
 
     @staticmethod
-    def _first(image_path: Path, label_path: Path) -> Kept:
-        """The one drawing that has no manifest yet."""
+    def _load_single(image_path: Path, label_path: Path) -> Sheet:
+        """A single drawing, without a manifest."""
         from PIL import Image
 
         try:
             with Image.open(image_path, formats=["PNG"]) as image:
-                told = json.loads(image.info[TOLD])
-                names, (height, width) = tuple(map(str, told["classes"])), told["shape"]
-                preparation = told.get("preparation")
+                text = json.loads(image.info[PNG_TEXT])
+                names, (height, width) = tuple(map(str, text["classes"])), text["shape"]
+                preparation = text.get("preparation")
                 pixels = np.asarray(image)
             labels = np.frombuffer(label_path.read_bytes(), np.uint8)
             if pixels.shape != (1, height * width) or pixels.dtype != np.uint8:
@@ -176,35 +184,29 @@ class Drawings:
                 raise ValueError(f"{labels.shape} labels")
         except (OSError, ValueError, SyntaxError, LookupError, TypeError, RecursionError) as error:
             raise DataError(f"{image_path}: expected one drawing, received {error}") from error
-        return Kept(pixels, np.array([labels.argmax()]), names, (height, width), preparation)
+        return Sheet(pixels, np.array([labels.argmax()]), names, (height, width), preparation)
 
     @staticmethod
     def _check(
-        before: Kept,
+        before: Sheet,
         shape: tuple[int, ...],
         class_names: Sequence[str],
         preparation: dict[str, str] | None,
     ) -> None:
         if before.preparation != preparation:
             raise DataError(
-                "expected a drawing made ready as those are that are kept there, received one for "
-                "a network that was trained on other pictures; name another folder: --drawings"
+                "expected a drawing prepared like the saved ones, received one for a network that "
+                "was trained on other pictures; choose another folder with --drawings"
             )
         if before.class_names != tuple(class_names) or before.shape != shape:
             (H, W), (height, width) = before.shape, shape
             raise DataError(
                 f"expected drawings of {H}×{W} pixels in the classes "
-                f"{', '.join(before.class_names)}, as they are kept there, received one of "
-                f"{height}×{width} in {', '.join(class_names)}; name another folder: --drawings"
+                f"{', '.join(before.class_names)}, like the saved ones, received one of "
+                f"{height}×{width} in {', '.join(class_names)}; choose another folder with "
+                "--drawings"
             )
-        if len(before.images) >= MOST:
-            raise DataError(f"expected at most {MOST:,} drawings; name another folder: --drawings")
-
-
-def _in_png(kept: Kept):  # type: ignore[no-untyped-def]
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    told = {"classes": kept.class_names, "shape": kept.shape, "preparation": kept.preparation}
-    info.add_text(TOLD, json.dumps(told))
-    return info
+        if len(before.images) >= MAX_DRAWINGS:
+            raise DataError(
+                f"expected at most {MAX_DRAWINGS:,} drawings; choose another folder with --drawings"
+            )

@@ -1,4 +1,4 @@
-"""What the page asks, checked before anybody works with it."""
+"""Validation of requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import reprlib
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TypeGuard, TypeVar, overload
 
 import numpy as np
 from starlette.exceptions import HTTPException
@@ -16,13 +16,14 @@ from ..strict_json import object_from_json
 from ..typing import Array
 
 JSON_BYTES = 64 * 1024  # 784 numbers with all their digits are 17 KB
-SECONDS = 5.0  # until all of a body has to be there
+BODY_SECONDS = 5.0  # until the whole body has arrived
 
+T = TypeVar("T")
 _IN_NUMBERS = set("0123456789.e+-")
 
 
 def bad(message: str, status: int = 400) -> HTTPException:
-    """The answer to what can't be done, for raising: `{"error": message}`."""
+    """An error to raise; the answer is {"error": message}."""
     return HTTPException(status, message)
 
 
@@ -30,18 +31,18 @@ async def read_body(request: Request, most: int) -> bytes:
     """All of the body.
 
     Raises:
-        HTTPException: 413 for more than `most` bytes, 408 if it takes longer than 5 s, 400 if it
-            breaks off.
+        HTTPException: 413 for more than `most` bytes, 408 after 5 s, 400 if the client
+            disconnects.
     """
-    said = request.headers.get("content-length", "0")
-    if said.isdecimal() and int(said[:20]) > most:  # digits, or the server had refused it
-        raise bad(f"expected at most {most:,} bytes, received {said:.20}", 413)
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise bad(f"expected at most {most:,} bytes, received {length:.20}", 413)
     try:
-        return await asyncio.wait_for(_collect(request, most), SECONDS)
+        return await asyncio.wait_for(_collect(request, most), BODY_SECONDS)
     except asyncio.TimeoutError:
-        raise bad(f"expected the whole request within {SECONDS:g} s", 408) from None
+        raise bad(f"expected the whole request within {BODY_SECONDS:g} s", 408) from None
     except ClientDisconnect:
-        raise bad("the request broke off before its end") from None
+        raise bad("the request ended before its body was complete") from None
 
 
 async def _collect(request: Request, most: int) -> bytes:
@@ -54,11 +55,11 @@ async def _collect(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-async def read_object(request: Request, most: int = JSON_BYTES) -> dict[str, Any]:
+async def read_object(request: Request, most: int = JSON_BYTES) -> dict[str, object]:
     """The body as a JSON object.
 
     Raises:
-        HTTPException: 415 if it says that it is something else, 400 if it is; see read_body.
+        HTTPException: 415 for another content type, 400 if it is not a JSON object; see read_body.
     """
     kind = content_type(request)
     if kind != "application/json":
@@ -71,15 +72,15 @@ async def read_object(request: Request, most: int = JSON_BYTES) -> dict[str, Any
 
 
 def content_type(request: Request) -> str:
-    """What the body is said to be, without parameters."""
+    """The content type of the request without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def pixels(value: Any, shape: tuple[int, int]) -> Array:
-    """An image for the network from a list of its pixels, row by row.
+def pixels(value: object, shape: tuple[int, int]) -> Array:
+    """The image whose pixels are listed row by row.
 
     Args:
-        value: what came as JSON: H·W numbers in [0, 1].
+        value: a list of H·W numbers in [0, 1].
         shape: (H, W).
 
     Returns:
@@ -97,12 +98,18 @@ def pixels(value: Any, shape: tuple[int, int]) -> Array:
     return np.array(value, np.float32).reshape(shape)
 
 
-def whole(source: Mapping[str, Any], name: str, low: int, high: int, default: Any = ...) -> Any:
-    """A whole number in low … high, from a JSON object or from an address's query, where it is
-    text; `default` where it is missing, or null.
+@overload
+def whole(source: Mapping[str, object], name: str, low: int, high: int) -> int: ...
+@overload
+def whole(source: Mapping[str, object], name: str, low: int, high: int, default: T) -> int | T: ...
+def whole(
+    source: Mapping[str, object], name: str, low: int, high: int, default: object = ...
+) -> object:
+    """A whole number from low to high, in a JSON object or (as text) in a query; `default` if it is
+    missing or null.
 
     Raises:
-        HTTPException: it is something else, or missing without a default.
+        HTTPException: another value, or missing without a default.
     """
     value = source.get(name)
     if value is None and default is not ...:
@@ -116,29 +123,37 @@ def whole(source: Mapping[str, Any], name: str, low: int, high: int, default: An
     return value
 
 
-def share(source: Mapping[str, Any], name: str, default: float) -> float:
-    """A number in [0, 1], from a query or a JSON object; as `whole`.
+def share(source: Mapping[str, object], name: str, default: float) -> float:
+    """A number in [0, 1]; see `whole`.
 
     Raises:
-        HTTPException: it is something else.
+        HTTPException: another value.
     """
     value = source.get(name)
     if value is None:
         return default
     number = -1.0
-    if type(value) in (int, float) or (isinstance(value, str) and set(value) <= _IN_NUMBERS):
+    if type(value) is int or isinstance(value, float) or _may_be_number(value):
         with suppress(ValueError, OverflowError):
             number = float(value)
-    if not 0 <= number <= 1:  # NaN is not, either
+    if not 0 <= number <= 1:  # refuses NaN too
         raise bad(f"expected {name} as a number from 0 to 1, received {shown(value)}")
     return number
 
 
-def word(source: Mapping[str, Any], name: str, words: tuple[str, ...], default: Any = ...) -> Any:
-    """One of `words`; as `whole`.
+@overload
+def word(source: Mapping[str, object], name: str, words: tuple[str, ...]) -> str: ...
+@overload
+def word(
+    source: Mapping[str, object], name: str, words: tuple[str, ...], default: T
+) -> str | T: ...
+def word(
+    source: Mapping[str, object], name: str, words: tuple[str, ...], default: object = ...
+) -> object:
+    """One of `words`; see `whole`.
 
     Raises:
-        HTTPException: it is something else, or missing without a default.
+        HTTPException: another value, or missing without a default.
     """
     value = source.get(name)
     if value is None and default is not ...:
@@ -148,6 +163,10 @@ def word(source: Mapping[str, Any], name: str, words: tuple[str, ...], default: 
     return value
 
 
-def shown(value: Any) -> str:
-    """The beginning of what was received, for a message: however large, deep or odd it is."""
+def _may_be_number(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and set(value) <= _IN_NUMBERS
+
+
+def shown(value: object) -> str:
+    """The first 60 characters of a received value, for a message."""
     return reprlib.repr(value)[:60]

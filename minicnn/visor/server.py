@@ -1,4 +1,4 @@
-"""The listening socket, and Uvicorn on it until Ctrl-C."""
+"""The listening socket, and Uvicorn until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from contextlib import suppress
 import uvicorn
 from starlette.applications import Starlette
 
-from .connection import WAITING, Connection
+from .connection import IDLE_SECONDS, Connection
 
 PORT = 8028  # 28×28
-TRIES = 100  # ports from there on, before the system is asked for any
-BACKLOG = 64  # connections that wait to be accepted
-GRACE = 0.5  # seconds for answers that are under way when the server ends
+TRIES = 100  # ports from there, then any port that the system offers
+BACKLOG = 64  # connections waiting to be accepted
+GRACE = 0.5  # seconds to finish answers when the server stops
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens at `host`: at `port` or, where that is taken, at the next free one;
-    None: from 8028 on.
+    """A socket that listens on `host`, at `port` (None: 8028) or the next free one.
 
     Raises:
-        OSError: the host is not this machine's, or the port may not be used; says which.
+        OSError: the host is not an address of this machine, or the port is not allowed.
     """
     first = PORT if port is None else port
     refusals = []
@@ -41,10 +40,10 @@ def listen(host: str, port: int | None) -> socket.socket:
                 if not _is_taken(error):
                     refusals.append(_reason(error, host, number))
                     break
-    raise OSError(refusals[0] if refusals else f"can't listen at {host}: no port is free")
+    raise OSError(refusals[0] if refusals else f"can't listen on {host}: no port is free")
 
 
-def is_here(listener: socket.socket) -> bool:
+def is_loopback(listener: socket.socket) -> bool:
     """Whether only this machine can reach it."""
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
@@ -52,24 +51,24 @@ def is_here(listener: socket.socket) -> bool:
 def link(listener: socket.socket, token: str | None) -> str:
     """The link to the page."""
     host, port = listener.getsockname()[:2]
-    if ipaddress.ip_address(host).is_unspecified:  # 0.0.0.0: by whatever name others know us
+    if ipaddress.ip_address(host).is_unspecified:  # 0.0.0.0
         host = _own_address()
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{port}/" + (f"?token={token}" if token else "")
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which ends at once: streams that would go on for ever are told, and nobody waits for
-    a client that is slow, or for a thread that measures.
+    """Uvicorn that stops quickly: it ends the endless streams, and does not wait for slow clients
+    or for a thread that evaluates a model.
 
     Args:
-        ready: called when the first request could be answered.
+        ready: called when the server accepts requests.
     """
 
     def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
         self._closing: threading.Event = app.state.closing
         self._ready = ready
-        logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients may leave at any time
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients may disconnect at any time
         super().__init__(
             uvicorn.Config(
                 app,
@@ -78,11 +77,11 @@ class Server(uvicorn.Server):
                 log_level="error",
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # nobody may say that he is another
+                proxy_headers=False,  # clients must not forge their address
                 ws="none",
                 lifespan="off",
                 backlog=BACKLOG,
-                timeout_keep_alive=int(WAITING),
+                timeout_keep_alive=int(IDLE_SECONDS),
                 h11_max_incomplete_event_size=32 * 1024,
             )
         )
@@ -92,18 +91,18 @@ class Server(uvicorn.Server):
         self._ready()
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """Ctrl-C, or SIGTERM; the second time nothing is waited for."""
+        """Ctrl-C or SIGTERM; the second one ends the process at once."""
         if self.should_exit:
-            leave()
+            exit_now()
         self.end()
 
     def end(self) -> None:
-        """As Ctrl-C does; from any thread."""
+        """Stop, as after Ctrl-C; safe from any thread."""
         self._closing.set()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let answers under way come to their end, but not for long."""
+        """Finish current answers, but only for GRACE seconds."""
         for server in self.servers:
             server.close()
         state = self.server_state
@@ -114,22 +113,22 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.02)
         for connection in list(state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0.05)  # what waited for a client learns that it is gone
-        if state.tasks:  # a thread still works for them, and Python would wait for it
-            leave()
+        await asyncio.sleep(0.05)  # let their tasks end
+        if state.tasks:  # a thread is still running, and Python would wait for it
+            exit_now()
         await super().shutdown(sockets)
 
 
-def leave() -> None:
-    """End this process now. (Files are written by rename: none is left half.)"""
+def exit_now() -> None:
+    """End this process. (Files are written by rename, so none stays incomplete.)"""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # say, an interrupted flush() that goes on below us
+        with suppress(Exception):  # e.g. a signal interrupted a flush
             stream.flush()
     os._exit(0)
 
 
 def _addresses(host: str) -> list[tuple[int, str]]:
-    """(family, address) of what a host is called."""
+    """(family, address) of a host name."""
     try:
         found = socket.getaddrinfo(host or "?", None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -141,10 +140,10 @@ def _addresses(host: str) -> list[tuple[int, str]]:
 
 
 def _listen(family: int, address: str, port: int) -> socket.socket:
-    # named TCP, or asyncio would not set TCP_NODELAY: every answer would wait 40 ms
+    # asyncio sets TCP_NODELAY only for this protocol; without it answers take 40 ms
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it means that others may listen at the same port
+        if os.name == "posix":  # elsewhere it lets other programs use the same port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(BACKLOG)
@@ -155,20 +154,20 @@ def _listen(family: int, address: str, port: int) -> socket.socket:
 
 
 def _is_taken(error: OSError) -> bool:
-    """Windows also says "no access" where another program listens."""
+    """Whether another program uses the port; Windows may report "no access" then."""
     return error.errno == errno.EADDRINUSE or (os.name == "nt" and error.errno == errno.EACCES)
 
 
 def _reason(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"expected --host as an address of this machine, received {host}, which is not"
+        return f"expected --host as an address of this machine, received {host}"
     if error.errno == errno.EACCES:
-        return f"port {port} may not be used without more rights; name another one: --port"
-    return f"can't listen at {host}, port {port}: {error.strerror or error}"
+        return f"no permission to use port {port}; choose another one with --port"
+    return f"can't listen on {host}, port {port}: {error.strerror or error}"
 
 
 def _own_address() -> str:
-    """The address of this machine in its network; nothing is sent to find it out."""
+    """The address of this machine in its network; sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737)

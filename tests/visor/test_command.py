@@ -57,7 +57,7 @@ def test_what_is_no_run_and_no_model(capsys, tmp_path, run, what):
 
 def test_a_damaged_record(capsys, tmp_path):
     (tmp_path / "run.json").write_text('{"options": ')
-    assert "expected JSON" in failing(capsys, tmp_path)
+    assert "expected a JSON object" in failing(capsys, tmp_path)
 
 
 @pytest.mark.parametrize("subject", [".", "model.safetensors"])
@@ -98,7 +98,7 @@ def test_a_port_that_may_not_be_used(capsys, run, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(socket.socket, "bind", bind)
-    assert "port 80 may not be used" in failing(capsys, run, "--port", 80)
+    assert "no permission to use port 80" in failing(capsys, run, "--port", 80)
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "65536", "http", "8e3", "٣"])
@@ -188,7 +188,7 @@ def test_every_address_of_this_machine_needs_the_token(run, serve):
         assert found.hostname != "0.0.0.0"
         assert re.fullmatch(r"token=[\w-]{32}", found.query)
         line = running.process.stdout.readline()
-        assert "Whoever has this whole link" in line
+        assert "Anyone with this link" in line
         assert get(found, "/api/about") == 401
         assert get(found, "/") == 401
         assert get(found, f"/?{found.query}") == 303
@@ -202,7 +202,7 @@ def test_a_link_has_the_address_in_brackets_where_it_needs_them():
         pytest.skip("there is no IPv6 here")
     with server.listen("::1", None) as listener:
         assert re.fullmatch(r"http://\[::1\]:\d+/\?token=x", server.link(listener, "x"))
-        assert server.is_here(listener)
+        assert server.is_loopback(listener)
 
 
 def test_an_answer_does_not_wait_for_the_next(run, serve):

@@ -109,7 +109,7 @@ def test_it_answers_while_one_draws(opened):
         page.wait_for_timeout(200)
     page.mouse.up()
     settled(page)
-    assert "by the time the pen was lifted" in page.locator("#draw-time").inner_text()
+    assert "before the pen was lifted" in page.locator("#draw-time").inner_text()
 
 
 def test_what_the_network_sees_is_shown_both_ways(opened):
@@ -159,7 +159,7 @@ def test_undo_clear_and_width(opened):
     undo.click()
     assert ink(page).max() == 0
     assert answers(page) == {"mnist": "–", "tutorial": "–"}
-    assert page.locator("#draw-answer").inner_text() == "Nothing is drawn yet."
+    assert page.locator("#draw-answer").inner_text() == "Nothing drawn yet."
     draw(page, SEVEN)
     clear.click()
     assert ink(page).max() == 0
@@ -272,7 +272,7 @@ def test_a_photo_is_read_and_left_again(opened):
     assert "Inverted" in page.locator("#mnist-how").inner_text()
     assert re.fullmatch(r"Answered in \d+ ms\.", page.locator("#draw-time").inner_text())
     assert answers(page)["tutorial"] != "7"
-    assert "does not invert it" in page.locator("#draw-answer").inner_text()
+    assert "is not inverted" in page.locator("#draw-answer").inner_text()
     page.get_by_role("button", name="Back to drawing").click()
     assert ink(page).max() == 0
     draw(page, SEVEN)
@@ -288,7 +288,7 @@ def test_nothing_stays_of_the_photo_before_an_empty_one(opened):
         page.locator("#draw-file").set_input_files(given)
         if drawn:
             settled(page)
-    page.locator("#draw-answer", has_text="Too little is drawn").wait_for()
+    page.locator("#draw-answer", has_text="Not enough ink").wait_for()
     assert answers(page)["mnist"] == "–"
     assert page.locator("#mnist-how").inner_text() == before
     assert page.locator("#draw-time").inner_text() == ""
@@ -316,7 +316,7 @@ def drop(page, data, name, kind):
 def test_a_file_is_dropped(opened):
     page = opened()
     drop(page, b"no picture at all", "notes.txt", "text/plain")
-    page.get_by_role("alert").filter(has_text="notes.txt can't be read as a picture").wait_for()
+    page.get_by_role("alert").filter(has_text="notes.txt can't be predicted a picture").wait_for()
     drop(page, photo(), "seven.jpg", "image/jpeg")
     settled(page)
     assert answers(page)["mnist"] == "7"
@@ -325,27 +325,27 @@ def test_a_file_is_dropped(opened):
 
 def test_what_was_misread_is_kept_and_taken_back(opened, visor):
     page = opened()
-    buttons = page.get_by_role("group", name="Keep the drawing as").get_by_role("button")
+    buttons = page.get_by_role("group", name="Save the drawing as").get_by_role("button")
     assert buttons.count() == 10
     assert all(button.is_disabled() for button in buttons.all())
-    kept = page.locator("#draw-kept")
-    kept.filter(has_text="Say what it was").wait_for()
+    saved = page.locator("#draw-saved")
+    saved.filter(has_text="Choose the right class").wait_for()
     for number, drawing in enumerate(DRAWINGS[:3], 1):
         draw(page, drawing)
         settled(page)
         buttons.nth(drawing["label"]).click()
-        kept.filter(has_text=f"Kept as {drawing['label']}. {number} drawing").wait_for()
+        saved.filter(has_text=f"Saved as {drawing['label']}. {number} drawing").wait_for()
         assert buttons.first.is_disabled()  # one click, one drawing
         page.get_by_role("button", name="Clear").click()
-    command = kept.locator("code").inner_text()
+    command = saved.locator("code").inner_text()
     assert command == f"python -m minicnn.train --data {visor.drawings}"
     data = MnistData(visor.drawings).load()
     labels = np.concatenate([data.train_labels, data.test_labels]).argmax(1)
     assert labels.tolist() == [drawing["label"] for drawing in DRAWINGS[:3]]
-    back = page.get_by_role("button", name="Take the last one back")
-    for left in ("2 drawings are kept", "1 drawing is kept", "Taken back. Say what it was"):
+    back = page.get_by_role("button", name="Remove the last one")
+    for left in ("2 drawings saved", "1 drawing saved", "Removed. Choose the right class"):
         back.click()
-        kept.filter(has_text=left).wait_for()
+        saved.filter(has_text=left).wait_for()
     back.wait_for(state="hidden")
 
 
@@ -359,13 +359,13 @@ def test_what_could_not_be_kept_may_be_tried_again(opened, visor):
     strange = visor.drawings / "thesis.txt"
     strange.write_text("mine")
     seven.click()
-    page.locator("#draw-kept .error").filter(has_text="--drawings").wait_for()
+    page.locator("#draw-saved .error").filter(has_text="--drawings").wait_for()
     strange.unlink()
     seven.click()
-    page.locator("#draw-kept").filter(has_text="Kept as 7.").wait_for()
+    page.locator("#draw-saved").filter(has_text="Saved as 7.").wait_for()
     assert seven.is_disabled()
-    page.get_by_role("button", name="Take the last one back").click()
-    page.locator("#draw-kept").filter(has_text="Taken back").wait_for()
+    page.get_by_role("button", name="Remove the last one").click()
+    page.locator("#draw-saved").filter(has_text="Removed").wait_for()
 
 
 def test_a_drawing_is_looked_into(opened):
@@ -429,9 +429,9 @@ def test_a_network_of_ones_own_pictures_is_told_of_as_such(
         page.locator("#mnist-bars li").first.wait_for()
         draw(page, SEVEN)
         settled(page)
-        assert page.locator("#way-mnist").inner_text() == "As its own pictures were made"
-        assert page.locator("#mnist-how").inner_text().startswith("Made smaller as a whole")
+        assert page.locator("#way-mnist").inner_text() == "Preprocessing of the training images"
+        assert page.locator("#mnist-how").inner_text().startswith("Scaled down as a whole")
         assert page.locator("#paper-box").is_hidden()
-        seen = page.get_by_label("What the network sees, made ready as its own pictures were")
+        seen = page.get_by_label("What the network sees, prepared like its own pictures were")
         assert seen.is_visible()
         fits(page)

@@ -169,7 +169,7 @@ def test_a_signal_ends_it_while_its_input_is_open(run, number):
 def test_what_is_told_comes_in_whole_lines(capfd):
     from threading import Thread
 
-    threads = [Thread(target=command._command, args=["pause"]) for _ in range(50)]
+    threads = [Thread(target=command.send_command, args=["pause"]) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -96,7 +96,7 @@ def test_a_search_by_confidence(visitor, read, low, high):
     assert all(low - 6e-5 <= found["probability"] <= high + 6e-5 for found in told["found"])
 
 
-@pytest.mark.parametrize("order", ["surest", "unsure", "row"])
+@pytest.mark.parametrize("order", ["most_confident", "least_confident", "row"])
 def test_pages_follow_each_other_in_order(visitor, read, order):
     sure = read[0].max(axis=1)
     rows = []
@@ -106,7 +106,9 @@ def test_pages_follow_each_other_in_order(visitor, read, order):
         if not told["found"]:
             break
     assert sorted(rows) == list(range(len(sure)))
-    key = {"surest": -sure, "unsure": sure, "row": np.arange(len(sure))}[order][rows]
+    key = {"most_confident": -sure, "least_confident": sure, "row": np.arange(len(sure))}[order][
+        rows
+    ]
     assert (np.diff(key) >= 0).all()
 
 
@@ -118,7 +120,7 @@ def test_pages_follow_each_other_in_order(visitor, read, order):
         ({"low": "0.8", "high": "0.2"}, "low <= high"),
         ({"high": "2"}, "from 0 to 1"),
         ({"low": "nan"}, "from 0 to 1"),
-        ({"order": "random"}, "surest, unsure, row"),
+        ({"order": "random"}, "most_confident, least_confident, row"),
         ({"limit": "1000"}, "from 1 to 200"),
         ({"offset": "x"}, "offset"),
         ({"only": "odd"}, "all, right, wrong"),
@@ -162,7 +164,7 @@ def test_a_search_is_about_the_model_that_was_measured(run, tmp_path):
     model = Sequential.load(folder / "model.safetensors")
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     model.save(folder / "model.safetensors")
-    own.app.state.subject._looked = -np.inf  # as if half a second had gone by
+    own.app.state.subject._checked = -np.inf  # as if half a second had gone by
     again = get(own, "/api/search", only="wrong")
     assert (again["version"], again["total"]) == (before["version"], before["wrong"])
     after = get(own, "/api/evaluation")

@@ -23,7 +23,7 @@ def opened(browse, visor):
 
 def found(page):
     """How many images the last search found."""
-    page.locator("#search-line", has_text=re.compile("fit")).wait_for()
+    page.locator("#search-line", has_text=re.compile("matching test")).wait_for()
     number = re.match(r"[\d,]+", page.locator("#search-line").inner_text())
     return int(number[0].replace(",", "")) if number else 0
 
@@ -45,7 +45,7 @@ def cell(page, true, predicted):
 
 def test_the_mistakes_are_shown_first(opened):
     page = opened()
-    said = page.locator("#measured").inner_text()
+    said = page.locator("#evaluate-result").inner_text()
     images, wrong = (
         int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:test|are mis)", said)
     )
@@ -54,7 +54,7 @@ def test_the_mistakes_are_shown_first(opened):
     assert sum(counts[::11]) == images - wrong
     assert found(page) == wrong
     assert len(shown(page)) == min(wrong, 48)
-    assert all("read as" in text for text in shown(page))
+    assert all("predicted" in text for text in shown(page))
 
 
 def test_a_click_on_a_cell_shows_its_digits(opened):
@@ -66,7 +66,7 @@ def test_a_click_on_a_cell_shows_its_digits(opened):
     assert cell(page, true, predicted).get_attribute("aria-pressed") == "true"
     texts = shown(page)
     assert len(texts) == counts[off]
-    assert all(text.strip().startswith(f"{true}, read as {predicted}") for text in texts)
+    assert all(text.strip().startswith(f"{true}, predicted {predicted}") for text in texts)
     assert searched(page, cell(page, 3, 3).click) == counts[33]
     assert len(shown(page)) == 48
     page.get_by_role("button", name="Show more").click()
@@ -84,17 +84,17 @@ def test_the_matrix_by_keyboard(opened):
         page.keyboard.press(key)
     assert cell(page, 1, 0).evaluate("one => one === document.activeElement")
     assert page.locator('.matrix button[tabindex="0"]').count() == 1
-    assert cell(page, 1, 0).get_attribute("aria-label").startswith("1, read as 0:")
+    assert cell(page, 1, 0).get_attribute("aria-label").startswith("1, predicted 0:")
     with page.expect_response("**/api/search*"):
         page.keyboard.press("Enter")
-    assert page.get_by_label("It is a").input_value() == "1"
+    assert page.get_by_label("True class").input_value() == "1"
     assert page.locator("#search-predicted").input_value() == "0"
 
 
 def test_a_search_by_class_and_confidence(opened):
     page = opened()
-    page.get_by_label("which is").select_option("all")
-    eights = searched(page, lambda: page.get_by_label("It is a").select_option("8"))
+    page.get_by_label("result").select_option("all")
+    eights = searched(page, lambda: page.get_by_label("True class").select_option("8"))
     page.get_by_label("confidence up to").fill("90")
     assert 0 < searched(page, lambda: page.get_by_label("confidence up to").press("Tab")) < eights
     sure = [int(re.search(r"(\d+) %", text)[1]) for text in shown(page)]
@@ -103,7 +103,7 @@ def test_a_search_by_class_and_confidence(opened):
     with page.expect_response("**/api/search*"):
         page.get_by_label("confidence up to").fill("1")
         page.get_by_label("confidence up to").press("Tab")
-    page.locator("#search-line", has_text="No test image fits").wait_for()
+    page.locator("#search-line", has_text="No matching test images").wait_for()
     assert shown(page) == []
 
 
@@ -150,7 +150,7 @@ def test_a_confidence_that_is_none_is_told_beside_its_field(opened):
 def test_a_class_of_the_table_is_searched(opened):
     page = opened()
     fives = searched(page, page.get_by_role("button", name="Search class 5").click)
-    assert page.get_by_label("It is a").input_value() == "5"
+    assert page.get_by_label("True class").input_value() == "5"
     row = page.locator("#classes tr").nth(5).locator("td")
     assert fives == int(row.first.inner_text())
 
@@ -168,9 +168,9 @@ def test_images_that_are_not_there_are_named(browse, serve, run, tmp_path):
         shutil.rmtree(tmp_path / "sheet")
         page = browse(f"{visor.link}/#evaluate")
         page.expected = ["409"]
-        page.locator("#measured", has_text="There are no test images").wait_for()
+        page.locator("#evaluate-result", has_text="There are no test images").wait_for()
         page.get_by_role("button", name="Try again").click()
-        page.locator("#measured", has_text=f"{tmp_path / 'sheet'}").wait_for()
+        page.locator("#evaluate-result", has_text=f"{tmp_path / 'sheet'}").wait_for()
         assert not page.locator("#evaluate-all").is_visible()
 
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from waiting import PATIENCE
 
 from minicnn.visor.api import events
-from minicnn.visor.api.events import NOTHING, Place, look
+from minicnn.visor.api.events import START, Position, read_new
 from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
@@ -38,11 +38,11 @@ def epochs(text):
     return [json.loads(data)["epoch"] for event, _, data in told(text) if event == ""]
 
 
-def everything(path, place=NOTHING):
+def everything(path, place=START):
     """All that there is behind a place; (where that ends, text)."""
     parts = []
     while True:
-        place, news = look(path, place)
+        place, news = read_new(path, place)
         if not news:
             return place, "".join(parts)
         parts.append(news)
@@ -55,7 +55,7 @@ def test_each_line_comes_once_with_the_place_of_its_end(tmp_path):
     assert epochs(text) == [0, 1]
     assert end.end == path.stat().st_size
     for _, identity, data in told(text):
-        place = Place.read(identity)
+        place = Position.read(identity)
         assert path.read_bytes()[: place.end].endswith(data.encode() + b"\n")
     assert everything(path, end) == (end, "")
     with open(path, "a") as file:
@@ -67,7 +67,7 @@ def test_from_every_id_the_rest_follows(tmp_path):
     path = tmp_path / "live.jsonl"
     path.write_text("".join(line(n, text="é" * n) for n in range(20)))
     for number, (_, identity, _) in enumerate(told(everything(path)[1])):
-        assert epochs(everything(path, Place.read(identity))[1]) == list(range(number + 1, 20))
+        assert epochs(everything(path, Position.read(identity))[1]) == list(range(number + 1, 20))
 
 
 @settings(max_examples=40)
@@ -75,14 +75,14 @@ def test_from_every_id_the_rest_follows(tmp_path):
 def test_half_lines_wait_for_their_rest(tmp_path_factory, cuts):
     path = tmp_path_factory.mktemp("live") / "live.jsonl"
     whole = "".join(line(n) for n in range(6)).encode()
-    place, texts = NOTHING, []
+    place, texts = START, []
     for cut in [*sorted(min(cut, len(whole)) for cut in cuts), len(whole)]:
         path.write_bytes(whole[:cut])
         place, news = everything(path, place)
         texts.append(news)
         assert place.end <= cut
     assert epochs("".join(texts)) == list(range(6))
-    assert "anew" not in "".join(texts)
+    assert "reset" not in "".join(texts)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_file_that_begins_anew_is_told_anew(tmp_path, after):
     path.write_text(line(0) + line(1))
     place, _ = everything(path)
     path.write_text(after)
-    place, news = look(path, place)
-    assert [event for event, _, _ in told(news)] == ["anew"]
-    assert place == Place.read(told(news)[0][1]) == NOTHING
+    place, news = read_new(path, place)
+    assert [event for event, _, _ in told(news)] == ["reset"]
+    assert place == Position.read(told(news)[0][1]) == START
     assert epochs(everything(path, place)[1]) == [7] * after.count("\n")
 
 
@@ -111,11 +111,11 @@ def test_a_resumed_run_goes_on(tmp_path):
 
 def test_a_missing_file_is_waited_for(tmp_path):
     path = tmp_path / "live.jsonl"
-    assert look(path, NOTHING) == (NOTHING, "")
-    place = Place("abcd", 5)
-    assert look(path, place) == (place, "")
+    assert read_new(path, START) == (START, "")
+    place = Position("abcd", 5)
+    assert read_new(path, place) == (place, "")
     path.write_text(line(0))
-    assert epochs(look(path, NOTHING)[1]) == [0]
+    assert epochs(read_new(path, START)[1]) == [0]
 
 
 def test_what_the_page_could_not_read_is_left_out(tmp_path):
@@ -128,13 +128,13 @@ def test_what_the_page_could_not_read_is_left_out(tmp_path):
 
 def test_a_line_can_not_pass_for_an_event(tmp_path):
     path = tmp_path / "live.jsonl"
-    path.write_bytes(b'{"event": "x",\revent: anew\r\r"epoch": 3}\n{"epoch": 4,\r "a": 1}\n')
+    path.write_bytes(b'{"event": "x",\revent: reset\r\r"epoch": 3}\n{"epoch": 4,\r "a": 1}\n')
     text = everything(path)[1]
     assert "\r" not in text
     assert epochs(text) == [4]
 
 
-@pytest.mark.parametrize("size", [events.AT_ONCE - 60, events.AT_ONCE, events.AT_ONCE * 3])
+@pytest.mark.parametrize("size", [events.READ_SIZE - 60, events.READ_SIZE, events.READ_SIZE * 3])
 def test_a_line_may_be_longer_than_what_is_read_at_once(tmp_path, size):
     path = tmp_path / "live.jsonl"
     path.write_text(line(0) + line(1, text="x" * size) + line(2))
@@ -142,21 +142,21 @@ def test_a_line_may_be_longer_than_what_is_read_at_once(tmp_path, size):
 
 
 def test_a_file_without_lines_is_not_kept_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(events, "AT_ONCE", 100)
-    monkeypatch.setattr(events, "LONGEST", 1000)
+    monkeypatch.setattr(events, "READ_SIZE", 100)
+    monkeypatch.setattr(events, "MAX_LINE", 1000)
     path = tmp_path / "live.jsonl"
     path.write_text(line(0) + "x" * 5000 + "\n" + line(1))
-    place, found = NOTHING, []
+    place, found = START, []
     for _ in range(10):
-        place, news = look(path, place)
+        place, news = read_new(path, place)
         found += epochs(news)
     assert found == [0, 1]
 
 
 @given(st.text())
 def test_a_place_is_read_from_anything(text):
-    place = Place.read(text)
-    assert place == NOTHING or Place.read(str(place)) == place
+    place = Position.read(text)
+    assert place == START or Position.read(str(place)) == place
 
 
 # ---- over HTTP ----
@@ -246,7 +246,7 @@ def test_a_page_of_another_run_begins_anew(watched):
     stream = Stream(watched.link, headers={"Last-Event-ID": "0badcafe-30"})
     stream.wait('"epoch": 1')
     text = stream.text.replace("retry: 1000\n\n", "")
-    assert [event for event, _, _ in told(text) if event != "changed"] == ["anew", "", ""]
+    assert [event for event, _, _ in told(text) if event != "changed"] == ["reset", "", ""]
     stream.close()
 
 
@@ -260,14 +260,14 @@ def test_an_id_may_be_nonsense(watched, identity):
 
 def test_streams_are_limited_and_given_back(watched):
     watched.live.write_text(line(0))
-    open_ones = [Stream(watched.link) for _ in range(events.MOST)]
+    open_ones = [Stream(watched.link) for _ in range(events.MAX_STREAMS)]
     try:
         for stream in open_ones:
             assert stream.answer.status == 200
             stream.wait('"epoch": 0')
         refused = Stream(watched.link)
         assert refused.answer.status == 429
-        refused.wait("at most 64 pages")
+        refused.wait("at most 64 open pages")
         refused.close()
     finally:
         for stream in open_ones:

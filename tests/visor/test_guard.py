@@ -11,13 +11,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from minicnn.visor.app import HERE
-from minicnn.visor.guard import HEADERS, PATH, QUERY, Guard, host_name, is_ours
+from minicnn.visor.app import LOCAL
+from minicnn.visor.guard import HEADERS, MAX_PATH, MAX_QUERY, Guard, host_name, is_ours
 
 TOKEN = "fZ-9_token"
 
 
-def client(hosts=HERE, token=None, base="http://127.0.0.1:8028"):
+def client(hosts=LOCAL, token=None, base="http://127.0.0.1:8028"):
     def answer(request):
         return PlainTextResponse(request.method)
 
@@ -110,10 +110,10 @@ def test_an_address_that_is_typed_may_be_read_and_no_more():
 
 
 def test_addresses_have_a_length(here):
-    assert here.get("/" + "a" * (PATH - 1)).status_code == 200
-    assert here.get("/" + "a" * PATH).status_code == 414
-    assert here.get("/?" + "a" * QUERY).status_code == 200
-    assert here.get("/?" + "a" * (QUERY + 1)).status_code == 414
+    assert here.get("/" + "a" * (MAX_PATH - 1)).status_code == 200
+    assert here.get("/" + "a" * MAX_PATH).status_code == 414
+    assert here.get("/?" + "a" * MAX_QUERY).status_code == 200
+    assert here.get("/?" + "a" * (MAX_QUERY + 1)).status_code == 414
 
 
 @pytest.mark.parametrize("headers", [{}, {"host": "evil.example"}])

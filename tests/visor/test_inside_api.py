@@ -66,10 +66,10 @@ def test_all_layers_are_told(asked, traced):
         np.testing.assert_array_equal(floats(told["maps"]), one.y.ravel())
         gradient = one.dz if one.dy is None else one.dy
         np.testing.assert_array_equal(floats(told["gradient"]), gradient.ravel())
-        assert told["by"] == ("z" if one.dy is None else "y")
+        assert told["gradient_of"] == ("z" if one.dy is None else "y")
         if told["kind"] == "Conv2D":
-            np.testing.assert_array_equal(floats(told["before"]), one.z.ravel())
-            np.testing.assert_array_equal(floats(told["before_gradient"]), one.dz.ravel())
+            np.testing.assert_array_equal(floats(told["z"]), one.z.ravel())
+            np.testing.assert_array_equal(floats(told["z_gradient"]), one.dz.ravel())
             np.testing.assert_array_equal(floats(told["weights"]), one.layer.params["w"].ravel())
             np.testing.assert_array_equal(floats(told["weights_gradient"]), one.dw.ravel())
             assert tuple(told["weights_shape"]) == one.layer.params["w"].shape
@@ -99,7 +99,7 @@ def test_a_unit_is_told(asked, traced):
     number = asked("/api/inside/pixel", layer=6, unit=4)
     assert number["softmax"]["p"][4] == pytest.approx(number["y"])
     assert number["dy"] is None
-    assert len(number["weighing"]["terms"]) == 12
+    assert len(number["dense"]["terms"]) == 12
 
 
 @pytest.mark.parametrize(

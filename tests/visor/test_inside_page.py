@@ -142,15 +142,15 @@ def test_backward_shows_the_gradient_of_the_same_pixel(opened, traced):
     dz = page.locator(".sum.dz").first.inner_text()
     assert last_number(dz) == pytest.approx(n.dz, rel=1e-3, abs=6e-5)
     for name, expected in (
-        ("dw-part", n.dw_part),
+        ("dw-term", n.dw_term),
         ("dw", n.dw),
-        ("dx-part", n.dx_part),
+        ("dx-term", n.dx_term),
         ("dx", n.dx),
     ):
         shown, factor = cells(page, name)
         # what the loss sends back is p - 1 with p near 1: few digits of it are the same everywhere
         np.testing.assert_allclose(shown, expected[..., 0], rtol=2e-3, atol=0.0051 * factor)
-    won = page.get_by_text("This pixel won, so the whole gradient passes to it")
+    won = page.get_by_text("This pixel is the maximum, so the whole gradient passes to it")
     assert won.is_visible()
     page.get_by_label("Forward").check()
     page.locator(".sum.z").wait_for()
@@ -169,7 +169,7 @@ def test_before_the_activation_there_are_negative_numbers(opened):
     page = opened()
     legend = page.locator(".layer").nth(1).locator(".legend")
     assert legend.inner_text().startswith("a")
-    page.get_by_label("before the activation").check()
+    page.get_by_label("Show pre-activations (z)").check()
     assert legend.inner_text().startswith("z")
     assert "±" in legend.inner_text()
 
@@ -183,7 +183,7 @@ def test_by_keyboard_alone(opened):
     found = re.match(r"2 MaxPool2D, row 2, column 1, channel (\d): y = [\d.−]+", spoken)
     assert found
     page.keyboard.press("Enter")
-    page.locator("#inside-spoken", has_text="Chosen: 2 MaxPool2D, row 2, column 1").wait_for()
+    page.locator("#inside-spoken", has_text="Selected: 2 MaxPool2D, row 2, column 1").wait_for()
     assert "channel " + found[1] in page.locator("#inside-chosen").inner_text()
     page.keyboard.press("ArrowRight")
     assert "row 2, column 2" in page.locator("#inside-spoken").inner_text()
@@ -226,10 +226,10 @@ def test_a_number_of_a_test_image_is_checked_after_a_drawing(opened):
 def test_another_and_a_misread_one(opened):
     page = opened()
     page.expected.append("404")  # where nobody answers /api/search
-    for name in ("Another test image", "A misread one"):
+    for name in ("Another test image", "Next mistake"):
         with page.expect_response("**/api/inside"):
             page.get_by_role("button", name=name).click()
-    page.locator("#inside-said", has_text="is read as").wait_for()
+    page.locator("#inside-said", has_text="is predicted as").wait_for()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ measures the same for 20 s.
 
 import pytest
 
-from bench.visor import KINDS, RATE, ask, milliseconds, serving, training
+from bench.visor import KINDS, RATE, milliseconds, request, serving, training
 
 SECONDS = {"pixels": 20, "png": 5}  # of asking
 
@@ -21,10 +21,10 @@ def link():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_are_read(link, kind):
-    told = ask(link, kind, RATE, SECONDS[kind])
+    answers = request(link, kind, RATE, SECONDS[kind])
     figures = ", ".join(
-        f"{name}: {value:.1f}" for name, value in milliseconds(told["seconds"]).items()
+        f"{name}: {value:.1f}" for name, value in milliseconds(answers["seconds"]).items()
     )
-    print(f"{told['asked']} requests, {kind}: {figures}")
-    assert told["errors"] == []
-    assert told["asked"] == len(told["seconds"]) == RATE * SECONDS[kind]
+    print(f"{answers['asked']} requests, {kind}: {figures}")
+    assert answers["errors"] == []
+    assert answers["asked"] == len(answers["seconds"]) == RATE * SECONDS[kind]

@@ -20,13 +20,13 @@ def test_each_reason_why_the_two_ways_differ_is_told(ask):
     def told(**other):
         return ask("draw/reasons.js", "m.reasons(value, { shape: [28, 28] })", same | other)
 
-    assert told() == ["The two pictures differ by little: here that is enough."]
+    assert told() == ["The two inputs differ only a little, but here that is enough."]
     (reason,) = told(box=[90, 130, 190, 150])
-    assert "it is 10 pixels large, and MNIST's digits are 20" in reason
+    assert "size of 10 pixels; MNIST's digits have 20" in reason
     (reason,) = told(box=[80, 150, 280, 190])
-    assert "5 pixels beside the place" in reason
+    assert "5 pixels away from the centre" in reason
     (reason,) = told(widened=3)
-    assert "does not widen" in reason
+    assert "not widened" in reason
     assert len(told(box=[0, 0, 100, 20], widened=3)) == 3
     (reason,) = told(inverted=True, box=[0, 0, 100, 20])
     assert "dark on bright" in reason
@@ -35,14 +35,14 @@ def test_each_reason_why_the_two_ways_differ_is_told(ask):
 def test_what_a_network_of_ones_own_pictures_is_told(ask):
     own = {"shape": [32, 32], "preparation": {"fit": "pad", "invert": "auto"}}
     mnist = {"shape": [28, 28], "preparation": None}
-    assert ask("draw/words.js", "m.called(value).as", own) == "its own pictures were"
-    assert ask("draw/words.js", "m.called(value).as", mnist) == "MNIST was"
+    assert ask("draw/words.js", "m.nameOf(value)", own) == "Preprocessing of the training images"
+    assert ask("draw/words.js", "m.nameOf(value)", mnist) == "MNIST preprocessing"
     assert "box of 20×20" in ask("draw/words.js", "m.how(value)", mnist)
     told = [
         ask("draw/words.js", f"m.how(value, {{ inverted: {yes} }})", own)
         for yes in ("true", "false")
     ]
-    assert [text.split()[0] for text in told] == ["Inverted,", "Made"]
+    assert [text.split()[0] for text in told] == ["Inverted", "Scaled"]
     for inverted, words in ((True, "dark on bright"), (False, "single pixels")):
         value = {"inverted": inverted, "model": own}
         (reason,) = ask("draw/reasons.js", "m.reasons(value, value.model)", value)

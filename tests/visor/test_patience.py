@@ -35,9 +35,9 @@ def connected(address, text):
 SHORT = """
 import sys
 from minicnn.visor import connection, requests
-connection.WAITING = connection.STUCK = 1.0
-connection.MOST = 8
-requests.SECONDS = 0.5
+connection.IDLE_SECONDS = connection.STALL_SECONDS = 1.0
+connection.MAX_CONNECTIONS = 8
+requests.BODY_SECONDS = 0.5
 from minicnn.visor.command import main
 sys.exit(main(sys.argv[1:]))
 """

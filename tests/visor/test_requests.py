@@ -68,7 +68,7 @@ def test_a_body_has_a_length(parts, headers):
 
 
 def test_a_body_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(requests, "SECONDS", 0.05)
+    monkeypatch.setattr(requests, "BODY_SECONDS", 0.05)
     error = refusal(apart.run, read_body(request([b"a"] * 50, pause=0.02), 100))
     assert error.status_code == 408
 

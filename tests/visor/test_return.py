@@ -44,20 +44,20 @@ def test_what_could_not_be_measured_is_measured(leaving):
         left.page.locator("#mnist-bars li").first.wait_for()
         left.end()
         left.page.get_by_role("tab", name="Evaluate").click()
-        wait_for_text(left.page, "#measured", "does not answer")
+        wait_for_text(left.page, "#evaluate-result", "does not answer")
         left.begin()
         left.page.locator(".matrix button").first.wait_for()
-        wait_for_text(left.page, "#search-line", "fit")
+        wait_for_text(left.page, "#search-line", "matching test")
 
 
 def test_a_search_is_made_again(leaving):
     with leaving("evaluate") as left:
-        wait_for_text(left.page, "#search-line", "fit")
+        wait_for_text(left.page, "#search-line", "matching test")
         left.end()
-        left.page.get_by_label("which is").select_option("all")
+        left.page.get_by_label("result").select_option("all")
         wait_for_text(left.page, "#search-line", "does not answer")
         left.begin()
-        wait_for_text(left.page, "#search-line", "^2,000 of the test images fit")
+        wait_for_text(left.page, "#search-line", "^2,000 matching test images")
 
 
 def test_a_drawing_is_read(leaving):
@@ -74,7 +74,7 @@ def test_a_drawing_is_read(leaving):
         left.begin()
         wait_for_text(page, "#mnist-answer", "7")
         page.get_by_role("alert").wait_for(state="hidden")
-        wait_for_text(page, "#draw-answer", "the network reads 7")
+        wait_for_text(page, "#draw-answer", "Prediction: 7")
         assert page.locator("#draw-time").inner_text() == ""  # how long it took says nothing
 
 

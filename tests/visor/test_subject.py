@@ -29,7 +29,7 @@ def own(run, tmp_path):
 @pytest.fixture
 def at_once(monkeypatch):
     """Nothing is remembered without a look."""
-    monkeypatch.setattr(module, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(module, "CHECK_INTERVAL", 0.0)
 
 
 @pytest.fixture

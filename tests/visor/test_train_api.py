@@ -11,7 +11,7 @@ import pytest
 
 from minicnn.callbacks import read_layer_stats
 from minicnn.visor.app import create_app
-from minicnn.visor.layer_series import MOST_EPOCHS, layer_series
+from minicnn.visor.layer_series import MAX_EPOCHS, layer_series
 from minicnn.visor.subject import Subject
 
 httpx = pytest.importorskip("httpx")
@@ -96,7 +96,7 @@ def test_a_training_process_that_is_gone_is_no_failure_of_the_visor(copy, tmp_pa
     client = asking(copy("now", status="running"), tmp_path, broken)
     answer = client.post("/api/control", json={"command": "stop"})
     assert answer.status_code == 409
-    assert "does not listen" in answer.json()["error"]
+    assert "no longer accepts" in answer.json()["error"]
 
 
 def test_a_model_by_itself_has_no_run(run, tmp_path):
@@ -137,10 +137,10 @@ def test_a_long_run_is_told_in_short(run):
     one = stats["epochs"][0]
     long = [{**one, "epoch": epoch} for epoch in range(1, 1001)]
     told = layer_series({**stats, "epochs": long})
-    assert len(told["epochs"]) == MOST_EPOCHS
+    assert len(told["epochs"]) == MAX_EPOCHS
     assert (told["epochs"][0], told["epochs"][-1]) == (1, 1000)
     assert max(np.diff(told["epochs"])) <= 10
-    assert histogram(told["layers"][0]["weights"], told["bins"]).shape == (MOST_EPOCHS, 40)
+    assert histogram(told["layers"][0]["weights"], told["bins"]).shape == (MAX_EPOCHS, 40)
 
 
 def test_a_rare_number_is_not_lost_in_a_histogram(run):

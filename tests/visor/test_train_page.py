@@ -144,14 +144,16 @@ def test_layers_and_mistakes(browse, visor, run):
     page.locator("#train-mistakes").scroll_into_view_if_needed()
     lines = (run / "live.jsonl").read_text().splitlines()
     last = [r for r in map(json.loads, lines) if "mistakes" in r][-1]
-    wait_for_text(page, "#train-mistakes-note", f"{last['wrong']} misread after epoch {EPOCHS}")
+    wait_for_text(
+        page, "#train-mistakes-note", f"{last['wrong']} misclassified after epoch {EPOCHS}"
+    )
     assert page.locator("#train-mistakes-list li").count() == len(last["mistakes"])
 
 
 def test_a_run_is_followed_from_before_its_beginning_to_its_end(browse, live, serve):
     with serve(live.folder) as visor:
         page = browse(visor.link)
-        wait_for_text(page, "#train-phase", "Not begun yet")
+        wait_for_text(page, "#train-phase", "Not started yet")
         live.tell(until="epoch")
         drawn(page, 1, live.points(), hurry=False)
         wait_for_text(page, "#train-phase", "Training")
@@ -224,7 +226,7 @@ def test_the_buttons_send_words_and_show_what_came_of_them(browse, live, serve):
         page = browse(visor.link)
         live.tell(until="epoch")
         page.get_by_role("button", name="Pause").click()
-        wait_for_text(page, "#train-told", "Asked to pause")
+        wait_for_text(page, "#train-message", "Pausing")
         assert page.locator("#train-toggle").is_disabled()
         live.add({"event": "pause", "seconds": 3.0})
         page.get_by_role("button", name="Continue").click()
@@ -239,7 +241,7 @@ def test_the_buttons_send_words_and_show_what_came_of_them(browse, live, serve):
         page.keyboard.press("Enter")  # the whole way by keyboard
         page.keyboard.press("Shift+Tab")
         page.keyboard.press("Enter")
-        wait_for_text(page, "#train-told", "Asked to stop")
+        wait_for_text(page, "#train-message", "Stopping")
         assert visor.words(1) == [
             "stop"
         ]  # and nothing was sent by opening and leaving the question
@@ -250,7 +252,7 @@ def test_the_buttons_send_words_and_show_what_came_of_them(browse, live, serve):
         set_status(live.folder, "stopped")
         wait_for_text(page, "#train-phase", "Stopped")
         wait_for_text(page, "#train-more", f"--resume {live.folder}")
-        wait_for_text(page, "#train-why", "over")
+        wait_for_text(page, "#train-why", "ended")
         assert page.locator("#train-toggle").is_disabled()
         assert page.locator("#train-stop").is_disabled()
 
@@ -262,14 +264,14 @@ def test_what_the_server_refuses_is_said(browse, live, serve):
         live.tell(until="epoch")
         visor.process.stdout.close()  # as when the training process is gone
         page.get_by_role("button", name="Pause").click()
-        wait_for_text(page, "#train-told", "does not listen any more")
+        wait_for_text(page, "#train-message", "no longer accepts commands")
         page.get_by_role("button", name="Pause").click()  # it may be tried again
 
 
 @pytest.mark.parametrize(
     ("status", "last", "words"),
     [
-        ("running", {"failed": True, "reason": ""}, "Broken off"),
+        ("running", {"failed": True, "reason": ""}, "Failed"),
         ("diverged", {"failed": False, "reason": "the loss is not finite"}, "Diverged"),
     ],
 )

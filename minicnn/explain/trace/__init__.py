@@ -1,10 +1,10 @@
 """What happens inside a network for one image, number by number, forward and backward.
 
     run     the image through all layers, and the gradient of the loss back through them
-    look    one number of one layer's output: what it is made of, and what comes back through it
+    look    one number of one layer's output: how it is computed, and its gradient
 
-`run` computes with the layers and kernels that train the model; `look` takes its one number apart
-with sums that a reader can redo by hand. The model stays as it is. All gradients are those of the
+`run` uses the layers and kernels that train the model; `look` recomputes its one number with sums
+that a reader can check by hand. The model does not change. All gradients are those of the
 cross-entropy of one image, without the penalties of regularizers.
 """
 

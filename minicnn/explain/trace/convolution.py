@@ -14,31 +14,31 @@ from .passes import Pass
 class Convolution:
     """z[row, column, f] = Σ window · weights + bias, and what its gradient dz does.
 
-    Backward, each product window · weights hands dz · window to its weight and dz · weights to
-    its pixel. The whole gradient of the filter is the sum of `dw_part` over all rows and columns;
-    the whole gradient of the input, of `dx_part` over all windows and filters: col2im adds it up.
+    Backward, each product adds dz · window to the gradient of its weight, and dz · weights to that
+    of its pixel. The whole gradient of the filter is the sum of `dw_term` over all rows and
+    columns; that of the input is the sum of `dx_term` over all windows and filters (col2im).
     """
 
     top: int  # of the window in the input, pixels; below 0: in the padding
     left: int
     dilation: tuple[int, int]  # pixels from tap to tap
-    inside: Array  # (KH, KW) bool: False where the tap lies on padding
+    inside: Array  # (KH, KW) bool: False on padding
     window: Array  # (KH, KW, C); zeros on padding
     weights: Array  # (KH, KW, C): the filter
     products: Array  # (KH, KW, C)
     channel_sums: Array  # (C,): of the products
     sum: float
     bias: float | None  # None: the layer has none
-    z: float  # as the kernels found it
+    z: float  # as the kernels computed it
     patch_row: int  # of this window in the patch matrix of the image
     patch_rows: int  # OH·OW
     taps: int  # KH·KW·C: columns of the patch matrix, rows of the weight matrix
-    filters: int  # columns of the weight matrix; this number's is its channel
+    filters: int  # columns of the weight matrix; a number's channel is its column
     dz: float
-    dw_part: Array  # (KH, KW, C): dz · window
+    dw_term: Array  # (KH, KW, C): dz · window
     dw: Array  # (KH, KW, C): the whole gradient of the filter
-    db: float | None  # the whole gradient of the bias; this number's part is dz
-    dx_part: Array  # (KH, KW, C): dz · weights; what falls on padding goes nowhere
+    db: float | None  # the whole gradient of the bias; dz is this number's share
+    dx_term: Array  # (KH, KW, C): dz · weights; dropped on padding
     dx: Array  # (KH, KW, C): the whole gradient of the window's pixels; zeros on padding
 
 
@@ -79,9 +79,9 @@ def convolution(done: Pass, row: int, column: int, channel: int) -> Convolution:
         taps=win.KH * win.KW * C,
         filters=values.shape[2],
         dz=float(dz),
-        dw_part=window * dz,
+        dw_term=window * dz,
         dw=done.dw[..., channel],
         db=None if done.db is None else float(done.db[channel]),
-        dx_part=weights * dz,
+        dx_term=weights * dz,
         dx=cut(done.dx),
     )

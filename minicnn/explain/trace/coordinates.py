@@ -10,7 +10,7 @@ from ...layers import Dropout, Flatten, Reshape
 from ...typing import Shape
 from .passes import Trace
 
-MOVERS = (Flatten, Reshape, Dropout)  # in inference, Dropout passes everything on
+MOVING_LAYERS = (Flatten, Reshape, Dropout)  # Dropout in inference
 
 
 @dataclass(frozen=True)
@@ -22,28 +22,28 @@ class Place:
 
 
 def origin(trace: Trace, layer: int, unit: int) -> Place:
-    """The number that `layer` takes as the `unit`-th of its input (row by row): where it was made,
-    before Flatten, Reshape and Dropout."""
+    """Where input `unit` of `layer` (counted row by row) was computed: the output of the nearest
+    layer before Flatten, Reshape and Dropout."""
     source = layer - 1
-    while source >= 0 and isinstance(trace.passes[source].layer, MOVERS):
+    while source >= 0 and isinstance(trace.passes[source].layer, MOVING_LAYERS):
         source -= 1
     shape = trace.passes[source].y.shape if source >= 0 else trace.passes[0].x.shape
     return Place(source, unravel(unit, shape))
 
 
-def user(trace: Trace, layer: int) -> int | None:
-    """The next layer that computes with what `layer` gives; None after the last."""
+def next_computing_layer(trace: Trace, layer: int) -> int | None:
+    """The next layer that computes with the output of `layer`; None after the last."""
     for index in range(layer + 1, len(trace.passes)):
-        if not isinstance(trace.passes[index].layer, MOVERS):
+        if not isinstance(trace.passes[index].layer, MOVING_LAYERS):
             return index
     return None
 
 
 def unravel(unit: int, shape: Shape) -> tuple[int, ...]:
-    """The place of the `unit`-th number, row by row."""
+    """The index of number `unit`, counted row by row."""
     return tuple(int(k) for k in np.unravel_index(unit, shape))
 
 
 def ravel(place: tuple[int, ...], shape: Shape) -> int:
-    """The other way round."""
+    """The inverse of `unravel`."""
     return int(np.ravel_multi_index(place, shape))

@@ -1,4 +1,4 @@
-"""One unit of a dense layer: a sum over all inputs, of which the largest terms are told."""
+"""One unit of a dense layer: a sum over all inputs, with its largest terms."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ TERMS = 12
 
 @dataclass(frozen=True)
 class Term:
-    """One product x · w of a unit's sum, and what it gets of the unit's gradient dz."""
+    """One product x · w of a unit's sum, and its share of the unit's gradient dz."""
 
     unit: int  # of the input
     origin: Place
     x: float
     w: float
     product: float
-    dw: float  # dz · x: the whole gradient of this weight, for one image
-    dx_part: float  # dz · w; the other units of the layer add theirs
+    dw: float  # dz · x: the whole gradient of this weight for one image
+    dx_term: float  # dz · w; the other units of the layer add theirs
     dx: float  # the whole gradient of this input
 
 
 @dataclass(frozen=True)
-class Weighing:
+class DenseSum:
     """z = Σ x · w + bias."""
 
-    terms: list[Term]  # those of the largest |product|, at most 12
+    terms: list[Term]  # the 12 with the largest |product|
     rest: float  # the sum of the others
     rest_count: int
     sum: float
     bias: float | None
-    z: float  # as the kernels found it
-    origin_layer: int  # where the inputs were made; -1: the image
+    z: float  # as the kernels computed it
+    origin_layer: int  # that computed the inputs; -1: the image
     products: Array  # (D,): all of them
     dz: float
     dw: Array  # (D,): the whole gradient of the unit's weights
@@ -45,8 +45,8 @@ class Weighing:
 
 
 @dataclass(frozen=True)
-class Share:
-    """One term of Σ_u w[k, u] · dz_u: what comes back to an input k from unit u."""
+class GradientTerm:
+    """One term of Σ_u w[k, u] · dz_u: the gradient of input k through unit u."""
 
     unit: int
     w: float
@@ -55,18 +55,18 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """∂L/∂x of one input of a dense layer: the sum of what comes back from all its units."""
+class InputGradient:
+    """∂L/∂x of one input of a dense layer: a sum over all its units."""
 
     layer: int  # the dense layer
     unit: int  # of its input
-    shares: list[Share]  # those of the largest |product|, at most 12
+    terms: list[GradientTerm]  # the 12 with the largest |product|
     rest: float
     rest_count: int
     sum: float
 
 
-def weighing(trace: Trace, layer: int, unit: int) -> Weighing:
+def dense_sum(trace: Trace, layer: int, unit: int) -> DenseSum:
     """Unit `unit` of the Dense layer `layer`."""
     done = trace.passes[layer]
     assert done.dz is not None
@@ -82,12 +82,12 @@ def weighing(trace: Trace, layer: int, unit: int) -> Weighing:
             w=float(w[k]),
             product=float(products[k]),
             dw=float(done.dw[k, unit]),
-            dx_part=float(w[k] * dz),
+            dx_term=float(w[k] * dz),
             dx=float(done.dx[k]),
         )
         for k in largest
     ]
-    return Weighing(
+    return DenseSum(
         terms=terms,
         rest=float(np.delete(products, largest).sum()),
         rest_count=len(products) - len(largest),
@@ -102,16 +102,18 @@ def weighing(trace: Trace, layer: int, unit: int) -> Weighing:
     )
 
 
-def arrival(done: Pass, layer: int, unit: int) -> Arrival:
-    """What comes back from the Dense layer `layer` to the `unit`-th of its inputs."""
+def input_gradient(done: Pass, layer: int, unit: int) -> InputGradient:
+    """The gradient of input `unit` of the Dense layer `layer`."""
     assert done.dz is not None
     w = done.layer.params["w"][unit]
     products = done.dz.astype(np.float64) * w
     largest = _largest(products)
-    return Arrival(
+    return InputGradient(
         layer=layer,
         unit=unit,
-        shares=[Share(u, float(w[u]), float(done.dz[u]), float(products[u])) for u in largest],
+        terms=[
+            GradientTerm(u, float(w[u]), float(done.dz[u]), float(products[u])) for u in largest
+        ],
         rest=float(np.delete(products, largest).sum()),
         rest_count=len(products) - len(largest),
         sum=float(products.sum()),
@@ -119,5 +121,5 @@ def arrival(done: Pass, layer: int, unit: int) -> Arrival:
 
 
 def _largest(products: Array) -> list[int]:
-    """Where |products| is largest, in that order; equal ones in theirs."""
+    """The indices of the largest |products|, largest first; ties in index order."""
     return [int(k) for k in np.argsort(-np.abs(products), kind="stable")[:TERMS]]

@@ -16,31 +16,31 @@ class Function:
     """y = f(x) of one number, and dx = f'(x) · dy."""
 
     name: str  # "relu", "leaky_relu", "sigmoid", "tanh", "batch_norm"
-    numbers: dict[str, float]  # its constants, by name
+    numbers: dict[str, float]  # its constants by name
     x: float
     y: float
-    slope: float  # f'(x), as the layer takes it: at the kink of ReLU it is 0
+    slope: float  # f'(x) as the layer defines it: 0 at the kink of ReLU
     dy: float
     dx: float
 
 
 @dataclass(frozen=True)
 class Probabilities:
-    """p = e^z / Σ e^z over the classes (the largest z is subtracted from all first)."""
+    """p = e^z / Σ e^z over the classes (the largest z is subtracted first)."""
 
     z: Array  # (K,)
     exponentials: Array  # (K,): e^(z - max z)
     total: float
     p: Array  # (K,)
-    dz: Array  # (K,); at the network's end and cross-entropy: p - onehot(target)
+    dz: Array  # (K,); at the end of the network, with cross-entropy: p - onehot(target)
 
 
 NAMES = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 
 
 def activation(layer: Activation, x: Array, y: Array, dy: Array, dx: Array) -> Function | None:
-    """A number x of an activation's input, all arrays (); None where it is not one of the number
-    alone (softmax, or a class that is not minicnn's)."""
+    """A number x of an activation's input, all arrays (). None if the output depends on other
+    numbers too (softmax), or if the class is not one of minicnn's."""
     name = NAMES.get(type(layer).__name__)
     if name is None:
         return None
@@ -52,7 +52,7 @@ def activation(layer: Activation, x: Array, y: Array, dy: Array, dx: Array) -> F
 def normalization(
     layer: BatchNorm, channel: int, x: Array, y: Array, dy: Array, dx: Array
 ) -> Function:
-    """A number x of a BatchNorm's input, of its last axis' index `channel`."""
+    """A number x of a BatchNorm's input, in channel `channel`."""
     numbers = {
         "gamma": float(layer.params["gamma"][channel]),
         "beta": float(layer.params["beta"][channel]),

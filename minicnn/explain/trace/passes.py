@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from ... import kernels
 from ...kernels.window import Window, pool_window
-from ...layers import AvgPool2D, Conv2D, Layer, MaxPool2D, Softmax, Weighted
+from ...layers import AvgPool2D, Conv2D, Layer, MaxPool2D, Softmax, Weighted, without_activation
 from ...losses import CategoricalCrossentropy
-from ...model import Sequential
-from ...typing import Array, Shape
-from ..layer_copies import frozen
+from ...network import Network
+from ...typing import Array
+from ..layer_copies import inference_copy
 
-GRADIENT = CategoricalCrossentropy(from_logits=True)
+LOSS = CategoricalCrossentropy(from_logits=True)
+NOT_YET = np.zeros(0)  # in a Pass, until run() has gone backward
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pass:
-    """What one layer did. Arrays have no batch axis; those by something have its shape."""
+    """What one layer computed. Arrays have no batch axis."""
 
     layer: Layer  # of the model
     x: Array  # its input
     z: Array | None  # before the layer's own activation; None: it has none
     y: Array  # its output
-    dy: Array | None  # ∂L/∂y; None at the final softmax: the loss goes back to its logits at once
-    dz: Array | None  # ∂L/∂z, where the layer is Conv2D or Dense; without activation it is dy
-    dx: Array  # ∂L/∂x: the dy of the layer before
-    dw: Array | None  # ∂L/∂w, where the layer is Conv2D or Dense
-    db: Array | None  # ∂L/∂b, where it has a bias
-    argmax: Array | None  # of MaxPool2D: the tap i·KW + j that won, for each y
+    argmax: Array | None = None  # of MaxPool2D: the winning tap i·KW + j of each y
+    dy: Array | None = None  # ∂L/∂y; None at the final softmax: the loss differentiates its logits
+    dz: Array | None = None  # ∂L/∂z of Conv2D and Dense; without activation it is dy
+    dx: Array = field(default_factory=lambda: NOT_YET)  # ∂L/∂x: the dy of the layer before
+    dw: Array | None = None  # ∂L/∂w of Conv2D and Dense
+    db: Array | None = None  # ∂L/∂b, if the layer has a bias
 
     @property
     def window(self) -> Window | None:
@@ -46,54 +47,45 @@ class Pass:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a network did with one image."""
+    """What a network computed for one image."""
 
-    passes: list[Pass]  # one a layer
+    passes: list[Pass]  # one per layer
     probabilities: Array  # (classes,)
-    target: int  # the class that the loss is about
+    target: int  # the class in the loss
     loss: float  # -log probabilities[target]
 
     @property
     def predicted(self) -> int:
-        """The class of the largest probability."""
+        """The class with the largest probability."""
         return int(self.probabilities.argmax())
 
 
-def run(model: Sequential, image: Any, target: int | None = None) -> Trace:
+def run(model: Network, image: npt.ArrayLike, target: int | None = None) -> Trace:
     """Forward as in inference (no dropout, moving averages), backward from -log p[target].
 
     Args:
-        image: of model.input_shape, or that with a batch axis of 1 before it.
-        target: the class that the image is to be; None: the one the network takes it for.
+        image: of model.input_shape, with or without a batch axis of 1 before it.
+        target: the class in the loss; None: the predicted class.
 
     Raises:
         RuntimeError: the model is not built.
-        ValueError: image or target don't fit; says how.
+        ValueError: image or target does not fit the model.
     """
-    x = _image(image, model)
-    parts, done, y = [frozen(layer) for layer in model.layers], [], x
-    for part in parts:
-        done.append(_forward(part, y))
-        y = done[-1][2]
-    last = done[-1]
-    before = _logits(parts[-1], *last)
-    loss, dz, target = _loss(before, target)
-    back: list[dict[str, Any]] = []
+    y = _image(image, model)
+    steps, passes = [_Step(layer) for layer in model.layers], []
+    for step in steps:
+        passes.append(step.forward(y))
+        y = step.y
+    last = steps[-1]
+    logits, ends_in_softmax = last.logits()
+    loss, dz, target = _loss(logits, target)
     dy = dz
-    for index in reversed(range(len(parts))):
-        from_loss = index == len(parts) - 1 and before is not last[2]
-        back.append(_backward(parts[index], dy, from_loss))
-        dy = back[-1]["dx"][None]
-    passes = [
-        Pass(layer, x[0], None if z is None else z[0], y[0], argmax=argmax, **gradients)
-        for layer, (x, z, y, argmax), gradients in zip(
-            model.layers, done, reversed(back), strict=True
-        )
-    ]
-    return Trace(passes, kernels.softmax(before)[0], target, loss)
+    for step, done in zip(reversed(steps), reversed(passes), strict=True):
+        dy = step.backward(done, dy, from_logits=step is last and ends_in_softmax)
+    return Trace(passes, kernels.softmax(logits)[0], target, loss)
 
 
-def _image(image: Any, model: Sequential) -> Array:
+def _image(image: npt.ArrayLike, model: Network) -> Array:
     if model.input_shape is None:
         raise RuntimeError("the model has no weights yet: give Sequential an input_shape")
     x = np.asarray(image, model.dtype)
@@ -102,37 +94,9 @@ def _image(image: Any, model: Sequential) -> Array:
     return np.ascontiguousarray(x.reshape(1, *model.input_shape))
 
 
-def _forward(part: Layer, x: Array) -> tuple[Array, Array | None, Array, Array | None]:
-    """(x, z, y, argmax) of a layer; what its backward needs is kept in it."""
-    if isinstance(part, Weighted):
-        z = part.linear(x, True)
-        if part.nonlinearity is None:
-            return x, None, z, None
-        return x, z, part.nonlinearity.forward(z, training=True), None
-    y = part.forward(x, training=True)
-    return x, None, y, _winners(part, x)
-
-
-def _winners(part: Layer, x: Array) -> Array | None:
-    if not isinstance(part, MaxPool2D):
-        return None
-    options: dict[str, Any] = {"stride": part.strides, "padding": part.padding}
-    return kernels.max_pool2d(x, part.pool_size, **options)[1][0]
-
-
-def _logits(part: Layer, x: Array, z: Array | None, y: Array, argmax: Array | None) -> Array:
-    """What the final softmax is given; without one, the outputs."""
-    if isinstance(part, Softmax):
-        return x
-    if isinstance(part, Weighted) and isinstance(part.nonlinearity, Softmax):
-        assert z is not None
-        return z
-    return y
-
-
 def _loss(logits: Array, target: int | None) -> tuple[float, Array, int]:
     """(L, ∂L/∂logits, the class)."""
-    classes: Shape = logits.shape[1:]
+    classes = logits.shape[1:]
     if len(classes) != 1:
         raise ValueError(f"expected a model with outputs (classes,), received {classes}")
     if target is None:
@@ -140,23 +104,59 @@ def _loss(logits: Array, target: int | None) -> tuple[float, Array, int]:
     if not 0 <= target < classes[0]:
         raise ValueError(f"expected a class in 0…{classes[0] - 1}, received {target}")
     onehot = np.eye(classes[0], dtype=logits.dtype)[[target]]
-    losses, dz = GRADIENT.with_gradient(logits, onehot)
+    losses, dz = LOSS.with_gradient(logits, onehot)
     return float(losses[0]), dz, target
 
 
-def _backward(part: Layer, dy: Array, from_loss: bool) -> dict[str, Any]:
-    """The gradients of a layer. from_loss: dy is that by the logits, the softmax's own input."""
-    found: dict[str, Any] = {"dy": None if from_loss else dy[0], "dw": None, "db": None}
-    dx: Array | None
-    if isinstance(part, Weighted):
-        dz = dy
-        if part.nonlinearity is not None and not from_loss:
-            dz = part.nonlinearity.backward(dy)
-        dx, found["dw"], db = part.linear_backward(dz, need_dx=True)
-        found["db"] = db if part.use_bias else None
-        found["dz"] = dz[0]
-    else:
-        dx = dy if from_loss else part.backward(dy, need_dx=True)
-        found["dz"] = None
-    assert dx is not None
-    return found | {"dx": dx[0]}
+class _Step:
+    """A copy of one layer, split before its activation. Arrays have a batch axis."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.original = layer
+        copied = inference_copy(layer)
+        copied.l2 = 0.0  # no penalty in the gradients
+        self.linear, self.activation = copied, None
+        if isinstance(copied, Weighted):
+            self.linear, self.activation = without_activation(copied), copied.nonlinearity
+        self.x = self.z = self.y = NOT_YET
+
+    def forward(self, x: Array) -> Pass:
+        self.x = x
+        self.z = self.y = self.linear.forward(x, training=True)
+        if self.activation is not None:
+            self.y = self.activation.forward(self.z, training=True)
+        z = None if self.activation is None else self.z[0]
+        argmax = None
+        if isinstance(self.linear, MaxPool2D):
+            pool = self.linear
+            found = kernels.max_pool2d(x, pool.pool_size, stride=pool.strides, padding=pool.padding)
+            argmax = found[1][0]
+        return Pass(self.original, x[0], z, self.y[0], argmax)
+
+    def logits(self) -> tuple[Array, bool]:
+        """(the input of a final softmax, True); without a softmax (the outputs, False)."""
+        if isinstance(self.linear, Softmax):
+            return self.x, True
+        is_softmax = isinstance(self.activation, Softmax)
+        return (self.z, True) if is_softmax else (self.y, False)
+
+    def backward(self, done: Pass, dy: Array, from_logits: bool) -> Array:
+        """Fill in the gradients of `done`; returns dx.
+
+        from_logits: dy is the gradient of the final softmax's input.
+        """
+        done.dy = None if from_logits else dy[0]
+        dx: Array | None
+        if isinstance(self.linear, Softmax) and from_logits:
+            dx = dy
+        else:
+            dz = dy
+            if self.activation is not None and not from_logits:
+                dz = self.activation.backward(dy)
+            dx = self.linear.backward(dz, need_dx=True)
+            if isinstance(self.linear, Weighted):
+                grads = self.linear.grads
+                done.dz, done.dw, done.db = dz[0], grads["w"], grads.get("b")
+        assert dx is not None
+        done.dx = dx[0]
+        return dx

@@ -1,1 +1,1 @@
-"""What the page asks for, a file for each subject; each has its ROUTES."""
+"""The answers to the page, a file for each subject; each has its ROUTES."""

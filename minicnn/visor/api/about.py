@@ -1,8 +1,6 @@
-"""GET /api/about: what the page is about."""
+"""GET /api/about: the run or model that the page shows."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,19 +15,18 @@ from ..subject import Subject
 
 
 def about(request: Request) -> Answer:
-    """The run or model, whether there is a model yet, and whether the run can be told to stop."""
+    """The run or model, the newest model if there is one, and whether the run can be controlled."""
     subject: Subject = request.app.state.subject
     record = subject.record()
-    command = "" if record is None else str(record.content.get("command", ""))
     return Answer(
         {
             "name": subject.name,
             "folder": str(subject.where),
             "kind": "model" if record is None else "run",
             "status": None if record is None else record.status,
-            "command": None if record is None else command,
-            "accuracy": None if record is None else _result(record, "test_accuracy"),
-            "images_per_second": None if record is None else _result(record, "images_per_second"),
+            "command": None if record is None else str(record.content.get("command", "")),
+            "accuracy": _result(record, "test_accuracy"),
+            "images_per_second": _result(record, "images_per_second"),
             "controls": subject.command is not None,
             "model": _model(subject),
             "version": __version__,
@@ -37,7 +34,7 @@ def about(request: Request) -> Answer:
     )
 
 
-def _model(subject: Subject) -> dict[str, Any] | None:
+def _model(subject: Subject) -> dict[str, object] | None:
     try:
         loaded = subject.loaded()
     except HTTPException:
@@ -49,15 +46,15 @@ def _model(subject: Subject) -> dict[str, Any] | None:
         "name": model.name,
         "shape": loaded.shape,
         "class_names": loaded.class_names,
-        "preparation": loaded.model.preparation,
+        "preparation": model.preparation,
         "parameters": model.num_params,
         "finished": loaded.path.name == runs.MODEL,
     }
 
 
-def _result(record: Record, name: str) -> float | None:
-    """None where the run has not come to it."""
-    results: Any = record.results
+def _result(record: Record | None, name: str) -> object:
+    """None if the run has no such result yet."""
+    results = None if record is None else record.results
     result = results.get(name) if isinstance(results, dict) else None
     return result if known(result) else None
 

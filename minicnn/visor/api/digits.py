@@ -10,16 +10,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...report.contents import pixels
+from ...typing import Array
 from ..answer import Answer
 from ..requests import bad
 from ..subject import Subject
 
-MOST, COLUMNS = 512, 32  # images in one picture; in one of its rows
+MAX_IMAGES, COLUMNS = 512, 32  # of a picture; images per row
 
 
 def sprite(request: Request) -> Response:
-    """The images of these rows of the test part in one PNG: 32 beside each other, then the next 32.
-    (`digits.js` shows them.)"""
+    """The test images with these indices in one PNG, 32 in a row. (`digits.js` shows them.)"""
     from PIL import Image
 
     x = _subject(request).images().x
@@ -36,28 +36,28 @@ def sprite(request: Request) -> Response:
 
 
 def digit(request: Request) -> Answer:
-    """One image: its pixels, row by row, in [0, 1], and its class; and how many there are."""
-    part = _subject(request).images()
-    row = int(_rows(str(request.path_params["row"]), len(part.x))[0])
-    image = np.asarray(part.x[np.array([row])])[0, ..., 0]
-    true = int(part.labels[row].argmax())
+    """One image: its pixels, row by row, in [0, 1], its class, and the number of test images."""
+    images = _subject(request).images()
+    row = int(_rows(str(request.path_params["row"]), len(images.x))[0])
+    image = np.asarray(images.x[np.array([row])])[0, ..., 0]
+    true = int(images.labels[row].argmax())
     return Answer(
         {
             "row": row,
-            "count": len(part.x),
+            "count": len(images.x),
             "pixels": [round(float(value), 4) for value in image.ravel()],
             "true": true,
-            "name": part.class_names[true],
+            "name": images.class_names[true],
         }
     )
 
 
-def _rows(text: str, count: int) -> np.ndarray:
+def _rows(text: str, count: int) -> Array:
     words = text.split(",")
     if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-        raise bad(f"expected rows as whole numbers with commas between, received {text!r:.40}")
-    if len(words) > MOST:
-        raise bad(f"expected at most {MOST} rows, received {len(words):,}")
+        raise bad(f"expected rows as whole numbers separated by commas, received {text!r:.40}")
+    if len(words) > MAX_IMAGES:
+        raise bad(f"expected at most {MAX_IMAGES} rows, received {len(words):,}")
     rows = np.array(words, np.int64)
     if rows.max() >= count:
         raise bad(f"expected rows below {count:,}, received {rows.max():,}", 404)

@@ -1,9 +1,9 @@
-"""What the network says of a drawing, by two ways of preparing it; and drawings that are kept.
+"""The prediction for a drawing, with and without MNIST preprocessing; and saved drawings.
 
-POST   /api/read            a PNG, or {"pixels": …}: what is it?
-GET    /api/drawings        what is kept
-POST   /api/drawings        {"image": a PNG as base64, "label": its class}: keep it
-DELETE /api/drawings/last   take the last one back
+POST   /api/read            a PNG, or {"pixels": …}: predict its class
+GET    /api/drawings        the folder of saved drawings and their number
+POST   /api/drawings        {"image": a PNG as base64, "label": its class}: save it
+DELETE /api/drawings/last   remove the last one
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -27,23 +26,26 @@ from ...pictures import prepare
 from ...runs.classifier import check_finite
 from ...typing import Array
 from ..answer import Answer
-from ..drawings import Drawings, Kept
+from ..drawings import Drawings, Sheet
 from ..requests import bad, content_type, pixels, read_body, read_object, whole, word
 from ..subject import Loaded
 
-PNG_BYTES, PNG_PIXELS = 1280 * 1024, 1024 * 1024  # the page's largest photo may be all grain
+PNG_BYTES, PNG_PIXELS = (
+    1280 * 1024,
+    1024 * 1024,
+)  # even a photo of noise fits
 POLARITIES = ("bright-on-dark", "dark-on-bright")
 
 
 async def read(request: Request) -> Answer:
-    """What is drawn? Takes a few milliseconds, in the event loop: a thread would cost more."""
+    """Predict. Takes a few milliseconds, so it runs in the event loop: a thread would cost more."""
     start = time.perf_counter()
     loaded = request.app.state.subject.loaded()
     shape = loaded.shape
     kind = content_type(request)
     if kind == "application/json":
         image = pixels((await read_object(request)).get("pixels"), shape)
-        answer: dict[str, Any] = {"probabilities": _probabilities(loaded, image[None])[0]}
+        answer: dict[str, object] = {"probabilities": _probabilities(loaded, image[None])[0]}
     elif kind == "image/png":
         grey = _grey(await read_body(request, PNG_BYTES))
         answer = _both_ways(loaded, grey, word(request.query_params, "polarity", POLARITIES, None))
@@ -53,45 +55,45 @@ async def read(request: Request) -> Answer:
     return Answer({"version": loaded.version, **answer, "milliseconds": round(took, 2)})
 
 
-def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, Any]:
-    """The picture made ready as the network's own images were (mostly as MNIST was), and as the
-    tutorial's page does it; and both answers.
+def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, object]:
+    """The picture prepared like the network's training images (usually MNIST preprocessing), and
+    as in the tutorial; with both predictions.
 
-    The tutorial's way is the picture as it is, whatever its polarity.
+    The tutorial's page only scales the picture: it does not look at the polarity.
     """
     shape = loaded.shape
     tutorial = prepare.tutorial_like(grey, shape)
     try:
-        made = prepare.made_ready(grey, shape, loaded.model.preparation, polarity=polarity)
+        prepared = _prepared(loaded, grey, polarity)
     except DataError as error:
         (second,) = _probabilities(loaded, tutorial[None])
         return {
             "mnist": {"error": str(error)},
             "tutorial": {"pixels": _short(tutorial), "probabilities": second},
         }
-    first, second = _probabilities(loaded, np.stack([made.image, tutorial]))
+    first, second = _probabilities(loaded, np.stack([prepared.image, tutorial]))
     return {
         "mnist": {
-            "pixels": _short(made.image),
+            "pixels": _short(prepared.image),
             "probabilities": first,
-            "picture": grey.shape,  # in whose pixels the box is
-            "box": made.box,
-            "scale": round(made.scale, 4),
-            "widened": made.widened,
-            "inverted": made.inverted,
+            "picture": grey.shape,  # the box is in its pixels
+            "box": prepared.box,
+            "scale": round(prepared.scale, 4),
+            "widened": prepared.widened,
+            "inverted": prepared.inverted,
         },
         "tutorial": {"pixels": _short(tutorial), "probabilities": second},
     }
 
 
-def kept(request: Request) -> Answer:
+def saved(request: Request) -> Answer:
     """GET /api/drawings"""
     drawings = _drawings(request)
-    with _refusing():
-        return Answer(_told(drawings, drawings.kept()))
+    with _storage_errors():
+        return _summary(drawings, drawings.load())
 
 
-async def keep(request: Request) -> Answer:
+async def save(request: Request) -> Answer:
     """POST /api/drawings"""
     given = await read_object(request, PNG_BYTES * 4 // 3 + 1024)
     loaded, drawings = request.app.state.subject.loaded(), _drawings(request)
@@ -100,41 +102,37 @@ async def keep(request: Request) -> Answer:
     polarity = word(given, "polarity", POLARITIES, None)
     grey = _grey(_decoded(given.get("image")))
     try:
-        preparation = loaded.model.preparation
-        image = prepare.made_ready(grey, loaded.shape, preparation, polarity=polarity).image
+        image = _prepared(loaded, grey, polarity).image
     except DataError as error:
         raise bad(str(error)) from error
-    bright = np.rint(image * 255).astype(np.uint8)
-    with _refusing():
-        after = await run_in_threadpool(drawings.keep, bright, label, names, preparation)
-        return Answer(_told(drawings, after))
+    grey_bytes = np.rint(image * 255).astype(np.uint8)
+    preparation = loaded.model.preparation
+    with _storage_errors():
+        sheet = await run_in_threadpool(drawings.add, grey_bytes, label, names, preparation)
+        return _summary(drawings, sheet)
 
 
-def take_back(request: Request) -> Answer:
+def remove_last(request: Request) -> Answer:
     """DELETE /api/drawings/last"""
     drawings = _drawings(request)
-    with _refusing():
-        return Answer(_told(drawings, drawings.take_back()))
+    with _storage_errors():
+        return _summary(drawings, drawings.remove_last())
 
 
-def _told(drawings: Drawings, kept: Kept | None) -> dict[str, Any]:
-    count = 0 if kept is None else len(kept.images)
-    command = f"python -m minicnn.train --data {shlex.quote(str(drawings.folder))}"
-    return {
-        "folder": str(drawings.folder),
-        "count": count,
-        "command": command if count > 1 else None,
-    }
+def _summary(drawings: Drawings, sheet: Sheet | None) -> Answer:
+    count, folder = 0 if sheet is None else len(sheet.images), str(drawings.folder)
+    command = f"python -m minicnn.train --data {shlex.quote(folder)}"
+    return Answer({"folder": folder, "count": count, "command": command if count > 1 else None})
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """What the sheet or the disk refuses becomes an answer."""
+def _storage_errors() -> Iterator[None]:
+    """Turn errors of the sheet or the disk into answers."""
     try:
         yield
     except ValueError as error:  # DataError is one
         raise bad(str(error), 409) from error
-    except OSError as error:  # a full disk, no rights, another visor that keeps the lock
+    except OSError as error:  # a full disk, no permission, another visor holds the lock
         raise bad(f"The drawings in that folder can't be read or written: {error}", 507) from error
 
 
@@ -142,8 +140,12 @@ def _drawings(request: Request) -> Drawings:
     return request.app.state.drawings
 
 
+def _prepared(loaded: Loaded, grey: Array, polarity: str | None) -> prepare.Prepared:
+    return prepare.prepare_picture(grey, loaded.shape, loaded.model.preparation, polarity=polarity)
+
+
 def _grey(data: bytes) -> Array:
-    """(H, W) of a PNG; of no other format."""
+    """(H, W) of a PNG; other formats are refused."""
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         raise bad("expected a PNG, received something else")
     try:
@@ -152,7 +154,7 @@ def _grey(data: bytes) -> Array:
         raise bad(str(error)) from error
 
 
-def _decoded(value: Any) -> bytes:
+def _decoded(value: object) -> bytes:
     try:
         return base64.b64decode(value, validate=True) if isinstance(value, str) else b""
     except (binascii.Error, ValueError) as error:
@@ -175,7 +177,7 @@ def _short(image: Array) -> list[float]:
 
 ROUTES = [
     Route("/read", read, methods=["POST"]),
-    Route("/drawings", kept, methods=["GET"]),
-    Route("/drawings", keep, methods=["POST"]),
-    Route("/drawings/last", take_back, methods=["DELETE"]),
+    Route("/drawings", saved, methods=["GET"]),
+    Route("/drawings", save, methods=["POST"]),
+    Route("/drawings/last", remove_last, methods=["DELETE"]),
 ]

@@ -1,13 +1,12 @@
-"""What the newest model says of the test images.
+"""The newest model's predictions for the test images.
 
 GET /api/evaluation     accuracy, confusion matrix, classes
-GET /api/search?true=4&predicted=9&only=wrong&low=0.5&high=1&order=surest&offset=0&limit=48
+GET /api/search?true=4&predicted=9&only=wrong&low=0.5&high=1&order=most_confident&offset=0&limit=48
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from starlette.requests import Request
@@ -21,12 +20,12 @@ from ...typing import Array
 from ..answer import Answer
 from ..requests import bad, share, whole, word
 
-MOST = 200  # images in an answer
-ORDERS = ("surest", "unsure", "row")
+MAX_IMAGES = 200  # in an answer
+ORDERS = ("most_confident", "least_confident", "row")
 
 
 def evaluation(request: Request) -> Answer:
-    """Slow for a new model: all test images are run through it."""
+    """Slow for a new model: it predicts all test images."""
     loaded, part, measured = request.app.state.subject.evaluation()
     matrix, count = measured.matrix, len(measured.true)
     low, high = wilson(count - len(measured.wrong), count)
@@ -47,7 +46,7 @@ def evaluation(request: Request) -> Answer:
 
 
 def search(request: Request) -> Answer:
-    """The test images that fit, a part of them at a time; by the model that was measured last."""
+    """The test images that match, a page of them; by the model that was evaluated last."""
     query = request.query_params
     loaded, part, measured = request.app.state.subject.evaluation(newest=False)
     last = len(part.class_names) - 1
@@ -59,10 +58,10 @@ def search(request: Request) -> Answer:
         share(query, "low", 0.0),
         share(query, "high", 1.0),
     )
-    rows = _ordered(measured, chosen, word(query, "order", ORDERS, "surest"))
+    rows = _ordered(measured, chosen, word(query, "order", ORDERS, "most_confident"))
     offset = whole(query, "offset", 0, 10**8, 0)
-    limit = whole(query, "limit", 1, MOST, 48)
-    found = [_told(measured, int(row)) for row in rows[offset : offset + limit]]
+    limit = whole(query, "limit", 1, MAX_IMAGES, 48)
+    found = [_image(measured, int(row)) for row in rows[offset : offset + limit]]
     return Answer({"version": loaded.version, "total": len(rows), "offset": offset, "found": found})
 
 
@@ -74,7 +73,7 @@ def _matching(
     low: float,
     high: float,
 ) -> Array:
-    """The rows that fit everything."""
+    """The rows that match all conditions."""
     if low > high:
         raise bad(f"expected low <= high, received {low:g} and {high:g}")
     fits = np.ones(len(measured.true), bool)
@@ -84,36 +83,29 @@ def _matching(
         fits &= measured.predicted == predicted
     if only != "all":
         fits &= (measured.true == measured.predicted) == (only == "right")
-    if low > 0 or high < 1:  # NaN is within no bounds
-        sure = _sureness(measured)
-        fits &= (sure >= low) & (sure <= high)
+    if low > 0 or high < 1:  # NaN matches no bounds
+        confidence = _confidence(measured)
+        fits &= (confidence >= low) & (confidence <= high)
     return np.flatnonzero(fits)
 
 
 def _ordered(measured: Evaluation, rows: Array, order: str) -> Array:
     if order == "row":
         return rows
-    sure = np.nan_to_num(_sureness(measured)[rows], nan=-1.0)
-    return rows[np.argsort(-sure if order == "surest" else sure, kind="stable")]
+    key = np.nan_to_num(_confidence(measured)[rows], nan=-1.0)
+    return rows[np.argsort(-key if order == "most_confident" else key, kind="stable")]
 
 
-def _sureness(measured: Evaluation) -> Array:
-    """(N,): the probability of the class that each is taken for."""
+def _confidence(measured: Evaluation) -> Array:
+    """(N,): the probability of each predicted class."""
     return np.take_along_axis(measured.probabilities, measured.predicted[:, None], axis=1)[:, 0]
 
 
-def _told(measured: Evaluation, row: int) -> dict[str, Any]:
+def _image(measured: Evaluation, row: int) -> dict[str, object]:
     true, predicted = int(measured.true[row]), int(measured.predicted[row])
-    return {
-        "row": row,
-        "true": true,
-        "predicted": predicted,
-        "probability": _number(measured.probabilities[row, predicted]),
-    }
-
-
-def _number(value: Any) -> float | None:
-    return round(float(value), 4) if np.isfinite(value) else None
+    p = float(measured.probabilities[row, predicted])
+    probability = round(p, 4) if np.isfinite(p) else None
+    return {"row": row, "true": true, "predicted": predicted, "probability": probability}
 
 
 ROUTES = [Route("/evaluation", evaluation), Route("/search", search)]

@@ -1,13 +1,13 @@
 """GET /api/events: what happens in the run, as server-sent events.
 
-A run's folder has a file to which training appends a line of JSON whenever there is news (see
-callbacks/live.py). The page gets the lines as they are, each with an `id`: whose file it is, and
-the place there of the line's end. A browser that has lost the connection asks again by itself, with
-the last `id` it got: so nothing is missed, nothing comes twice, and a page that is opened late gets
-everything. A page that begins a stream itself where another ended says so by `?after=ID`.
+Training appends a line of JSON to a file in the run's folder whenever there is news (see
+callbacks/live.py). The page gets these lines unchanged, each with an `id`: the file and the line's
+end in it. After a lost connection the browser reconnects with the last `id` it received, so no line
+is lost or sent twice, and a page that opens late gets the whole history. `?after=ID` does the same
+for a page that opens a new stream itself.
 
-Besides the lines there are events `changed`: something else in the folder is new, and `anew`: the
-file has been begun anew, or is another run's, so what came before is void.
+Two more events: `changed` (another file in the folder was written) and `reset` (the file was
+started again or belongs to another run, so earlier lines are void).
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from ... import runs
 from ...strict_json import object_from_json
 from ..requests import bad
 
-EVERY = 0.25  # seconds between two looks at the file
-AT_ONCE = 1 << 18  # bytes read at a time
-LONGEST = 1 << 22  # bytes of a line; what is longer is none of ours
-ALIVE = 15.0  # seconds until something is sent at least, so that a lost connection is noticed
-MOST = 64  # streams at a time; a page has one
+POLL_INTERVAL = 0.25  # seconds
+READ_SIZE = 1 << 18  # bytes
+MAX_LINE = 1 << 22  # bytes; a run writes no longer line
+HEARTBEAT = 15.0  # seconds: something is sent at least this often, so that a lost connection shows
+MAX_STREAMS = 64  # a page has one
 
 
 async def events(request: Request) -> Response:
-    """The stream; without a run there is none, and the browser does not ask again."""
+    """The stream. Without a run there is none: status 204 tells the browser not to reconnect."""
     subject, state = request.app.state.subject, request.app.state
     if subject.folder is None:
         return Response(status_code=204)
-    if request.method == "HEAD":  # which gets the beginning of the answer, not its endless rest
+    if request.method == "HEAD":  # the headers only: the stream has no end
         return Response(media_type="text/event-stream")
-    if state.streams >= MOST:
-        raise bad(f"expected at most {MOST} pages at a time; close some", 429)
+    if state.streams >= MAX_STREAMS:
+        raise bad(f"expected at most {MAX_STREAMS} open pages; close some", 429)
     given = request.headers.get("last-event-id") or request.query_params.get("after", "")
-    lines = follow(subject.folder, Place.read(given), state.closing)
-    return _Counted(lines, media_type="text/event-stream")
+    lines = follow(subject.folder, Position.read(given), state.closing)
+    return _CountedStream(lines, media_type="text/event-stream")
 
 
-class _Counted(StreamingResponse):
-    """A stream that counts itself, for as long as it lasts."""
+class _CountedStream(StreamingResponse):
+    """A stream that is in `state.streams` while it is open."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope["app"].state
@@ -62,78 +62,77 @@ class _Counted(StreamingResponse):
             state.streams -= 1
 
 
-class Place(NamedTuple):
-    """How much of which file is known."""
+class Position(NamedTuple):
+    """How much of which file the page has."""
 
-    file: str  # from its first line, which tells when the run began; "": none
-    end: int  # in bytes
+    file: str  # checksum of its first line, which differs from run to run; "": none
+    end: int  # bytes
 
     @classmethod
-    def read(cls, text: str) -> Place:
-        """From an event's id; of what is none, the beginning of no file."""
+    def read(cls, text: str) -> Position:
+        """The position in an event's id; START for any other text."""
         file, _, end = text.partition("-")
         if file and end.isascii() and end.isdecimal() and len(end) < 16:
             return cls(file, int(end))
-        return NOTHING
+        return START
 
     def __str__(self) -> str:
         return f"{self.file}-{self.end}"
 
 
-NOTHING = Place("", 0)
+START = Position("", 0)
 
 
-async def follow(folder: Path, place: Place, closing: threading.Event) -> AsyncIterator[str]:
-    """The events of a run's folder behind `place`, until `closing` is set."""
-    yield "retry: 1000\n\n"  # milliseconds until the browser asks again
+async def follow(folder: Path, position: Position, closing: threading.Event) -> AsyncIterator[str]:
+    """The events of a run's folder after `position`, until `closing` is set."""
+    yield "retry: 1000\n\n"  # milliseconds until the browser reconnects
     quiet, known = 0.0, None
     while not closing.is_set():
-        place, news = look(folder / runs.LIVE, place)
-        now = _marks(folder)
+        position, news = read_new(folder / runs.LIVE, position)
+        now = _write_times(folder)
         if now != known:
             news += f"event: changed\ndata: {json.dumps(now)}\n\n"
             known = now
         if news:
             quiet = 0.0
             yield news
-            await asyncio.sleep(0)  # a long history comes in pieces: others may ask in between
+            await asyncio.sleep(0)  # let other requests run between two pieces of a long history
             continue
-        quiet += EVERY
-        if quiet >= ALIVE:
+        quiet += POLL_INTERVAL
+        if quiet >= HEARTBEAT:
             quiet = 0.0
             yield ": nothing new\n\n"
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-def look(path: Path, place: Place) -> tuple[Place, str]:
-    """What has been written behind `place`, up to the last whole line; and where that ends."""
+def read_new(path: Path, position: Position) -> tuple[Position, str]:
+    """(the end of the last whole line, the events of the lines after `position`)."""
     try:
         with open(path, "rb") as file:
-            first = file.readline(LONGEST)
+            first = file.readline(MAX_LINE)
             name = f"{zlib.crc32(first):08x}" if first.endswith(b"\n") else ""
             size = file.seek(0, 2)
-            if place.file and (place.file != name or size < place.end):
-                return NOTHING, f"event: anew\nid: {NOTHING}\ndata:\n\n"
-            file.seek(place.end)
-            data = file.read(AT_ONCE)
-            if len(data) == AT_ONCE:
-                data += file.readline(LONGEST)
+            if position.file and (position.file != name or size < position.end):
+                return START, f"event: reset\nid: {START}\ndata:\n\n"
+            file.seek(position.end)
+            data = file.read(READ_SIZE)
+            if len(data) == READ_SIZE:
+                data += file.readline(MAX_LINE)
     except OSError:
-        return place, ""
+        return position, ""
     *lines, rest = data.split(b"\n")
-    end, parts = place.end, []
-    if not lines and len(rest) >= LONGEST:  # a line that never ends: not of a run
+    end, parts = position.end, []
+    if not lines and len(rest) >= MAX_LINE:  # skip it: a run writes no such line
         end += len(rest)
     for line in lines:
         end += len(line) + 1
         if text := _record(line):
-            parts.append(f"id: {Place(name, end)}\ndata: {text}\n\n")
-    return Place(name, end), "".join(parts)
+            parts.append(f"id: {Position(name, end)}\ndata: {text}\n\n")
+    return Position(name, end), "".join(parts)
 
 
 def _record(line: bytes) -> str:
-    """The line as a line of the stream; "" where it is nothing that the page can read: a disk may
-    have been full, or a file be damaged."""
+    """The line as data of an event; "" if it is not a JSON object (a full disk, a damaged file)."""
     try:
         text = line.decode()
         object_from_json(text)
@@ -142,15 +141,15 @@ def _record(line: bytes) -> str:
     return text.replace("\r", " ")
 
 
-def _marks(folder: Path) -> dict[str, int]:
-    """When the files were written that the page shows, in microseconds; 0 where there is none."""
-    marks = {}
+def _write_times(folder: Path) -> dict[str, int]:
+    """When each file that the page shows was written, in microseconds; 0 if it is missing."""
+    times = {}
     for name in (runs.RUN, runs.LAYERS, runs.MODEL, runs.CHECKPOINTS):
         try:
-            marks[name] = (folder / name).stat().st_mtime_ns // 1000
+            times[name] = (folder / name).stat().st_mtime_ns // 1000
         except OSError:
-            marks[name] = 0
-    return marks
+            times[name] = 0
+    return times
 
 
 ROUTES = [Route("/events", events)]

@@ -1,7 +1,7 @@
 """What happens inside the network for one image.
 
-POST /api/inside: the output of every layer, and the gradient by it.
-POST /api/inside/pixel: one number of one output, taken apart.
+POST /api/inside: the output of every layer, and the gradient of the loss with respect to it.
+POST /api/inside/pixel: how one number of an output is computed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -26,22 +27,24 @@ from ..answer import Answer
 from ..requests import bad, pixels, read_object, whole
 from ..subject import Loaded, Subject
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 
 async def inside(request: Request) -> Answer:
-    """{"pixels": H·W numbers, "class": k or null} → all layers. The loss is -log p[class]; without
-    a class that of the predicted one."""
+    """{"pixels": H·W numbers, "class": k or null} → all layers. The loss is -log p[class], by
+    default of the predicted class."""
     body = await read_object(request)
     return await run_in_threadpool(lambda: Answer(_layers(*_trace(request, body))))
 
 
 async def pixel(request: Request) -> Answer:
-    """The same and {"layer": l, "row", "column", "channel"} (or "unit": of a vector) → the number
-    there (trace.Number)."""
+    """The same with {"layer": l, "row", "column", "channel"} (or "unit") → that trace.Number."""
     body = await read_object(request)
     return await run_in_threadpool(lambda: Answer(_number(*_trace(request, body), body)))
 
 
-def _trace(request: Request, body: dict[str, Any]) -> tuple[Loaded, Trace]:
+def _trace(request: Request, body: Mapping[str, object]) -> tuple[Loaded, Trace]:
     subject: Subject = request.app.state.subject
     loaded = subject.loaded()
     model = loaded.model
@@ -49,7 +52,7 @@ def _trace(request: Request, body: dict[str, Any]) -> tuple[Loaded, Trace]:
     H, W, _ = model.input_shape
     image = pixels(body.get("pixels"), (H, W)).reshape(H, W, 1)
     target = whole(body, "class", 0, model.output_shape[0] - 1, None)
-    with np.errstate(all="ignore"):  # a network that diverged is told below
+    with np.errstate(all="ignore"):  # check_finite() reports a network that diverged
         found = trace.run(model, image, target)
     try:
         check_finite(found.probabilities)
@@ -58,25 +61,25 @@ def _trace(request: Request, body: dict[str, Any]) -> tuple[Loaded, Trace]:
     return loaded, found
 
 
-def _layers(loaded: Loaded, found: Trace) -> dict[str, Any]:
+def _layers(loaded: Loaded, found: Trace) -> dict[str, object]:
     return {
         "version": loaded.version,
-        "probabilities": plain(found.probabilities),
+        "probabilities": to_plain(found.probabilities),
         "predicted": found.predicted,
         "target": found.target,
-        "loss": plain(found.loss),
-        "gradient": packed(found.passes[0].dx),
+        "loss": to_plain(found.loss),
+        "gradient": encode(found.passes[0].dx),
         "layers": [_layer(index, done) for index, done in enumerate(found.passes)],
     }
 
 
-def _layer(index: int, done: Pass) -> dict[str, Any]:
-    """Arrays as base64 of float32, row by row; `before`: before the layer's activation. The
-    gradient at the final softmax is that by what it is given (`by` is "z")."""
+def _layer(index: int, done: Pass) -> dict[str, object]:
+    """Arrays as base64 of float32, row by row. `gradient` is ∂L/∂y; at the final softmax it is that
+    of its input ("gradient_of" is then "z")."""
     layer, win = done.layer, done.window
     last = done.dx if done.dz is None else done.dz
-    weighted = isinstance(layer, Weighted)
-    w, dw = (layer.params["w"], done.dw) if weighted and done.y.ndim == 3 else (None, None)
+    is_conv = isinstance(layer, Weighted) and done.y.ndim == 3
+    w, dw = (layer.params["w"], done.dw) if is_conv else (None, None)
     activation = layer.nonlinearity if isinstance(layer, Weighted) else None
     return {
         "index": index,
@@ -86,18 +89,18 @@ def _layer(index: int, done: Pass) -> dict[str, Any]:
         "input_shape": done.x.shape,
         "activation": None if activation is None else type(activation).__name__,
         "window": None if win is None else win._asdict(),
-        "maps": packed(done.y),
-        "gradient": packed(last if done.dy is None else done.dy),
-        "by": "z" if done.dy is None else "y",
-        "before": None if done.z is None else packed(done.z),
-        "before_gradient": None if done.z is None or done.dz is None else packed(done.dz),
-        "weights": None if w is None else packed(w),
-        "weights_gradient": None if dw is None else packed(dw),
+        "maps": encode(done.y),
+        "gradient": encode(last if done.dy is None else done.dy),
+        "gradient_of": "z" if done.dy is None else "y",
+        "z": None if done.z is None else encode(done.z),
+        "z_gradient": None if done.z is None or done.dz is None else encode(done.dz),
+        "weights": None if w is None else encode(w),
+        "weights_gradient": None if dw is None else encode(dw),
         "weights_shape": None if w is None else w.shape,
     }
 
 
-def _number(loaded: Loaded, found: Trace, body: dict[str, Any]) -> dict[str, Any]:
+def _number(loaded: Loaded, found: Trace, body: Mapping[str, object]) -> dict[str, object]:
     layer = whole(body, "layer", 0, len(found.passes) - 1)
     shape = found.passes[layer].y.shape
     place: tuple[int, ...]
@@ -107,29 +110,33 @@ def _number(loaded: Loaded, found: Trace, body: dict[str, Any]) -> dict[str, Any
         place = tuple(whole(body, name, 0, size - 1) for name, size in sizes)
     else:
         place = (whole(body, "unit", 0, math.prod(shape) - 1),)
-    number = trace.look(found, layer, place)
-    return plain(number) | {"version": loaded.version, "target": found.target}
+    number = _fields(trace.look(found, layer, place))
+    return number | {"version": loaded.version, "target": found.target}
 
 
-def packed(array: Array) -> str:
+def encode(array: Array) -> str:
     """base64 of little-endian float32."""
     return base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode("ascii")
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses and arrays as JSON has them; NaN and infinity are null there."""
+def to_plain(value: object) -> object:
+    """Dataclasses and arrays as values for JSON; NaN and infinity become None."""
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return _fields(value)
     if isinstance(value, np.ndarray):
         values = value.tolist()
-        return values if value.dtype == bool or np.isfinite(value).all() else plain(values)
+        return values if value.dtype == bool or np.isfinite(value).all() else to_plain(values)
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def _fields(value: DataclassInstance | type[DataclassInstance]) -> dict[str, object]:
+    return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
 
 
 ROUTES = [

@@ -1,9 +1,9 @@
-"""What the tab Train asks for, beside the stream of events.
+"""The data of the tab Train, except the stream of events.
 
-POST /api/control                {"command": "pause" | "continue" | "stop"}, for whoever trains
-GET  /api/layers                 what was measured of the layers; see layer_series.py
+POST /api/control                {"command": "pause" | "continue" | "stop"}, sent to the run
+GET  /api/layers                 statistics of the layers; see layer_series.py
 GET  /api/history                the run's history.csv, and whether it has a live.jsonl
-GET  /api/runs                   the runs that lie beside it, the newest first
+GET  /api/runs                   the other runs in the same folder, newest first
 GET  /api/runs/{name}/history    the history.csv of one of them
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -29,33 +28,33 @@ from ..requests import bad, read_object, word
 from ..subject import Subject, in_unicode
 
 COMMANDS = ("pause", "continue", "stop")
-MOST_RUNS = 50
+MAX_RUNS = 50
 
 
 async def control(request: Request) -> Answer:
-    """Tell the training process; what comes of it is seen in the stream of events."""
+    """Send a command to the training process; its effect appears in the stream of events."""
     command = word(await read_object(request), "command", COMMANDS)
     subject = _subject(request)
     record = subject.record()
     if record is None:
-        raise bad("This is a saved model by itself: nothing is training.", 409)
+        raise bad("This is a saved model without a run: nothing is training.", 409)
     if record.status != RUNNING:
-        raise bad(f"The run is over ({record.status}): there is nothing to {command}.", 409)
+        raise bad(f"The run has ended ({record.status}): there is nothing to {command}.", 409)
     if subject.command is None:
         raise bad(
-            f"The run can't be told to {command} from here: it was started without --visor. "
+            f"Can't {command} this run: it was started without --visor. "
             "Ctrl-C in its terminal stops it and saves the model.",
             409,
         )
     try:
         subject.command(command)
     except OSError as error:  # the pipe to the training process is closed
-        raise bad(f"The training process does not listen any more: {error}", 409) from error
+        raise bad(f"The training process no longer accepts commands: {error}", 409) from error
     return Answer({"sent": command})
 
 
 def layers(request: Request) -> Answer:
-    """null where nothing has been measured yet."""
+    """null before the first measurement."""
     folder = _subject(request).folder
     if folder is None:
         return Answer(None)
@@ -64,11 +63,11 @@ def layers(request: Request) -> Answer:
     except FileNotFoundError:
         return Answer(None)
     except (DataError, OSError) as error:
-        raise bad(f"What was measured of the layers can't be read: {error}", 409) from error
+        raise bad(f"The statistics of the layers can't be read: {error}", 409) from error
 
 
 def own_history(request: Request) -> Answer:
-    """{"live": whether there is a live.jsonl, "columns": as of `history`}."""
+    """{"live": whether there is a live.jsonl, "columns": as in `history`}."""
     folder = _subject(request).folder
     if folder is None:
         return Answer({"live": False, "columns": {}})
@@ -76,20 +75,20 @@ def own_history(request: Request) -> Answer:
 
 
 def listing(request: Request) -> Answer:
-    """Of each run {name, status, accuracy, model, started}, at most 50."""
+    """{name, status, accuracy, model, started} of each run, at most 50."""
     found = []
     for folder in _siblings(_subject(request)):
         if row := _row(folder):
             found.append(row)
-        if len(found) == MOST_RUNS:
+        if len(found) == MAX_RUNS:
             break
     return Answer(found)
 
 
 def history(request: Request) -> Answer:
-    """{column: its numbers, epoch by epoch}; null where a number is missing or not finite."""
+    """{column: its numbers, epoch by epoch}; null if a number is missing or not finite."""
     name = request.path_params["name"]
-    # The name is looked for among those that are there: no path is ever made of it.
+    # Compare with the existing names; never build a path from the name.
     for folder in _siblings(_subject(request)):
         if in_unicode(folder.name) == name:
             return Answer(_columns(folder))
@@ -97,7 +96,7 @@ def history(request: Request) -> Answer:
 
 
 def _siblings(subject: Subject) -> Iterator[Path]:
-    """The folders of the other runs that have curves, the one written last first."""
+    """The folders of the other runs that have curves, newest first."""
     if subject.folder is None:
         return
     own = subject.folder.resolve()
@@ -107,14 +106,14 @@ def _siblings(subject: Subject) -> Iterator[Path]:
         try:
             if folder.resolve() != own and (folder / runs.HISTORY_CSV).is_file():
                 found.append((path.stat().st_mtime_ns, folder.name, folder))
-        except OSError:  # deleted while it was looked at
+        except OSError:  # just deleted
             continue
     for _, _, folder in sorted(found, reverse=True):
         yield folder
 
 
-def _row(folder: Path) -> dict[str, Any] | None:
-    """None where the record can't be read."""
+def _row(folder: Path) -> dict[str, object] | None:
+    """None if the record can't be read."""
     try:
         record = runs.read_record(folder)
     except (OSError, ModelError):

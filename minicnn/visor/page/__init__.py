@@ -1,7 +1,6 @@
-"""The page itself: HTML put together once, and files as they are.
+"""The page: HTML from a template, and static files.
 
-A request can name a file of the page and no other: they are listed when the server starts, and what
-is asked for is looked up in that list.
+Requests can only name files of the page: the server lists them when it starts.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from starlette.routing import Route
 
 FOLDER = Path(__file__).parent
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-PART = 1 << 16  # bytes of a large answer that wait to be sent
+CHUNK = 1 << 16  # bytes of a large answer that are sent at a time
 
 
 class Asset(NamedTuple):
-    """Something that a browser may keep, and ask each time whether it changed."""
+    """Content that a browser may cache and revalidate by its ETag."""
 
     content: bytes
     etag: str
@@ -36,35 +35,35 @@ class Asset(NamedTuple):
 
     @classmethod
     def of(cls, content: bytes, kind: str, **headers: str) -> Asset:
-        """The content, of a media type, with its ETag."""
+        """Content of a media type."""
         etag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
         charset = "" if kind == "image/svg+xml" else "; charset=utf-8"
         common = {"Content-Type": kind + charset, "Cache-Control": "no-cache", "ETag": etag}
         return cls(content, etag, common | headers)
 
     def answer(self, request: Request) -> Response:
-        """The content; or 304, if that is what the browser has."""
-        had = request.headers.get("if-none-match", "").split(",")
-        if self.etag in [tag.strip().removeprefix("W/") for tag in had]:
+        """The content; or status 304 if the browser has it."""
+        cached = request.headers.get("if-none-match", "").split(",")
+        if self.etag in [tag.strip().removeprefix("W/") for tag in cached]:
             return Response(status_code=304, headers=self.headers)
-        if len(self.content) <= PART:
+        if len(self.content) <= CHUNK:
             return Response(self.content, headers=self.headers)
         headers = {**self.headers, "Content-Length": str(len(self.content))}
-        return StreamingResponse(self._parts(), headers=headers)
+        return StreamingResponse(self._chunks(), headers=headers)
 
-    async def _parts(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self.content), PART):
-            yield self.content[start : start + PART]
-            await asyncio.sleep(0)  # or a client that has gone would not be noticed until the end
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.content), CHUNK):
+            yield self.content[start : start + CHUNK]
+            await asyncio.sleep(0)  # lets the server notice a client that has disconnected
 
 
 def routes() -> list[Route]:
-    """What the browser can ask for beside the answers.
+    """The routes of the page and its files.
 
     Raises:
         ImportError: Jinja, or Plotly, whose script is part of the page, is not installed.
     """
-    plotly_file(), _html()  # what is missing is told now, not in an answer
+    plotly_file(), _html()  # report a missing package now
     files = {
         path.relative_to(FOLDER).as_posix(): path
         for path in sorted(FOLDER.rglob("*"))
@@ -74,7 +73,7 @@ def routes() -> list[Route]:
     async def file(request: Request) -> Response:
         path = files.get(request.path_params["name"])
         if path is None:
-            raise HTTPException(404, "there is no such file on the page")
+            raise HTTPException(404, "the page has no such file")
         return Asset.of(path.read_bytes(), TYPES[path.suffix]).answer(request)
 
     return [Route("/", index), Route("/plotly.js", plotly), Route("/page/{name:path}", file)]
@@ -86,14 +85,13 @@ async def index(request: Request) -> Response:
 
 
 async def plotly(request: Request) -> Response:
-    """GET /plotly.js: the script in the installed package of Plotly; compressed for those who are
-    not on this machine."""
-    packed = "gzip" in request.headers.get("accept-encoding", "") and not _is_here(request)
+    """GET /plotly.js: the script in the installed package plotly; compressed for other machines."""
+    packed = "gzip" in request.headers.get("accept-encoding", "") and not _is_local(request)
     return (await run_in_threadpool(_plotly, packed)).answer(request)
 
 
 def plotly_file() -> Path:
-    """Where Plotly's package has the script. (It need not be imported, which takes a while.)
+    """The script in Plotly's package, found without the slow import.
 
     Raises:
         ImportError: it is not installed.
@@ -106,7 +104,7 @@ def plotly_file() -> Path:
     raise ImportError("No module named 'plotly', or one without plotly.min.js", name="plotly")
 
 
-def _is_here(request: Request) -> bool:
+def _is_local(request: Request) -> bool:
     try:
         return request.client is None or ip_address(request.client.host).is_loopback
     except ValueError:

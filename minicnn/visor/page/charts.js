@@ -1,4 +1,4 @@
-// Plotly, from the installed package, in the page's own colours; loaded when the first chart is drawn.
+// Plotly from the installed package, in the page's colours; loaded with the first chart.
 
 let loading = null;
 
@@ -7,8 +7,8 @@ const added = (tag, attributes) => new Promise((resolve, reject) => {
   document.head.append(element);
 });
 
-// The page's policy forbids <style> elements. Plotly writes its rules into a sheet with a certain id,
-// if there is one; and those for maps, which it adds as it loads, come to lie in a <template>.
+// The page's policy forbids <style> elements. Plotly writes its rules into a style sheet with a certain
+// id if there is one; the rules for maps, which it adds on loading, go into a <template> instead.
 async function load() {
   const create = document.createElement;
   await added("link", { rel: "stylesheet", id: "plotly.js-style-global", href: "/page/charts.css" });
@@ -21,7 +21,7 @@ async function load() {
   return globalThis.Plotly;
 }
 
-/** Plotly, loaded once; an Error says that it can't be. */
+/** Plotly, loaded once; throws an Error if it can't be loaded. */
 export function plotly() {
   loading ??= load().catch(() => {
     loading = null;
@@ -34,8 +34,8 @@ export function plotly() {
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /**
- * Draw, or draw anew, a chart in `element`: traces and layout as Plotly takes them. Colours, fonts
- * and margins are the page's; `layout` may override them.
+ * Draw or update a chart in `element` from Plotly's traces and layout. Colours, fonts and margins are
+ * those of the page unless `layout` overrides them.
  */
 export async function chart(element, traces, layout = {}) {
   const Plotly = await plotly();
@@ -49,7 +49,7 @@ export async function chart(element, traces, layout = {}) {
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("paper"), bordercolor: colour("line"), font: { color: colour("ink") } },
     colorway: ["blue", "orange", "green", "red", "soft"].map(colour),
-    uirevision: "kept", // zooming and hidden lines outlive an update
+    uirevision: "kept", // zoom and hidden lines survive an update
     ...layout,
     xaxis: { ...axis, ...layout.xaxis },
     yaxis: { ...axis, ...layout.yaxis },
@@ -57,7 +57,7 @@ export async function chart(element, traces, layout = {}) {
   await Plotly.react(element, traces, whole, { responsive: true, displaylogo: false, displayModeBar: false });
 }
 
-/** Be told when the page changes between light and dark: charts have to be drawn anew. */
+/** Call `listener` when the page switches between light and dark: charts must be drawn again. */
 export function onThemeChange(listener) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener);
 }

@@ -1,17 +1,17 @@
-// The image that the tab Inside looks into: from a drawing, or from the test images.
+// The image in the tab Inside: a drawing or a test image.
 
 const listeners = [];
 let current = null;
 
-/** { pixels: H·W numbers in [0, 1], true: its class or null, name: of that, from: where it comes from } or null. */
+/** { pixels: H·W numbers in [0, 1], true: its class or null, name: of the class, from: its origin } or null. */
 export const chosen = () => current;
 
-/** Look inside with this image: everybody who listens is told, and the tab opens. */
+/** Show this image in the tab Inside: calls the listeners and opens the tab. */
 export function choose(image) {
   current = image;
   for (const listener of listeners) listener(image);
   location.hash = "inside";
 }
 
-/** Be told when another image is chosen. */
+/** Call `listener` when another image is chosen. */
 export const onChosen = (listener) => listeners.push(listener);

@@ -1,15 +1,15 @@
-// Short ways to find and to make elements.
+// Helpers to find and create elements, and to format text.
 
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
-/** Say something above all tabs; "" takes it away. */
+/** Show a message above all tabs; "" removes it. */
 export const notice = (text) => { byId("notice").textContent = text; };
 
 /**
- * A new element. `attributes` are set as attributes; a function (onclick: …) is listened with,
- * true and false switch an attribute on and off. Children are nodes or text. A button is one of
- * type "button": any other in a form would be pressed by Enter in one of the form's fields.
+ * A new element. In `attributes`, functions (onclick: …) become event listeners, true and false
+ * switch an attribute on and off. Children are nodes or text. Buttons get type "button": Enter in a
+ * form field would press any other type.
  */
 export function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -24,16 +24,15 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * Say in `line`, which describes `fields`, that what stands in some of them can't be asked for, and mark
- * those; "" and [] when it can.
+ * Show an error in `line`, which describes `fields`, and mark the `wrong` ones; "" and [] clear it.
  */
-export function complain(line, text, fields, wrong) {
+export function fieldError(line, text, fields, wrong) {
   if (line.textContent !== text) line.textContent = text;
   line.hidden = !text;
   for (const field of fields) field.setAttribute("aria-invalid", String(wrong.includes(field)));
 }
 
-/** 0.98765 → "98.8 %"; what is not a number → "–". */
+/** 0.98765 → "98.8 %"; "–" if it is not finite. */
 export function percent(share, digits = 1) {
   return Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–";
 }
@@ -41,7 +40,7 @@ export function percent(share, digits = 1) {
 /** 1234567 → "1,234,567". */
 export const count = (number) => Number(number).toLocaleString("en");
 
-/** Seconds as a reader likes them: "7 s", "3:07 min", "2:05 h". */
+/** Seconds as text: "7 s", "3:07 min", "2:05 h". */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const whole = Math.round(seconds);

@@ -1,25 +1,25 @@
-// The stream of what happens in the run (api/events.py). The browser keeps it up by itself: it asks
-// again after the last event that it got, so nothing is missed and nothing comes twice. A page that
-// nobody sees has none: browsers open six connections to a server, and pages in other tabs need them.
+// The stream of events of the run (api/events.py). After a lost connection the browser reconnects by
+// itself and continues after the last event. A hidden page has no stream: browsers open at most six
+// connections to a server, and pages in other tabs need them.
 
-const AGAIN = 5000; // milliseconds, after the server has refused a stream
+const RETRY = 5000; // milliseconds, after the server has refused a stream
 
 /**
  * Follow the run.
  *
- * `on.record(record)`     a line of the run's live.jsonl (callbacks/live.py says what there is)
- * `on.anew()`             the file begins anew: forget all records
- * `on.changed(marks)`     files of the run's folder are new; when each was written, by its name
- * `on.connected(yes)`     the stream is there, or was lost and is being sought
+ * `on.record(record)`     a line of the run's live.jsonl (see callbacks/live.py)
+ * `on.reset()`            the file was started again: forget all records
+ * `on.changed(times)`     files in the run's folder were written; the time of each by its name
+ * `on.connected(yes)`     the stream is connected, or lost and reconnecting
  */
 export function follow(on) {
   let source = null;
   let after = ""; // the id of the last event
-  let waiting = 0;
+  let retry = 0;
 
-  const heard = (say) => (event) => {
+  const tracked = (handle) => (event) => {
     after = event.lastEventId || after;
-    say(event);
+    handle(event);
   };
 
   function open() {
@@ -28,15 +28,15 @@ export function follow(on) {
     source.addEventListener("open", () => on.connected(true));
     source.addEventListener("error", () => {
       on.connected(false);
-      if (source?.readyState === EventSource.CLOSED) waiting = setTimeout(open, AGAIN);
+      if (source?.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY);
     });
-    source.addEventListener("message", heard(({ data }) => on.record(JSON.parse(data))));
-    source.addEventListener("anew", heard(() => on.anew()));
-    source.addEventListener("changed", heard(({ data }) => on.changed(JSON.parse(data))));
+    source.addEventListener("message", tracked(({ data }) => on.record(JSON.parse(data))));
+    source.addEventListener("reset", tracked(() => on.reset()));
+    source.addEventListener("changed", tracked(({ data }) => on.changed(JSON.parse(data))));
   }
 
   function close() {
-    clearTimeout(waiting);
+    clearTimeout(retry);
     source?.close();
     source = null;
   }

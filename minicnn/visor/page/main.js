@@ -1,4 +1,4 @@
-// The page's beginning: what it is about, its tabs, and the stream of what happens in the run.
+// Starts the page: its title, its tabs, and the stream of events of the run.
 import { byId, count, notice, percent } from "./dom.js";
 import { follow } from "./events.js";
 import { get, onReturn } from "./server.js";
@@ -9,13 +9,13 @@ import * as draw from "./draw/draw.js";
 import * as inside from "./inside/inside.js";
 
 // A tab's module exports start(about) and may export:
-//   shown(yes)      the tab is shown, or left
+//   shown(yes)      the tab is shown or hidden
 //   renewed(about)  the run has another status or a newer model
-//   returned()      the visor answers again: ask once more what it did not answer
-//   record(line), anew(), changed(marks), connected(yes)   see events.js
+//   returned()      the server answers again: repeat requests that failed
+//   record(line), reset(), changed(times), connected(yes)   see events.js
 const TABS = { train, evaluate, draw, inside };
-const AGAIN = 3000; // milliseconds, until a visor that did not answer is asked once more
-const tell = (hook, ...values) => Object.values(TABS).forEach((tab) => tab[hook]?.(...values));
+const RETRY = 3000; // milliseconds
+const notify = (hook, ...values) => Object.values(TABS).forEach((tab) => tab[hook]?.(...values));
 
 function show(about) {
   byId("subject-name").textContent = about.name;
@@ -30,12 +30,12 @@ function show(about) {
   if (model) document.documentElement.style.setProperty("--image-ratio", model.shape[0] / model.shape[1]);
 }
 
-async function renew() {
+async function update() {
   try {
     const about = await get("/api/about");
     notice("");
     show(about);
-    tell("renewed", about);
+    notify("renewed", about);
   } catch (error) {
     notice(error.message);
   }
@@ -43,40 +43,40 @@ async function renew() {
 
 let isStarted = false;
 
-async function begin() {
+async function start() {
   try {
     const about = await get("/api/about");
     notice("");
     show(about);
     isStarted = true;
-    tell("start", about);
+    notify("start", about);
     for (const [name, tab] of Object.entries(TABS)) if (tab.shown) onTab(name, tab.shown);
     startTabs();
     onReturn(async () => {
-      await renew();
-      tell("returned");
+      await update();
+      notify("returned");
     });
     if (about.kind === "run") followRun();
   } catch (error) {
     notice(error.message);
-    if (!isStarted) setTimeout(begin, AGAIN);
+    if (!isStarted) setTimeout(start, RETRY);
   }
 }
 
 function followRun() {
-  let renewing = null;
+  let updating = null;
   follow({
-    record: (record) => tell("record", record),
-    anew: () => tell("anew"),
-    changed(marks) {
-      tell("changed", marks);
-      renewing ??= setTimeout(() => { renewing = null; renew(); }, 1000);
+    record: (record) => notify("record", record),
+    reset: () => notify("reset"),
+    changed(times) {
+      notify("changed", times);
+      updating ??= setTimeout(() => { updating = null; update(); }, 1000);
     },
     connected(yes) {
-      notice(yes ? "" : "The connection to the visor is lost; seeking it again …");
-      tell("connected", yes);
+      notice(yes ? "" : "Connection to the visor lost; reconnecting …");
+      notify("connected", yes);
     },
   });
 }
 
-begin();
+start();

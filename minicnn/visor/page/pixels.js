@@ -1,6 +1,6 @@
-// Numbers as pictures.
+// Arrays as pictures.
 
-/** A canvas of `width`×`height` pixels; CSS says how large it is shown. */
+/** A canvas of `width`×`height` pixels; CSS sets its size on the screen. */
 export function canvas(width, height, label) {
   const made = document.createElement("canvas");
   made.className = "pixels";
@@ -16,7 +16,7 @@ export function paintGrey(target, values) {
   paint(target, values, (value) => [255 * value, 255 * value, 255 * value]);
 }
 
-/** Values of both signs: blue below zero, black at zero, orange above; ±`most` is the full colour. */
+/** Signed values: blue below zero, black at zero, orange above; ±`most` is the full colour. */
 export function paintSigned(target, values, most) {
   const scale = most > 0 ? 1 / most : 0;
   paint(target, values, (value) => {

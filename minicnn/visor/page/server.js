@@ -1,35 +1,35 @@
-// Asking the server. What it refuses becomes an Error whose message a reader can be shown.
+// Requests to the server. A failed one throws an Error with a message for the user.
 
-const AGAIN = 1000; // milliseconds between two looks for a server that did not answer
+const RETRY = 1000; // milliseconds
 const listeners = [];
-let isSought = false;
+let isPolling = false;
 
-/** Be told when the server answers again, after a question that it did not: it was ended, and begun anew. */
+/** Call `listener` when the server answers again after a request without an answer (it was restarted). */
 export const onReturn = (listener) => listeners.push(listener);
 
-function seek() {
-  if (isSought || !listeners.length) return;
-  isSought = true;
-  setTimeout(look, AGAIN);
+function startPolling() {
+  if (isPolling || !listeners.length) return;
+  isPolling = true;
+  setTimeout(poll, RETRY);
 }
 
-async function look() {
+async function poll() {
   try {
     await fetch("/api/about", { cache: "no-store" });
   } catch {
-    setTimeout(look, AGAIN);
+    setTimeout(poll, RETRY);
     return;
   }
-  isSought = false;
+  isPolling = false;
   for (const listener of listeners) listener();
 }
 
-async function answer(path, options) {
+async function request(path, options) {
   let response;
   try {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch {
-    seek();
+    startPolling();
     throw new Error("The visor does not answer. Is it still running?");
   }
   if (response.ok) return response;
@@ -39,20 +39,20 @@ async function answer(path, options) {
   throw error;
 }
 
-/** GET → what its JSON holds. */
-export const get = async (path) => (await answer(path)).json();
+/** GET → the JSON of the answer. */
+export const get = async (path) => (await request(path)).json();
 
-/** POST a value as JSON → what the answer's JSON holds. */
+/** POST a value as JSON → the JSON of the answer. */
 export async function post(path, value, options = {}) {
   const headers = { "content-type": "application/json" };
-  return (await answer(path, { method: "POST", headers, body: JSON.stringify(value), ...options })).json();
+  return (await request(path, { method: "POST", headers, body: JSON.stringify(value), ...options })).json();
 }
 
-/** POST a Blob as it is → what the answer's JSON holds. */
+/** POST a Blob → the JSON of the answer. */
 export async function postBlob(path, blob, options = {}) {
   const headers = { "content-type": blob.type };
-  return (await answer(path, { method: "POST", headers, body: blob, ...options })).json();
+  return (await request(path, { method: "POST", headers, body: blob, ...options })).json();
 }
 
-/** DELETE → what the answer's JSON holds. */
-export const remove = async (path) => (await answer(path, { method: "DELETE" })).json();
+/** DELETE → the JSON of the answer. */
+export const remove = async (path) => (await request(path, { method: "DELETE" })).json();

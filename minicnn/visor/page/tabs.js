@@ -1,10 +1,10 @@
-// The tabs, as ARIA's authoring practices have them: arrows, Home and End move, the address keeps it.
+// The tabs, after the ARIA authoring practices: arrow keys, Home and End move. The address has the tab.
 const buttons = [...document.querySelectorAll('[role="tab"]')];
 const names = buttons.map((button) => button.getAttribute("aria-controls"));
 const listeners = new Map();
 let current = null;
 
-/** Be told with true when the tab `name` is shown, with false when it is left. */
+/** Call listener(true) when the tab `name` is shown, listener(false) when it is hidden. */
 export function onTab(name, listener) {
   listeners.set(name, [...(listeners.get(name) ?? []), listener]);
 }
@@ -26,7 +26,7 @@ function show(name) {
 
 const wanted = () => (names.includes(location.hash.slice(1)) ? location.hash.slice(1) : names[0]);
 
-/** Show the tab that the address names, and follow it. */
+/** Show the tab in the address, also when it changes. */
 export function startTabs() {
   show(wanted());
   addEventListener("hashchange", () => show(wanted()));

@@ -1,34 +1,34 @@
-// The tab Draw: asks the network while one draws, and shows what it sees, both ways.
+// The tab Draw: predicts during drawing, with and without preprocessing.
 import { bars } from "../bars.js";
 import { choose } from "../chosen.js";
 import { byId, percent } from "../dom.js";
 import { paintGrey } from "../pixels.js";
 import { postBlob } from "../server.js";
-import { keeping } from "./keep.js";
+import { saving } from "./keep.js";
 import { paper } from "./paper.js";
 import { reasons } from "./reasons.js";
-import { called, how } from "./words.js";
+import { how, nameOf } from "./words.js";
 
 const WAYS = ["mnist", "tutorial"];
-let model = null; // as /api/about tells it
-let sheet = null; // the paper
-let kept = null; // see keep.js
+let model = null; // from /api/about
+let sheet = null; // see paper.js
+let saved = null; // see keep.js
 let show = {}; // way → show(probabilities) of its bars
 let answer = null; // the last one
 let isShown = false;
 
-// At most one question is on its way; the newest state of the paper waits for it. When the pen is
-// lifted that state has mostly been asked about already.
+// At most one request is active; the newest state of the drawing follows it. When the pen is lifted,
+// the request for that state has usually been sent already.
 let isAsking = false;
-let asked = ""; // what the last question was about: see subject()
-let hasFailed = false; // the last question has
-let isFinal = false; // no stroke is going on
-let change = null; // the last one, { how, at: its time, isKnown: has its answer }; null once that is told
+let asked = ""; // the subject() of the last request
+let hasFailed = false; // the last request
+let isFinal = false; // no stroke is active
+let change = null; // the last one, { how, at: its time, isKnown: has its answer }; null once reported
 
-/** Begin: `about` as /api/about tells it. */
+/** Start; `about` comes from /api/about. */
 export function start(about) {
   sheet = paper(byId("paper"), byId("paper-pen"), changed);
-  kept = keeping(() => sheet.png(), () => polarity());
+  saved = saving(() => sheet.png(), () => polarity());
   byId("draw-undo").addEventListener("click", () => sheet.undo());
   byId("draw-clear").addEventListener("click", () => sheet.clear());
   byId("draw-back").addEventListener("click", () => sheet.clear());
@@ -37,25 +37,25 @@ export function start(about) {
     byId("draw-width-shown").textContent = target.value;
   });
   byId("draw-inside").addEventListener("click", lookInside);
-  byId("draw-file").addEventListener("change", ({ target }) => take(target.files[0]));
+  byId("draw-file").addEventListener("change", ({ target }) => openPhoto(target.files[0]));
   addEventListener("keydown", (event) => {
     if (isShown && event.key === "z" && (event.ctrlKey || event.metaKey)) sheet.undo();
   });
-  takeDropsAndPastes();
+  listenForDropsAndPastes();
   renewed(about);
 }
 
-/** The tab is shown, or left. */
+/** The tab is shown or hidden. */
 export function shown(yes) {
   isShown = yes;
 }
 
-/** Another model: its classes, and its answer to what is drawn. */
+/** A newer model: show its classes and its answer for the drawing. */
 export function renewed(about) {
   const before = model;
   model = about.model;
   if (!model || model.version === before?.version) {
-    if (!model) say("There is no model to ask yet: the run has saved none so far.");
+    if (!model) say("There is no model yet: the first checkpoint is saved after the first epoch.");
     return;
   }
   if (String(model.class_names) !== String(before?.class_names)) {
@@ -64,22 +64,22 @@ export function renewed(about) {
       [byId(`${way}-seen`).height, byId(`${way}-seen`).width] = model.shape;
       showWay(way, {});
     }
-    kept.classes(model.class_names);
+    saved.classes(model.class_names);
   }
-  tellWhatTheFirstWayIs();
+  describePreprocessing();
   if (sheet.isEmpty) blank();
   else ask();
 }
 
-function tellWhatTheFirstWayIs() {
-  const { title, as, whose } = called(model);
-  byId("way-mnist").textContent = title;
-  byId("mnist-seen").ariaLabel = `What the network sees, made ready as ${as}`;
-  byId("mnist-bars").ariaLabel = `Probability of each class, ${whose}`;
+function describePreprocessing() {
+  const name = nameOf(model);
+  byId("way-mnist").textContent = name;
+  byId("mnist-seen").ariaLabel = `Input of the network: ${name}`;
+  byId("mnist-bars").ariaLabel = `Probability of each class: ${name}`;
   byId("mnist-how").textContent = how(model);
 }
 
-/** The visor answers again. */
+/** The server answers again. */
 export function returned() {
   if (hasFailed) ask();
 }
@@ -90,7 +90,7 @@ function changed(how) {
   isFinal = how !== "drawing";
   const empty = sheet.isEmpty;
   change = { how, at: performance.now(), isKnown: !empty && answer !== null && !isAsking && asked === subject() };
-  kept.changed();
+  saved.changed();
   byId("draw-undo").disabled = empty || Boolean(sheet.photo);
   byId("draw-clear").disabled = empty;
   byId("paper-hint").hidden = !empty;
@@ -102,29 +102,29 @@ function changed(how) {
 
 function blank() {
   hasFailed = false;
-  unanswered();
-  if (model) say("Nothing is drawn yet.");
+  clearAnswer();
+  if (model) say("Nothing drawn yet.");
 }
 
-/** There is no answer to what is on the paper. */
-function unanswered() {
+/** There is no answer for the drawing. */
+function clearAnswer() {
   answer = null;
   byId("draw-inside").disabled = true;
-  kept.enable(false);
+  saved.enable(false);
   if (!model) return;
   for (const way of WAYS) showWay(way, {});
   showBox(null);
-  untold();
+  clearDetails();
 }
 
-/** Nothing is told of how a picture was made ready, or how long that took. */
-function untold() {
+/** Show no details of the preprocessing and no time. */
+function clearDetails() {
   byId("mnist-how").textContent = how(model);
   byId("draw-time").textContent = "";
   delete byId("draw-time").dataset.milliseconds;
 }
 
-/** What there is to ask about now: this state of the paper, by this model. */
+/** Identifies the current drawing and model. */
 const subject = () => `${sheet.revision} ${model.version}`;
 
 async function ask() {
@@ -133,14 +133,14 @@ async function ask() {
   while (!sheet.isEmpty && asked !== subject()) {
     asked = subject();
     if (await askOnce()) continue;
-    asked = ""; // the next change, or lifting the pen, asks once more
+    asked = ""; // the next change, or lifting the pen, asks again
     break;
   }
   isAsking = false;
-  if (isFinal && answer && !sheet.isEmpty) settled();
+  if (isFinal && answer && !sheet.isEmpty) showResult();
 }
 
-/** Ask, and show the answer, or why there is none; whether there is one. */
+/** Ask once and show the answer or the error; returns whether there is an answer. */
 async function askOnce() {
   try {
     const known = polarity();
@@ -148,15 +148,15 @@ async function askOnce() {
     if (sheet.isEmpty) return true;
     answer = got;
     for (const way of WAYS) showWay(way, got[way]);
-    showBox(model.preparation ? null : got.mnist.box); // where all of it is taken there is nothing to frame
+    showBox(model.preparation ? null : got.mnist.box); // no box if nothing is cropped
     if (hasFailed) byId("draw-error").hidden = true;
     hasFailed = false;
     return true;
   } catch (error) {
     if (sheet.isEmpty) return true;
     hasFailed = true;
-    change = null; // when that is answered says nothing of how fast
-    unanswered();
+    change = null; // the time of a later answer would be meaningless
+    clearAnswer();
     say("");
     byId("draw-error").textContent = error.message;
     byId("draw-error").hidden = false;
@@ -168,15 +168,15 @@ function showWay(way, { pixels, probabilities }) {
   show[way](probabilities ?? null);
   const seen = byId(`${way}-seen`);
   paintGrey(seen, pixels ?? new Float32Array(seen.width * seen.height));
-  tellWay(way, probabilities);
+  describeWay(way, probabilities);
 }
 
-function tellWay(way, probabilities) {
+function describeWay(way, probabilities) {
   const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
   const name = best < 0 ? "–" : model.class_names[best];
   byId(`${way}-answer`).textContent = name;
   byId(`${way}-answer`).classList.toggle("long", name.length > 2);
-  byId(`${way}-sure`).textContent = best < 0 ? "" : `${percent(probabilities[best], 0)} sure`;
+  byId(`${way}-confidence`).textContent = best < 0 ? "" : `${percent(probabilities[best], 0)} confidence`;
 }
 
 function showBox(box) {
@@ -187,27 +187,27 @@ function showBox(box) {
   Object.assign(frame.style, { top: `${top}%`, left: `${left}%`, height: `${bottom - top}%`, width: `${right - left}%` });
 }
 
-/** No stroke is going on, and the answer is here. */
-function settled() {
+/** Show the final answer, when no stroke is active. */
+function showResult() {
   const { mnist, tutorial } = answer;
   byId("draw-inside").disabled = !mnist.pixels;
-  kept.enable(Boolean(mnist.pixels));
-  if (!mnist.pixels) untold();
-  else if (change) tellTime(performance.now() - change.at); // else it is another model that has answered once more
+  saved.enable(Boolean(mnist.pixels));
+  if (!mnist.pixels) clearDetails();
+  else if (change) showTime(performance.now() - change.at); // else a newer model has answered
   change = null;
-  if (!mnist.pixels) return say("Too little is drawn to tell it from dust.");
+  if (!mnist.pixels) return say("Not enough ink: draw a larger digit.");
   byId("mnist-how").textContent = how(model, mnist);
   const [first, second] = [mnist, tutorial].map(({ probabilities }) => model.class_names[probabilities.indexOf(Math.max(...probabilities))]);
   say(first === second
-    ? `Both ways the network reads ${first}.`
-    : `Made ready as ${called(model).as}, the network reads ${first}; as it stands, ${second}. ${reasons(mnist, model).join(" ")}`);
+    ? `Prediction: ${first}, with and without preprocessing.`
+    : `With ${nameOf(model).replace(/^P/, "p")}: ${first}. Without: ${second}. ${reasons(mnist, model).join(" ")}`);
 }
 
-function tellTime(milliseconds) {
+function showTime(milliseconds) {
   const time = byId("draw-time"), whole = milliseconds.toFixed(0);
   time.dataset.milliseconds = milliseconds.toFixed(1);
   if (change.how !== "lifted") time.textContent = `Answered in ${whole} ms.`;
-  else if (change.isKnown || whole === "0") time.textContent = "Answered by the time the pen was lifted.";
+  else if (change.isKnown || whole === "0") time.textContent = "Answered before the pen was lifted.";
   else time.textContent = `Answered ${whole} ms after the pen was lifted.`;
 }
 
@@ -222,28 +222,28 @@ function lookInside() {
 
 // ---- photos ----
 
-async function take(file) {
+async function openPhoto(file) {
   byId("draw-file").value = "";
   if (!file) return;
   try {
     sheet.show(await createImageBitmap(file));
   } catch {
-    byId("draw-error").textContent = `${file.name || "That"} can't be read as a picture. Try a PNG or a JPEG.`;
+    byId("draw-error").textContent = `${file.name || "This file"} can't be read as a picture. Try a PNG or a JPEG.`;
     byId("draw-error").hidden = false;
   }
 }
 
-function takeDropsAndPastes() {
+function listenForDropsAndPastes() {
   const board = document.querySelector(".board");
   for (const name of ["dragover", "dragleave", "drop"])
     addEventListener(name, (event) => {
       if (!isShown) return;
-      event.preventDefault(); // or the browser would leave the page for the file
+      event.preventDefault(); // else the browser opens the file instead of the page
       board.classList.toggle("dropping", name === "dragover");
-      if (name === "drop") take(event.dataTransfer.files[0]);
+      if (name === "drop") openPhoto(event.dataTransfer.files[0]);
     });
   addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
-    if (isShown && file) take(file);
+    if (isShown && file) openPhoto(file);
   });
 }

@@ -1,35 +1,35 @@
-// "Wrong? It was a …": drawings with their labels, kept in a sheet of the user's own.
+// "Wrong? It was a …": saves drawings with their labels.
 import { byId, count, make } from "../dom.js";
 import { get, post, remove } from "../server.js";
 
-/** `png()` gives the drawing as a Blob, `polarity()` what is known of it. */
-export function keeping(png, polarity) {
+/** `png()` returns the drawing as a Blob, `polarity()` its polarity or null. */
+export function saving(png, polarity) {
   const buttons = [];
-  let isKept = false; // what is on the paper
-  const told = byId("draw-kept");
-  const back = byId("draw-takeback");
+  let isSaved = false; // the current drawing
+  const status = byId("draw-saved");
+  const removeButton = byId("draw-remove");
 
-  back.addEventListener("click", () => settle(remove("/api/drawings/last"), "Taken back."));
-  settle(get("/api/drawings"), "");
+  removeButton.addEventListener("click", () => report(remove("/api/drawings/last"), "Removed."));
+  report(get("/api/drawings"), "");
 
-  /** Tell what is kept now; whether all went well. */
-  async function settle(asked, done) {
+  /** Show the result of a request; returns whether it succeeded. */
+  async function report(request, done) {
     try {
-      const kept = await asked;
-      back.hidden = !kept.count;
-      told.replaceChildren(...sentence(kept, done));
+      const saved = await request;
+      removeButton.hidden = !saved.count;
+      status.replaceChildren(...sentence(saved, done));
       return true;
     } catch (error) {
-      told.replaceChildren(make("span", { class: "error" }, error.message));
+      status.replaceChildren(make("span", { class: "error" }, error.message));
       return false;
     }
   }
 
-  async function keep(label, name) {
-    isKept = true;
-    enable(false); // one click, one drawing
-    if (await settle(send(label), `Kept as ${name}.`)) return;
-    isKept = false; // it may be tried again
+  async function save(label, name) {
+    isSaved = true;
+    enable(false); // save each drawing once
+    if (await report(send(label), `Saved as ${name}.`)) return;
+    isSaved = false; // allow another try
     enable(true);
   }
 
@@ -38,27 +38,27 @@ export function keeping(png, polarity) {
   }
 
   function enable(yes) {
-    for (const button of buttons) button.disabled = !yes || isKept;
+    for (const button of buttons) button.disabled = !yes || isSaved;
   }
 
   return {
     /** A button for each class. */
     classes(names) {
-      buttons.splice(0, buttons.length, ...names.map((name, label) => make("button", { disabled: true, onclick: () => keep(label, name) }, name)));
+      buttons.splice(0, buttons.length, ...names.map((name, label) => make("button", { disabled: true, onclick: () => save(label, name) }, name)));
       byId("draw-labels").replaceChildren(...buttons);
     },
-    /** Another drawing is on the paper. */
+    /** The drawing has changed. */
     changed() {
-      isKept = false;
+      isSaved = false;
     },
     enable,
   };
 }
 
 function sentence({ count: number, folder, command }, done) {
-  if (!number) return [`${done} Say what it was, and the drawing is kept in ${folder}/, to train on later.`.trim()];
-  const line = `${done} ${count(number)} ${number === 1 ? "drawing is" : "drawings are"} kept in ${folder}/.`.trim();
-  if (!command) return [`${line} One more, and you can train on them.`];
+  if (!number) return [`${done} Choose the right class to save the drawing in ${folder}/ and train on it later.`.trim()];
+  const line = `${done} ${count(number)} ${number === 1 ? "drawing" : "drawings"} saved in ${folder}/.`.trim();
+  if (!command) return [`${line} Save one more to train on them.`];
   return [`${line} Train on them: `, make("code", {}, command)];
 }
 

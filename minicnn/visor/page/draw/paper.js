@@ -1,22 +1,21 @@
-// The paper: strokes by pointer or keyboard, kept as points, so that they can be undone and drawn anew.
+// The drawing area: strokes by pointer or keyboard, stored as points so that they can be undone.
 
-const SIZE = 280; // pixels a side, as the tutorial's canvas
-const STEP = 6; // pixels that an arrow key moves the pen
+const SIZE = 280; // pixels per side, as in the tutorial
+const STEP = 6; // pixels per arrow key
 
 /**
- * Draw on `canvas`. `pen` is an element that shows where the keyboard's pen is; `changed(how)` is
- * called after each change: "drawing" while a stroke goes on, "lifted" when it has ended, "replaced"
- * when something was taken away, or a photo came.
+ * Draw on `canvas`. `pen` is an element that shows the keyboard's pen; `changed(how)` is called after
+ * each change: "drawing" during a stroke, "lifted" at its end, "replaced" after an undo or a photo.
  */
 export function paper(canvas, pen, changed) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const strokes = []; // each { width, points: [[x, y], …], pointer: that draws it, null: the keyboard }
+  const strokes = []; // each { width, points: [[x, y], …], pointer: its id, null: the keyboard }
   let width = 20;
-  let current = null; // the stroke that goes on
-  let picture = null; // a photo in place of strokes
+  let current = null; // the unfinished stroke
+  let picture = null; // a photo instead of strokes
   let place = null; // of the keyboard's pen
   let isDown = false;
-  let revision = 0; // counts the states of the paper
+  let revision = 0; // counts changes
 
   function redraw() {
     revision++;
@@ -107,15 +106,15 @@ export function paper(canvas, pen, changed) {
   canvas.addEventListener("blur", lift);
 
   const self = {
-    /** Whether nothing is drawn. */
+    /** Whether the drawing area is empty. */
     get isEmpty() { return !strokes.length && !picture; },
-    /** Differs whenever what is on the paper does. */
+    /** Changes with every change of the drawing. */
     get revision() { return revision; },
     /** The photo that is shown, or null. */
     get photo() { return picture; },
-    /** The width of strokes from now on, in pixels of 280. */
+    /** The width of new strokes, in pixels of 280. */
     set width(value) { width = value; },
-    /** Take the last stroke away. */
+    /** Remove the last stroke. */
     undo() {
       strokes.pop();
       current = null;
@@ -123,7 +122,7 @@ export function paper(canvas, pen, changed) {
       redraw();
       changed("replaced");
     },
-    /** Take everything away. */
+    /** Remove everything. */
     clear() {
       strokes.length = 0;
       current = picture = place = null;
@@ -132,14 +131,14 @@ export function paper(canvas, pen, changed) {
       showPen();
       changed("replaced");
     },
-    /** Show a photo in place of strokes. */
+    /** Show a photo instead of strokes. */
     show(bitmap) {
       self.clear();
       picture = bitmap;
       redraw();
       changed("replaced");
     },
-    /** What is on the paper as a PNG, 280×280; of a photo, all of it, at most 512 pixels a side. */
+    /** The drawing as a PNG of 280×280 pixels, or the whole photo with at most 512 pixels per side. */
     png() {
       if (!picture) return Promise.resolve(pngOf(canvas));
       const scale = Math.min(1, 512 / Math.max(picture.width, picture.height));
@@ -152,13 +151,13 @@ export function paper(canvas, pen, changed) {
   return self;
 }
 
-/** At once: toBlob would wait until the browser has nothing else to do, some 15 ms while one draws. */
+/** Synchronous: toBlob waits until the browser is idle, about 15 ms while drawing. */
 function pngOf(canvas) {
   const base64 = canvas.toDataURL("image/png").split(",")[1];
   return new Blob([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))], { type: "image/png" });
 }
 
-/** A smooth line: each point is the control point of a curve between the middles of its neighbours. */
+/** A smooth line: each point is the control point of a curve between the midpoints to its neighbours. */
 function drawStroke(context, { width, points }) {
   context.strokeStyle = context.fillStyle = "#fff";
   context.lineWidth = width;

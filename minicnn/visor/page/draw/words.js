@@ -1,18 +1,14 @@
-// What the first of the two ways is called, and what it does: as MNIST was made, or, for a network
-// that was trained on a sheet of somebody's own pictures, as these were. Pure; `model` as
-// /api/about tells it.
+// Name and description of the preprocessing: that of MNIST, or that of the training images if the
+// network was trained on the user's own pictures. No side effects; `model` comes from /api/about.
 
-/** { title, as: what a picture is made ready as, whose } */
-export const called = ({ preparation }) => (preparation
-  ? { title: "As its own pictures were made", as: "its own pictures were", whose: "the way of its own pictures" }
-  : { title: "As MNIST was made", as: "MNIST was", whose: "the MNIST way" });
+export const nameOf = ({ preparation }) => (preparation ? "Preprocessing of the training images" : "MNIST preprocessing");
 
-/** What it does, or has done with a picture: `done` as /api/read tells it. */
+/** What it does, or what it did with a picture: `done` from /api/read. */
 export function how({ preparation, shape }, done = null) {
-  if (preparation) return `${done?.inverted ? "Inverted, and made" : "Made"} smaller as a whole: nothing is cut out or centred.`;
-  const box = shape.map((side) => Math.max(Math.round((side * 20) / 28), 1)).join("×"); // as preprocess.py has it
-  if (!done) return `Cut out, fitted into a box of ${box} pixels, and centred by its mass.`;
-  const first = done.inverted ? "Inverted, cut" : "Cut";
-  const wider = done.widened ? ` Its thin strokes were made ${done.widened} pixels wider first.` : "";
-  return `${first} out, scaled by ${done.scale.toFixed(2)} into a box of ${box} pixels, and centred by its mass.${wider}`;
+  if (preparation) return `${done?.inverted ? "Inverted and scaled" : "Scaled"} down as a whole: not cropped or centred.`;
+  const box = shape.map((side) => Math.max(Math.round((side * 20) / 28), 1)).join("×"); // as in pictures/prepare.py
+  if (!done) return `Cropped, scaled into a box of ${box} pixels, and centred by its centre of mass.`;
+  const first = done.inverted ? "Inverted, cropped" : "Cropped";
+  const wider = done.widened ? ` Thin strokes were widened by ${done.widened} pixels first.` : "";
+  return `${first}, scaled by ${done.scale.toFixed(2)} into a box of ${box} pixels, and centred by its centre of mass.${wider}`;
 }

@@ -1,66 +1,66 @@
-// The tab Evaluate: measures the model when asked, and shows what came out.
+// The tab Evaluate: evaluates the model and shows the results.
 //
-// Measuring takes processor time from a run that trains: it is done when the tab is first opened, and
-// then when the button is pressed, here or on another page of the same visor.
+// Evaluation takes processor time from a run that is training. So it runs when the tab first opens, and
+// then only when a user presses the button, here or on another page of the same server.
 import { byId, count, make, percent } from "../dom.js";
 import { get } from "../server.js";
 import { matrix } from "./matrix.js";
 import { search } from "./search.js";
 
 let about = null;
-let measured = null; // the version of the model that is shown
-let isMeasuring = false, hasFailed = false;
+let evaluated = null; // the version of the model that is shown
+let isEvaluating = false, hasFailed = false;
 let finder = null;
 
-/** Begin: `now` as /api/about tells it. */
+/** Start; `now` comes from /api/about. */
 export function start(now) {
   about = now;
-  finder = search(measure);
-  byId("measure").addEventListener("click", measure);
+  finder = search(evaluate);
+  byId("evaluate-again").addEventListener("click", evaluate);
 }
 
-/** The tab is shown, or left. */
+/** The tab is shown or hidden. */
 export function shown(yes) {
-  if (yes && !measured) measure();
+  if (yes && !evaluated) evaluate();
 }
 
-/** Another status, or a newer model. */
+/** Another status or a newer model. */
 export function renewed(now) {
   about = now;
-  byId("measure").hidden = !measured || measured === about.model?.version;
+  byId("evaluate-again").hidden = !evaluated || evaluated === about.model?.version;
 }
 
-/** The visor answers again. */
+/** The server answers again. */
 export function returned() {
-  if (hasFailed) measure();
+  if (hasFailed) evaluate();
   else finder.returned();
 }
 
-async function measure() {
-  if (isMeasuring) return;
-  isMeasuring = true;
+async function evaluate() {
+  if (isEvaluating) return;
+  isEvaluating = true;
   hasFailed = false;
-  byId("measured").textContent = "Running the test images through the network …";
+  byId("evaluate-result").textContent = "Evaluating the test images …";
   try {
     const found = await get("/api/evaluation");
-    measured = found.version;
+    evaluated = found.version;
     show(found);
-    byId("measure").hidden = measured === about.model?.version;
+    byId("evaluate-again").hidden = evaluated === about.model?.version;
   } catch (error) {
     hasFailed = true;
-    byId("measured").textContent = error.message;
-    byId("measure").hidden = false;
-    byId("measure").textContent = "Try again";
+    byId("evaluate-result").textContent = error.message;
+    byId("evaluate-again").hidden = false;
+    byId("evaluate-again").textContent = "Try again";
   }
-  isMeasuring = false;
+  isEvaluating = false;
 }
 
 function show(found) {
   const { images, wrong, accuracy, interval, loss, class_names: names } = found;
-  byId("measure").textContent = "Measure the newest model";
-  byId("measured").replaceChildren(
+  byId("evaluate-again").textContent = "Evaluate the newest model";
+  byId("evaluate-result").replaceChildren(
     make("strong", {}, percent(accuracy, 2)),
-    ` of ${count(images)} test images are read right, ${count(wrong)} are misread; 95 % interval ${percent(interval[0], 2)} to ${percent(interval[1], 2)}; `,
+    ` of ${count(images)} test images are correct, ${count(wrong)} are misclassified; 95 % confidence interval ${percent(interval[0], 2)} to ${percent(interval[1], 2)}; `,
     `cross-entropy ${Number.isFinite(loss) ? loss.toFixed(4) : "–"}; ${found.file}.`,
   );
   byId("evaluate-all").hidden = false;
@@ -85,8 +85,8 @@ function classRow({ name, images, accuracy, precision, taken_for: other, times }
 
 async function pick(isTrue, predicted) {
   await finder.set({ true: isTrue, predicted });
-  const found = byId("search");
-  const { top } = found.getBoundingClientRect();
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (top > innerHeight - 200) found.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  const form = byId("search");
+  const { top } = form.getBoundingClientRect();
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (top > innerHeight - 200) form.scrollIntoView({ block: "start", behavior: isCalm ? "auto" : "smooth" });
 }

@@ -1,16 +1,16 @@
-// The confusion matrix: a table of buttons, in which arrow keys move.
+// The confusion matrix: a table of buttons with arrow-key navigation.
 import { make } from "../dom.js";
 
-const MOST = 60; // classes that are shown; of more, those that are confused the most
+const MOST = 60; // classes that are shown: the most confused ones
 
-/** A table of `counts`, a row for each true class; `picked(true, predicted)` is called for a cell. */
+/** A table of `counts`, a row for each true class; a cell calls `picked(true, predicted)`. */
 export function matrix(counts, names, picked) {
   const classes = shownOf(counts);
   const cells = classes.map((i) => classes.map((j) => cell(counts[i], names, i, j)));
   const head = make("tr", {}, make("td", { class: "corner" }), ...classes.map((i) => make("th", { scope: "col" }, names[i])));
   const body = cells.map((row, place) => make("tr", {}, make("th", { scope: "row" }, names[classes[place]]), ...row.map((button) => make("td", {}, button))));
   const missing = names.length - classes.length;
-  const caption = missing ? [make("caption", { class: "soft" }, `The ${MOST} classes that are confused the most; ${missing} others are in the table of classes.`)] : [];
+  const caption = missing ? [make("caption", { class: "soft" }, `The ${MOST} most confused classes; the other ${missing} are in the table of classes.`)] : [];
   const table = make("table", { class: "matrix" }, ...caption, make("thead", {}, head), make("tbody", {}, ...body));
   table.style.setProperty("--classes", classes.length);
   cells[0][0].tabIndex = 0;
@@ -44,17 +44,17 @@ export function matrix(counts, names, picked) {
 
 function cell(row, names, i, j) {
   const share = row[j] / Math.max(row.reduce((a, b) => a + b, 0), 1);
-  const said = i === j ? `${names[i]}, read right: ${row[j]}` : `${names[i]}, read as ${names[j]}: ${row[j]}`;
+  const label = i === j ? `${names[i]}, correct: ${row[j]}` : `${names[i]}, predicted ${names[j]}: ${row[j]}`;
   const button = make("button", {
     class: i === j ? "right" : "missed", tabindex: -1,
-    "aria-label": said, "aria-pressed": "false", "data-true": i, "data-predicted": j,
+    "aria-label": label, "aria-pressed": "false", "data-true": i, "data-predicted": j,
   }, String(row[j]));
-  // a mistake is rare: its root makes few of them visible
+  // mistakes are rare: the square root makes a few visible
   button.style.setProperty("--share", i === j ? share : Math.min(Math.sqrt(share * 8), 1));
   return button;
 }
 
-/** The classes that are shown, in their order. */
+/** The shown classes in order. */
 function shownOf(counts) {
   const all = counts.map((_, k) => k);
   if (all.length <= MOST) return all;

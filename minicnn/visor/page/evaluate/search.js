@@ -1,6 +1,6 @@
 // A search of the test images by true class, predicted class and confidence.
 import { digits } from "../digits.js";
-import { byId, complain, count, make } from "../dom.js";
+import { byId, count, fieldError, make } from "../dom.js";
 import { get } from "../server.js";
 
 const PAGE = 48;
@@ -9,20 +9,20 @@ const BOUNDS = ["low", "high"]; // of the confidence, in percent
 const field = (name) => byId(`search-${name}`);
 
 /**
- * Begin. `other()` is called when the model that answers is another one than that of the last
- * classes(…). Returns { classes(names, version), set({ true, predicted, only }), returned() }.
+ * Start. Calls `changed()` when an answer comes from another model than that of the last classes(…).
+ * Returns { classes(names, version), set({ true, predicted, only }), returned() }.
  */
-export function search(other) {
+export function search(changed) {
   let version = null;
   let names = [];
   let shown = 0;
-  let number = 0; // of the newest question: an older one's answer is dropped
-  let failed = null; // the offset of that question, if it has failed
+  let requests = 0; // older answers are dropped
+  let failed = null; // the offset of the newest request if it failed
 
   async function run(offset = 0) {
-    const own = ++number;
+    const own = ++requests;
     failed = null;
-    if (!areBounds()) return forget();
+    if (!checkBounds()) return clear();
     const query = new URLSearchParams({ offset, limit: PAGE });
     for (const name of FIELDS) {
       const value = field(name).value;
@@ -30,18 +30,18 @@ export function search(other) {
     }
     try {
       const answer = await get(`/api/search?${query}`);
-      if (own !== number) return;
+      if (own !== requests) return;
       if (answer.version === version) show(answer.total, answer.found, offset);
-      else other();
+      else changed();
     } catch (error) {
-      if (own !== number) return;
+      if (own !== requests) return;
       failed = offset;
       field("line").textContent = error.message;
     }
   }
 
-  /** What is shown fits the fields no more. */
-  function forget() {
+  /** Remove results that do not match the fields. */
+  function clear() {
     field("line").textContent = "";
     field("found").replaceChildren();
     field("more").hidden = true;
@@ -49,7 +49,7 @@ export function search(other) {
 
   function show(total, found, offset) {
     shown = offset + found.length;
-    field("line").textContent = total ? `${count(total)} of the test images ${total === 1 ? "fits" : "fit"}.` : "No test image fits.";
+    field("line").textContent = total ? `${count(total)} matching test ${total === 1 ? "image" : "images"}.` : "No matching test images.";
     const list = found.length ? [digits(found, names)] : [];
     if (offset) field("found").append(...list);
     else field("found").replaceChildren(...list);
@@ -71,27 +71,27 @@ export function search(other) {
         field(name).value = before;
       }
     },
-    /** Fill in, and search. */
+    /** Set the fields and search. */
     set(values) {
       const all = { true: "", predicted: "", only: "all", low: 0, high: 100, ...values };
       for (const [name, value] of Object.entries(all)) field(name).value = value;
       return run();
     },
-    /** The visor answers again. */
+    /** The server answers again. */
     returned() {
       if (failed !== null) run(failed);
     },
   };
 }
 
-/** Whether the confidence can be searched for; if not, it is said why. */
-function areBounds() {
+/** Whether the confidence bounds are valid; shows an error if not. */
+function checkBounds() {
   const fields = BOUNDS.map(field), [low, high] = fields.map(({ value }) => value);
-  const odd = fields.filter(({ value, validity }) => validity.badInput || value < 0 || value > 100);
-  const areTurned = !odd.length && low !== "" && high !== "" && Number(low) > Number(high);
+  const invalid = fields.filter(({ value, validity }) => validity.badInput || value < 0 || value > 100);
+  const areSwapped = !invalid.length && low !== "" && high !== "" && Number(low) > Number(high);
   let text = "";
-  if (odd.length) text = `Expected a confidence from 0 to 100 %, received ${odd.map(({ value }) => (value ? `${value} %` : "no number")).join(" and ")}.`;
-  if (areTurned) text = `Expected the smaller confidence first, received ${low} % to ${high} %.`;
-  complain(field("wrong"), text, fields, areTurned ? fields : odd);
+  if (invalid.length) text = `Expected a confidence from 0 to 100 %, received ${invalid.map(({ value }) => (value ? `${value} %` : "no number")).join(" and ")}.`;
+  if (areSwapped) text = `Expected the smaller confidence first, received ${low} % to ${high} %.`;
+  fieldError(field("error"), text, fields, areSwapped ? fields : invalid);
   return !text;
 }

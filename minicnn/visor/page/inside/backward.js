@@ -1,4 +1,4 @@
-// The same number turned round: the gradient that comes back through it.
+// The backward pass of one number: its gradient.
 import { make } from "../dom.js";
 import { bracketed, num } from "./numbers.js";
 import * as words from "./backwardwords.js";
@@ -7,29 +7,29 @@ import { channelChooser, grid, line, scrolled, sum, table, tint } from "./grids.
 import { placeName, placeOnly } from "./places.js";
 import { step, wideStep } from "./prose.js";
 
-/** The steps from the gradient that arrives to what is handed on; `at` as in forwardSteps. */
+/** The steps from the number's gradient to the gradients that follow from it; `at` as in forwardSteps. */
 export function backwardSteps(at) {
   const { number } = at, layer = at.layers[number.layer];
-  const steps = [...arrivals(at)];
+  const steps = [...incoming(at)];
   if (number.function) steps.push(slope(number.function));
   if (number.softmax && number.dy !== null) steps.push(step(words.throughSoftmax(), sum(`∂L/∂z = ${num(number.softmax.dz[number.place.at(-1)])}`, "dz")));
   if (number.convolution) steps.push(toFilter(at, layer), toInput(at, layer));
-  if (number.weighing) steps.push(toWeights(at));
+  if (number.dense) steps.push(toWeights(at));
   if (number.pooling) steps.push(toWindow(number.pooling));
-  if (number.mean) steps.push(step(words.mean(number.mean), sum(`${num(number.dy)} / ${number.mean.count} = ${num(number.mean.part)} for each pixel`)));
+  if (number.mean) steps.push(step(words.mean(number.mean), sum(`${num(number.dy)} / ${number.mean.count} = ${num(number.mean.dx_each)} for each pixel`)));
   if (number.source) steps.push(step(words.moved(layer.kind), sum(`∂L/∂x = ${num(number.dy)}, back to ${placeName(number.source, at.layers)}`)));
   return steps;
 }
 
-function arrivals(at) {
+function incoming(at) {
   const { number } = at;
   if (number.dy === null) return [begin(at)];
   if (number.pooled?.length) return [...number.pooled.map((p) => fromPool(p, number)), ...together(number)];
-  if (number.arrival) return [fromDense(at)];
+  if (number.dense_gradient) return [fromDense(at)];
   const next = at.layers[number.layer + 1]?.kind;
   const lines = [sum(`∂L/∂a = ${num(number.dy)}`, "dy")];
-  if (next === "Conv2D") return [step(words.arrivalByConvolution(), ...lines)];
-  return [step(words.arrivalByOther(), ...lines)];
+  if (next === "Conv2D") return [step(words.fromConvolution(), ...lines)];
+  return [step(words.fromOther(), ...lines)];
 }
 
 function begin(at) {
@@ -46,31 +46,31 @@ function begin(at) {
 
 function fromPool(p, number) {
   const [i, j] = [number.place[0] - p.top, number.place[1] - p.left];
-  const values = grid("the window, forward", p.values, { inside: p.inside, winner: p.winner, name: "pool" });
-  const parts = grid("what each gets of ∂L/∂p", p.parts, { inside: p.inside, winner: p.winner, name: "parts" });
-  const told = p.kind === "mean" ? words.fromMeanPool(p) : words.fromMaxPool(p, outcomeOf(p, number));
-  return step(told, line(values, "→", parts),
-    sum(`∂L/∂p = ${num(p.dy)} arrives at row ${p.row}, column ${p.column} of the pooled map; the chosen pixel gets ${num(p.parts[i][j])}`, "dy"));
+  const values = grid("the window, forward", p.values, { inside: p.inside, winner: p.argmax, name: "pool" });
+  const terms = grid("each pixel's share of ∂L/∂p", p.dx_terms, { inside: p.inside, winner: p.argmax, name: "terms" });
+  const text = p.kind === "mean" ? words.fromMeanPool(p) : words.fromMaxPool(p, outcomeOf(p, number));
+  return step(text, line(values, "→", terms),
+    sum(`∂L/∂p = ${num(p.dy)} at row ${p.row}, column ${p.column} of the pooled map; the chosen pixel gets ${num(p.dx_terms[i][j])}`, "dy"));
 }
 
-/** Where windows overlap, a pixel gets a part of each. */
+/** The gradient of a pixel in several overlapping windows. */
 function together(number) {
   if (number.pooled.length < 2) return [];
-  const parts = number.pooled.map((p) => p.parts[number.place[0] - p.top][number.place[1] - p.left]);
-  return [make("p", { class: "card sum" }, `The pixel lies in ${parts.length} windows: ∂L/∂a = ${parts.map(bracketed).join(" + ")} = ${num(number.dy)}`)];
+  const terms = number.pooled.map((p) => p.dx_terms[number.place[0] - p.top][number.place[1] - p.left]);
+  return [make("p", { class: "card sum" }, `The pixel is in ${terms.length} windows: ∂L/∂a = ${terms.map(bracketed).join(" + ")} = ${num(number.dy)}`)];
 }
 
 function fromDense(at) {
-  const { arrival } = at.number, most = Math.max(...arrival.shares.map((share) => Math.abs(share.product)));
-  const layer = at.layers[arrival.layer], isEnd = arrival.layer === at.layers.length - 1 && layer.activation === "Softmax";
-  const rows = arrival.shares.map((share) => [
-    isEnd ? `class ${at.names[share.unit]}` : `unit ${share.unit}`, num(share.w), num(share.dz),
-    tint(make("span", { class: "tinted" }, num(share.product)), share.product, most),
+  const { dense_gradient: gradient } = at.number, most = Math.max(...gradient.terms.map((term) => Math.abs(term.product)));
+  const layer = at.layers[gradient.layer], isEnd = gradient.layer === at.layers.length - 1 && layer.activation === "Softmax";
+  const rows = gradient.terms.map((term) => [
+    isEnd ? `class ${at.names[term.unit]}` : `unit ${term.unit}`, num(term.w), num(term.dz),
+    tint(make("span", { class: "tinted" }, num(term.product)), term.product, most),
   ]);
-  if (arrival.rest_count) rows.push([`the other ${arrival.rest_count} together`, "", "", num(arrival.rest)]);
-  return step(words.arrival(),
-    scrolled("What comes back from each unit", table("What comes back from each unit", [layer.name, "w", "∂L/∂z", "w · ∂L/∂z"], rows)),
-    sum(`∂L/∂a = Σ of all ${arrival.shares.length + arrival.rest_count} = ${num(arrival.sum)}`, "dy"));
+  if (gradient.rest_count) rows.push([`the other ${gradient.rest_count} together`, "", "", num(gradient.rest)]);
+  return step(words.fromDense(),
+    scrolled("Gradient through each unit", table("Gradient through each unit", [layer.name, "w", "∂L/∂z", "w · ∂L/∂z"], rows)),
+    sum(`∂L/∂a = Σ of all ${gradient.terms.length + gradient.rest_count} = ${num(gradient.sum)}`, "dy"));
 }
 
 function slope(f) {
@@ -88,10 +88,10 @@ function toFilter(at, layer) {
     sum(`∂L/∂z = ${num(n.dz)}`, "dz"),
     line(
       grid(`window x${all}`, slice(n.window, k), { inside, name: "window" }), "· ∂L/∂z =",
-      grid("this pixel's part of ∂L/∂w", slice(n.dw_part, k), { inside, name: "dw-part" }), "Σ →",
+      grid("this pixel's term of ∂L/∂w", slice(n.dw_term, k), { inside, name: "dw-term" }), "Σ →",
       grid(`∂L/∂w, from all ${n.patch_rows} pixels`, slice(n.dw, k), { name: "dw" })),
   ];
-  if (n.db !== null) parts.push(sum(`bias: this pixel's part is ∂L/∂z = ${num(n.dz)}; ∂L/∂b, from all pixels, is ${num(n.db)}`, "db"));
+  if (n.db !== null) parts.push(sum(`bias: this pixel's term is ∂L/∂z = ${num(n.dz)}; ∂L/∂b, the sum over all pixels, is ${num(n.db)}`, "db"));
   if (channels > 1) {
     const lengths = [...Array(channels).keys()].map((c) => Math.hypot(...slice(n.dw, c).flat()));
     parts.push(channelChooser("√Σ (∂L/∂w)²", lengths, k, at.onChannel));
@@ -104,9 +104,9 @@ function toInput(at, layer) {
   return wideStep(words.input(layer.window),
     line(
       grid(`filter w${all}`, slice(n.weights, k), { name: "filter" }), "· ∂L/∂z =",
-      grid("added onto the window", slice(n.dx_part, k), { inside: n.inside, name: "dx-part" }), "Σ →",
+      grid("added to the window", slice(n.dx_term, k), { inside: n.inside, name: "dx-term" }), "Σ →",
       grid("∂L/∂x there, from all windows", slice(n.dx, k), { inside: n.inside, name: "dx" })),
-    sum(`onto rows ${reach(n.top, n.window.length, n.dilation[0])} and columns ${reach(n.left, n.window[0].length, n.dilation[1])} of ${placeName({ layer: at.number.layer - 1, place: [] }, at.layers)}`));
+    sum(`added to rows ${reach(n.top, n.window.length, n.dilation[0])} and columns ${reach(n.left, n.window[0].length, n.dilation[1])} of ${placeName({ layer: at.number.layer - 1, place: [] }, at.layers)}`));
 }
 
 function reach(first, taps, step) {
@@ -115,16 +115,16 @@ function reach(first, taps, step) {
 }
 
 function toWeights(at) {
-  const w = at.number.weighing;
-  const rows = w.terms.map((term) => [placeOnly(term.origin, at.layers), num(term.x), num(term.dw), num(term.w), num(term.dx_part), num(term.dx)]);
+  const w = at.number.dense;
+  const rows = w.terms.map((term) => [placeOnly(term.origin, at.layers), num(term.x), num(term.dw), num(term.w), num(term.dx_term), num(term.dx)]);
   return wideStep(words.dense(), sum(`∂L/∂z = ${num(w.dz)}`, "dz"),
-    scrolled("What the weights and the inputs get", table("What the weights and the inputs get", [placeName({ layer: w.origin_layer, place: [] }, at.layers), "x", "∂L/∂w = x · ∂L/∂z", "w", "w · ∂L/∂z", "∂L/∂x, all units"], rows)),
+    scrolled("Gradients of the weights and inputs", table("Gradients of the weights and inputs", [placeName({ layer: w.origin_layer, place: [] }, at.layers), "x", "∂L/∂w = x · ∂L/∂z", "w", "w · ∂L/∂z", "∂L/∂x, all units"], rows)),
     ...(w.db === null ? [] : [sum(`∂L/∂b = ∂L/∂z = ${num(w.db)}`, "db")]));
 }
 
 function toWindow(p) {
-  const values = grid("the window, forward", p.values, { inside: p.inside, winner: p.winner, name: "pool" });
-  const parts = grid("what each gets", p.parts, { inside: p.inside, winner: p.winner, name: "parts" });
-  const told = p.kind === "mean" ? words.fromMeanPool(p) : words.toWinner(p);
-  return step(told, sum(`∂L/∂p = ${num(p.dy)}`, "dy"), line(values, "→", parts));
+  const values = grid("the window, forward", p.values, { inside: p.inside, winner: p.argmax, name: "pool" });
+  const terms = grid("share of each pixel", p.dx_terms, { inside: p.inside, winner: p.argmax, name: "terms" });
+  const text = p.kind === "mean" ? words.fromMeanPool(p) : words.toMaximum(p);
+  return step(text, sum(`∂L/∂p = ${num(p.dy)}`, "dy"), line(values, "→", terms));
 }

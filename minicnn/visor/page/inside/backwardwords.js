@@ -1,38 +1,38 @@
-// What a learner reads beside each step backward. Every step: a formula and three sentences.
+// The texts of each step backward: a formula and three sentences.
 
 import { indices, insideOf } from "./forwardwords.js";
 
 const NUMPY = "`kernels/numpy_kernels.py`";
 
-/** What the pixels of a pool's window get that did not win. */
+/** What the other pixels of a pooling window get. */
 function othersOf(p) {
   const count = insideOf(p) - 1;
   return ["there are no others", "the other one gets none"][count] ?? `the other ${count} get none`;
 }
 
-/** Whether the largest number of a window is there more than once. */
+/** Whether the maximum occurs more than once in the window. */
 const isTied = (p) => p.values.flat().filter((value, k) => p.inside.flat()[k] && value === p.y).length > 1;
 
 export const softmax = () => ({
-  title: "The beginning: softmax and cross-entropy",
+  title: "The start: softmax and cross-entropy",
   formula: "∂L/∂z_{k} = p_{k} − q_{k},  q = 1 for the target, else 0",
   sentences: [
-    "Softmax and cross-entropy together have a gradient as simple as this: what the network said, minus what it should have said.",
-    "The target's score gets a negative gradient: the loss falls if it rises; all other scores get a positive one.",
-    "Where the network is right and sure, all of them are nearly 0, and there is little to learn from this image.",
+    "Softmax and cross-entropy together have a simple gradient: the predicted probabilities minus the target.",
+    "The target's score has a negative gradient: the loss falls if the score rises; all other scores have a positive one.",
+    "If the prediction is right and confident, all of them are nearly 0, and there is little to learn from this image.",
   ],
-  code: "`softmax_crossentropy` in `kernels/elementwise.py`.",
+  code: "`softmax_crossentropy` in `losses.py`.",
 });
 
-/** `outcome` of the chosen pixel, as maxPool of forwardwords.js has it. */
+/** `outcome` of the chosen pixel as in forwardwords.js. */
 export const fromMaxPool = (p, outcome) => ({
   title: "Back through max-pooling",
-  formula: "∂L/∂a = ∂L/∂p where a won, else 0",
+  formula: "∂L/∂a = ∂L/∂p for the maximum, else 0",
   sentences: [
-    "Only the largest number of the window went on, so only that one had any influence on the loss.",
-    outcome === "won" ? `This pixel won, so the whole gradient passes to it; ${othersOf(p)}.`
-      : `This pixel ${outcome === "tied" ? "is as large, but not the first" : "lost"}, so it gets 0; the whole gradient goes to the pixel that won.`,
-    "In the forward pass the layer wrote down who won, and here it only has to look that up.",
+    "Only the maximum of the window was passed on, so only that number had any influence on the loss.",
+    outcome === "won" ? `This pixel is the maximum, so the whole gradient passes to it; ${othersOf(p)}.`
+      : `This pixel is ${outcome === "tied" ? "as large, but not the first" : "not the maximum"}, so it gets 0; the whole gradient goes to the maximum.`,
+    "The forward pass stored the position of the maximum (argmax), so the backward pass only looks it up.",
   ],
   code: `\`max_pool2d_backward\` in ${NUMPY}.`,
 });
@@ -41,56 +41,56 @@ export const fromMeanPool = (p) => ({
   title: "Back through average-pooling",
   formula: "∂L/∂a = ∂L/∂p / n",
   sentences: [
-    `Each of the ${insideOf(p)} pixels counted alike in the mean.`,
+    `Each of the ${insideOf(p)} pixels has the same weight in the mean.`,
     "So each gets an equal share of the gradient.",
     "Padding was not counted, and gets none.",
   ],
   code: `\`avg_pool2d_backward\` in ${NUMPY}.`,
 });
 
-export const toWinner = (p) => ({
+export const toMaximum = (p) => ({
   title: "Back through max-pooling",
-  formula: "∂L/∂x = ∂L/∂p for the winner, 0 for the others",
+  formula: "∂L/∂x = ∂L/∂p for the maximum, 0 for the others",
   sentences: [
-    "The gradient arrives at the pooled number, and has to be handed to the window it came from.",
-    isTied(p) ? `Several are equally large here, so the first of them counts as the winner: it gets all of it, and ${othersOf(p)}.`
-      : `The pixel that won gets all of it, and ${othersOf(p)}: a little more or less of those would have changed nothing.`,
+    "The gradient of the pooled number is passed back to its window.",
+    isTied(p) ? `Several are equally large here, so the first one counts as the maximum: it gets the whole gradient, and ${othersOf(p)}.`
+      : `The maximum gets the whole gradient, and ${othersOf(p)}: small changes of the others would have changed nothing.`,
     "So after pooling at most one pixel of each window learns from this image.",
   ],
   code: `\`max_pool2d_backward\` in ${NUMPY}.`,
 });
 
-export const arrival = () => ({
+export const fromDense = () => ({
   title: "Back from the dense layer",
   formula: "∂L/∂x_{k} = Σ_{u} w_{k,u} · ∂L/∂z_{u}",
   sentences: [
-    "This number went into every unit of the next dense layer, so from every unit a part of the gradient comes back.",
-    "Each part is the unit's own gradient times the weight that led there: the way back has the same weights as the way there.",
-    "Added up they say how the loss would move if this number were a little larger.",
+    "This number is an input of every unit of the next dense layer, so every unit contributes to its gradient.",
+    "Each contribution is the unit's own gradient times the weight between them: backward uses the same weights as forward.",
+    "Their sum is how much the loss changes if this number grows a little.",
   ],
-  code: "`dense_backward` in `kernels/gemm.py`.",
+  code: "`dense_backward` in `kernels/numpy_kernels.py`.",
 });
 
-export const arrivalByConvolution = () => ({
+export const fromConvolution = () => ({
   title: "Back from the next convolution",
   formula: "∂L/∂y = Σ over windows and filters of w · ∂L/∂z",
   sentences: [
-    "This pixel lay in several windows of the next convolution, and every filter there looked at each of them.",
-    "From each such product a part of the gradient comes back: the weight it met, times the gradient of the sum it went into.",
-    "col2im adds these parts up; choose a pixel of the next layer to see a single one of them.",
+    "This pixel is in several windows of the next convolution, and every filter was applied to each of them.",
+    "Each such product contributes to the gradient: the weight of the pixel, times the gradient of the sum that it is part of.",
+    "col2im adds up these contributions; select a pixel of the next layer to see a single one of them.",
   ],
-  code: `\`col2im\` in ${NUMPY}, \`conv2d_backward\` in \`kernels/gemm.py\`.`,
+  code: `\`col2im\` in ${NUMPY}, \`conv2d_backward\` in \`kernels/numpy_kernels.py\`.`,
 });
 
-export const arrivalByOther = () => ({
-  title: "The gradient that arrives",
+export const fromOther = () => ({
+  title: "The incoming gradient",
   formula: "∂L/∂y = ∂L/∂x of the next layer",
   sentences: [
-    "The layer behind this one has worked out how the loss moves with each number of its input.",
-    "Those are the numbers that this layer put out, so that is the gradient that arrives here.",
-    "Choose the same number one layer further on to see how it came about.",
+    "The next layer has computed the gradient of the loss with respect to each number of its input.",
+    "Its input is the output of this layer, so that is the incoming gradient here.",
+    "Select the same number in the next layer to see how it is computed.",
   ],
-  code: "`backward_body` in `network.py`.",
+  code: "`backward_logits` in `network.py`.",
 });
 
 const FUNCTIONS = {
@@ -99,7 +99,7 @@ const FUNCTIONS = {
     formula: "∂L/∂z = ∂L/∂a · [z > 0]",
     sentences: [
       "ReLU has the slope 1 where z is above zero, and 0 elsewhere.",
-      f.slope ? "Here z was above zero, so the gradient passes unchanged." : "Here z was not above zero, so nothing comes through: the unit was silent, and a little more or less of z would not have changed that.",
+      f.slope ? "Here z was above zero, so the gradient passes unchanged." : "Here z was not above zero, so the gradient is 0: the output was 0, and a small change of z would not have changed that.",
       "The mask of ones and zeros needs nothing but the layer's output.",
     ],
     code: "`ReLU.df` in `layers/activation.py`.",
@@ -112,18 +112,18 @@ const FUNCTIONS = {
       "The gradient is multiplied by that slope.",
       "While the network trains, mean and variance come from the batch itself and have gradients too; that is left out here.",
     ],
-    code: "`BatchNorm` in `layers/norm.py`, `Affine` in `twins.py`.",
+    code: "`BatchNorm` in `layers/norm.py`, `Affine` in `explain/layer_copies.py`.",
   }),
 };
 
-/** A softmax within the network, by whose shares the next layer goes on. */
+/** A softmax within the network. */
 export const throughSoftmax = () => ({
   title: "Back through softmax",
   formula: "∂L/∂z_{k} = p_{k} · (∂L/∂p_{k} − Σ_{j} p_{j} · ∂L/∂p_{j})",
   sentences: [
-    "The shares add up to 1, so what one of them gains the others lose.",
-    "So each gradient is compared with the mean of all of them, weighted by the shares: only what differs from it counts.",
-    "It is then made smaller by the share itself: a share near 0 hardly moves.",
+    "The outputs add up to 1, so what one of them gains the others lose.",
+    "So each gradient is compared with the mean of all of them, weighted by the outputs: only the difference counts.",
+    "It is then multiplied by the output itself: an output near 0 hardly changes.",
   ],
   code: "`Softmax.df` in `layers/activation.py`.",
 });
@@ -145,20 +145,20 @@ export const filter = (n, win) => ({
   title: "To the filter: ∂L/∂z times the window",
   formula: `∂L/∂w_{i,j,k} = Σ_{r,c} x_{${indices(win)}} · ∂L/∂z_{r,c}`,
   sentences: [
-    "A weight met one number of the window, so that number says how far z moves with it, and ∂L/∂z how far the loss moves with z.",
-    `This is what one pixel tells the filter; the same is done at all ${n.patch_rows} pixels of the map and added up, which gives the last grid.`,
-    "As a matrix product it is the patch matrix turned on its side times all ∂L/∂z at once; the bias, which met a 1 each time, gets the plain sum.",
+    "A weight is multiplied by one number of the window: that number is how much z changes with the weight, and ∂L/∂z how much the loss changes with z.",
+    `This is the contribution of one pixel; the sum over all ${n.patch_rows} pixels of the map gives the last grid.`,
+    "As a matrix product it is the transposed patch matrix times all ∂L/∂z at once; the bias, whose input is always 1, gets the plain sum.",
   ],
-  code: "`conv2d_backward` in `kernels/gemm.py`.",
+  code: "`conv2d_backward` in `kernels/numpy_kernels.py`.",
 });
 
 export const input = (win) => ({
   title: "To the input: ∂L/∂z times the filter",
   formula: `∂L/∂x_{${indices(win)}} += ∂L/∂z_{r,c} · w_{i,j,k}`,
   sentences: [
-    "A pixel of the window met one weight, so that weight says how far z moves with it.",
-    "The filter, made larger or smaller by ∂L/∂z, is added onto the place from which the window was read.",
-    "Neighbouring windows overlap and other filters looked here too; col2im adds up all of them, and the sum is the gradient of the layer before.",
+    "A pixel of the window is multiplied by one weight: that weight is how much z changes with the pixel.",
+    "The filter times ∂L/∂z is added to the gradient at the position of the window.",
+    "Neighbouring windows overlap and other filters use this window too; col2im adds up all of them, and the sum is the gradient of the input.",
   ],
   code: `\`col2im\` in ${NUMPY}.`,
 });
@@ -167,11 +167,11 @@ export const dense = () => ({
   title: "To the weights and to the input",
   formula: "∂L/∂w_{k} = x_{k} · ∂L/∂z,  ∂L/∂x_{k} = Σ_{u} w_{k,u} · ∂L/∂z_{u}",
   sentences: [
-    "Each product x · w hands the gradient on to both of its factors.",
+    "Each product x · w passes the gradient to both of its factors.",
     "The weight gets x times ∂L/∂z: a weight whose input was 0 learns nothing from this image.",
-    "The input gets w times ∂L/∂z from this unit, and as much from every other; the last column has the whole.",
+    "The input gets w times ∂L/∂z from this unit, and a similar term from every other unit; the last column is the sum.",
   ],
-  code: "`dense_backward` in `kernels/gemm.py`.",
+  code: "`dense_backward` in `kernels/numpy_kernels.py`.",
 });
 
 const KEPT = {
@@ -179,8 +179,8 @@ const KEPT = {
     title: "Back through flatten",
     formula: "∂L/∂x_{r,c,k} = ∂L/∂y_{u},  u = (r · W + c) · C + k",
     sentences: [
-      "Nothing was computed on the way there, so nothing is computed on the way back.",
-      "Each gradient goes to the place its number came from.",
+      "Forward only moves numbers, so backward only moves gradients.",
+      "Each gradient goes to the position its number came from.",
       "The row of gradients becomes maps again, of the same shape as those that came in.",
     ],
     code: "`Flatten.backward` in `layers/reshape.py`.",
@@ -189,9 +189,9 @@ const KEPT = {
     title: "Back through dropout",
     formula: "∂L/∂x = ∂L/∂y",
     sentences: [
-      "When the network is asked, dropout passes every number on, so every gradient passes back.",
-      "While it trains, numbers that were dropped get no gradient.",
-      "Those that were kept get theirs with the same factor 1 / (1 − rate).",
+      "In inference, dropout passes every number on, so every gradient passes back.",
+      "In training, dropped numbers get no gradient.",
+      "The others get theirs with the same factor 1 / (1 − rate).",
     ],
     code: "`Dropout.backward` in `layers/dropout.py`.",
   },
@@ -199,8 +199,8 @@ const KEPT = {
     title: "Back through reshape",
     formula: "∂L/∂x = ∂L/∂y",
     sentences: [
-      "Nothing was computed on the way there, so nothing is computed on the way back.",
-      "Each gradient goes to the place its number came from.",
+      "Forward only moves numbers, so backward only moves gradients.",
+      "Each gradient goes to the position its number came from.",
       "The order stays, only the shape changes.",
     ],
     code: "`Reshape.backward` in `layers/reshape.py`.",
@@ -213,7 +213,7 @@ export const mean = (m) => ({
   title: "Back through the mean",
   formula: `∂L/∂x = ∂L/∂y / ${m.count}`,
   sentences: [
-    `All ${m.count} pixels of the channel counted alike.`,
+    `All ${m.count} pixels of the channel have the same weight.`,
     "So each of them gets an equal share of the gradient.",
     "No pixel of this channel can learn more from it than another.",
   ],

@@ -1,4 +1,4 @@
-// The chosen number's neighbourhood, large: the layer's input, its own map, the pooled one.
+// Enlarged maps around the chosen number: the layer's input, its own map, the pooled map.
 import { make } from "../dom.js";
 import { canvas, paintSigned } from "../pixels.js";
 import { boxes } from "./boxes.js";
@@ -12,7 +12,7 @@ const SCREEN = 210; // pixels, at most
 export function closeup(view, channel, on) {
   const { number, answer } = view, { layers } = answer;
   const shapeOf = (layer) => (layer < 0 ? layers[0].input_shape : layers[layer].shape);
-  if (number.weighing) return [products(view)];
+  if (number.dense) return [products(view)];
   if (!isImage(shapeOf(number.layer))) return [];
   const own = number.place[2], marked = boxes(number, layers, shapeOf(-1));
   const wanted = [[number.layer - 1, number.convolution ? channel : own], [number.layer, own]];
@@ -21,7 +21,7 @@ export function closeup(view, channel, on) {
     const [height, width, channels] = shapeOf(layer);
     const shown = layer < 0
       ? { values: view.way === "forward" ? Float32Array.from(view.image) : answer.gradient, symbol: view.way === "forward" ? "x" : "∂L/∂x" }
-      : shownOf(layers[layer], view.way, view.before);
+      : shownOf(layers[layer], view.way, view.showsZ);
     const name = layer < 0 ? "Image" : `${layers[layer].name}, channel ${k}`;
     const unit = (row, column) => (row * width + column) * channels + k;
     const map = makeMap({
@@ -43,11 +43,11 @@ export function closeup(view, channel, on) {
   });
 }
 
-/** All terms of a dense unit's sum as a picture, laid out like the maps that they come from. */
+/** All terms of a dense unit's sum as a picture, laid out like the input maps. */
 function products({ number, answer, way }) {
-  const { weighing } = number, { origin_layer: from } = weighing;
+  const { dense } = number, { origin_layer: from } = dense;
   const shape = from < 0 ? answer.layers[0].input_shape : answer.layers[from].shape;
-  const values = way === "forward" ? weighing.products : weighing.dw;
+  const values = way === "forward" ? dense.products : dense.dw;
   const { height, width } = layout(shape);
   const picture = isImage(shape) ? filterPicture(values, [...shape, 1], 0)
     : { height, width, values: Float32Array.from({ length: height * width }, (_, k) => values[k] ?? 0) };
@@ -56,7 +56,7 @@ function products({ number, answer, way }) {
   face.classList.add("products");
   face.style.width = `${Math.max(2, Math.floor(260 / picture.width)) * picture.width}px`;
   paintSigned(face, picture.values, mostOf(picture.values));
-  const told = way === "forward" ? [make("b", {}, "x · w"), ` laid out like ${name}: orange speaks for the unit, blue against it`]
-    : [make("b", {}, "∂L/∂w"), ` laid out like ${name}: descent makes orange weights smaller, blue ones larger`];
-  return make("figure", {}, face, make("figcaption", {}, ...told));
+  const caption = way === "forward" ? [make("b", {}, "x · w"), ` laid out like ${name}: orange increases the sum, blue decreases it`]
+    : [make("b", {}, "∂L/∂w"), ` laid out like ${name}: gradient descent decreases orange weights and increases blue ones`];
+  return make("figure", {}, face, make("figcaption", {}, ...caption));
 }

@@ -1,4 +1,4 @@
-// The arithmetic of one number, forward: what it is made of.
+// The forward pass of one number: how it is computed.
 import { make } from "../dom.js";
 import { alike, bracketed, num } from "./numbers.js";
 import * as words from "./forwardwords.js";
@@ -10,25 +10,25 @@ import { step, wideStep } from "./prose.js";
 export const slice = (numbers, k) => numbers.map((row) => row.map((tap) => tap[k]));
 
 /**
- * The steps that lead to a number, as elements.
+ * The steps that compute a number, as elements.
  *
- * at: { number: as /api/inside/pixel tells it, layers, names: of the classes, channel: of the
+ * at: { number: from /api/inside/pixel, layers, names: of the classes, channel: of the
  * input, onChannel }
  */
 export function forwardSteps(at) {
   const { number } = at, layer = at.layers[number.layer];
   const steps = [];
   if (number.convolution) steps.push(...convolution(at, layer));
-  if (number.weighing) steps.push(dense(at));
-  const linear = number.convolution ?? number.weighing;
+  if (number.dense) steps.push(dense(at));
+  const linear = number.convolution ?? number.dense;
   if (number.function) steps.push(functionStep(number.function, linear, linear?.bias === null ? "ReLU" : layer.kind));
-  else if (linear && !(number.weighing && number.softmax)) steps.push(step(words.bias(biasOf(number, linear)), ...biased(linear)));
+  else if (linear && !(number.dense && number.softmax)) steps.push(step(words.bias(biasOf(number, linear)), ...biased(linear)));
   if (number.pooling) steps.push(pool(number.pooling, null));
   if (number.mean) steps.push(step(words.mean(number.mean), sum(`${num(number.mean.sum)} / ${number.mean.count} = ${num(number.y)}`)));
   if (number.softmax) steps.push(softmax(at));
   if (number.source) steps.push(moved(at, layer));
   for (const window of number.pooled ?? []) steps.push(pool(window, number));
-  if (number.pooled?.length === 0) steps.push(step(words.notPooled(), sum(`Its value ${num(number.y)} is not read by anybody.`)));
+  if (number.pooled?.length === 0) steps.push(step(words.notPooled(), sum(`Its value ${num(number.y)} is not used.`)));
   return steps;
 }
 
@@ -40,8 +40,8 @@ function convolution(at, layer) {
     grid(`filter w${all}`, slice(n.weights, k), { name: "filter" }), "=",
     grid(`products${all}`, slice(n.products, k), { inside, name: "products" }));
   const parts = [grids];
-  if (inside.flat().includes(false)) parts.push(make("p", { class: "soft" }, "Dashed cells lie outside of the image: padding, which counts as 0."));
-  if (channels > 1) parts.push(sum(`channel ${k}: Σ = ${num(n.channel_sums[k])}`), channelChooser("its part of Σ", n.channel_sums, k, at.onChannel));
+  if (inside.flat().includes(false)) parts.push(make("p", { class: "soft" }, "Dashed cells are padding: outside the image, value 0."));
+  if (channels > 1) parts.push(sum(`channel ${k}: Σ = ${num(n.channel_sums[k])}`), channelChooser("its sum", n.channel_sums, k, at.onChannel));
   parts.push(sum(`s = Σ of all ${n.taps} products = ${num(n.sum)}`, "total"));
   const [, , channel] = at.number.place;
   return [
@@ -76,38 +76,38 @@ function functionStep(f, linear, kind) {
   return step(words.functionOf(f, kind), ...lines, sum(text(), "a"));
 }
 
-/** Whether the chosen number "won" its window, was as large as the one that did ("tied"), or "lost". */
+/** Whether the chosen number is the maximum of its window: "won", "tied" (as large, but not the first) or "lost". */
 export function outcomeOf(p, number) {
-  if (!number || !p.winner) return null;
+  if (!number || !p.argmax) return null;
   const [i, j] = [number.place[0] - p.top, number.place[1] - p.left];
-  if (p.winner[0] === i && p.winner[1] === j) return "won";
+  if (p.argmax[0] === i && p.argmax[1] === j) return "won";
   return p.values[i][j] === p.y ? "tied" : "lost";
 }
 
 function pool(p, number) {
-  const shown = grid(`window ${p.values.length}×${p.values[0].length}`, p.values, { inside: p.inside, winner: p.winner, name: "pool" });
+  const shown = grid(`window ${p.values.length}×${p.values[0].length}`, p.values, { inside: p.inside, winner: p.argmax, name: "pool" });
   if (p.kind === "mean") {
     return step(words.meanPool(p), line(shown), sum(`p = mean of ${words.insideOf(p)} = ${num(p.y)}`, "p"));
   }
   const outcome = outcomeOf(p, number);
-  return step(words.maxPool(p, outcome), line(shown), sum(`p = ${num(p.y)}, from row ${p.top + p.winner[0]}, column ${p.left + p.winner[1]}${words.said(outcome)}`, "p"));
+  return step(words.maxPool(p, outcome), line(shown), sum(`p = ${num(p.y)}, from row ${p.top + p.argmax[0]}, column ${p.left + p.argmax[1]}${words.outcomeText(outcome)}`, "p"));
 }
 
 function dense(at) {
-  const w = at.number.weighing, most = Math.max(...w.terms.map((term) => Math.abs(term.product)));
+  const w = at.number.dense, most = Math.max(...w.terms.map((term) => Math.abs(term.product)));
   const rows = w.terms.map((term) => [
     placeOnly(term.origin, at.layers), num(term.x), num(term.w),
     tint(make("span", { class: "tinted" }, num(term.product)), term.product, most),
   ]);
   if (w.rest_count) rows.push([`the other ${w.rest_count} together`, "", "", num(w.rest)]);
   return step(words.dense(w),
-    scrolled("The terms that weigh most", table("The terms that weigh most", [placeName({ layer: w.origin_layer, place: [] }, at.layers), "x", "w", "x · w"], rows)),
+    scrolled("The largest terms", table("The largest terms", [placeName({ layer: w.origin_layer, place: [] }, at.layers), "x", "w", "x · w"], rows)),
     sum(`s = Σ of all ${w.terms.length + w.rest_count} products = ${num(w.sum)}`, "total"),
     ...(at.number.softmax ? biased(w) : []));
 }
 
-/** A class's name within marked text (prose.js), where some signs mean something. */
-const asMarked = (name) => name.replace(/[{}`]/g, "");
+/** A class name without the characters that mean markup in prose.js. */
+const plainName = (name) => name.replace(/[{}`]/g, "");
 
 function softmax(at) {
   const { softmax: s, place } = at.number, isEnd = at.number.dy === null, own = place.at(-1);
@@ -117,14 +117,14 @@ function softmax(at) {
     const marks = [k === own ? "chosen" : "", k === target ? "target" : ""].filter(Boolean).join(", ");
     return [marks ? `${name} (${marks})` : name, num(s.z[k]), num(s.exponentials[k]), num(s.p[k])];
   });
-  const lines = [sum(`p_{${isEnd ? asMarked(at.names[own]) : own}} = ${num(s.exponentials[own])} / ${num(s.total)} = ${num(s.p[own])}`, "a")];
-  if (isEnd) lines.push(sum(`L = −log p_{${asMarked(at.names[target])}} = −log ${num(s.p[target])} = ${num(at.loss)}`, "loss"));
+  const lines = [sum(`p_{${isEnd ? plainName(at.names[own]) : own}} = ${num(s.exponentials[own])} / ${num(s.total)} = ${num(s.p[own])}`, "a")];
+  if (isEnd) lines.push(sum(`L = −log p_{${plainName(at.names[target])}} = −log ${num(s.p[target])} = ${num(at.loss)}`, "loss"));
   return step(words.softmax(), scrolled("All classes", table("All classes", [isEnd ? "class" : "unit", "z", "exp(z − max z)", "p"], rows)), ...lines);
 }
 
 function moved(at, layer) {
   const { number } = at, [H, W, C] = layer.input_shape;
-  const lines = [sum(`y = ${num(number.y)}, as it was in ${placeName(number.source, at.layers)}`, "a")];
+  const lines = [sum(`y = ${num(number.y)}, the same as ${placeName(number.source, at.layers)}`, "a")];
   if (layer.kind === "Flatten" && H && C) {
     const [r, c, k] = number.source.place;
     if (number.source.place.length === 3) lines.unshift(sum(`u = (${r} · ${W} + ${c}) · ${C} + ${k} = ${number.unit}`));

@@ -1,11 +1,11 @@
-// What a learner reads beside each step forward. Every step: a formula and three sentences.
+// The texts of each step forward: a formula and three sentences.
 
 const NUMPY = "`kernels/numpy_kernels.py`";
 
 const step = (name, tap, stride, dilation, padding) =>
   `${stride > 1 ? stride : ""}${name}+${dilation > 1 ? dilation : ""}${tap}${padding ? `−${padding}` : ""}`;
 
-/** The indices of the pixel that tap (i, j) of the window at (r, c) reads: "r+i, c+j, k". */
+/** The indices of the pixel under tap (i, j) of the window at (r, c): "r+i, c+j, k". */
 export const indices = (win) =>
   `${step("r", "i", win.SH, win.DH, win.top)}, ${step("c", "j", win.SW, win.DW, win.left)}, k`;
 
@@ -14,8 +14,8 @@ export const convolution = (n, win) => ({
   formula: `s = Σ_{i,j,k} x_{${indices(win)}} · w_{i,j,k}`,
   sentences: [
     `The filter lies over one window of the layer's input, and each number under it is multiplied by the weight above it.`,
-    `All ${n.taps} products are added up: a large sum says that the window looks like the filter, a negative one that it looks like its opposite.`,
-    `The same filter slides over the whole image, so what it finds in one place it finds in every other.`,
+    `All ${n.taps} products are added up: a large sum means that the window looks like the filter, a negative one that it looks like its opposite.`,
+    `The same filter slides over the whole image, so it detects the same pattern everywhere.`,
   ],
   code: "`conv2d` in `kernels/reference.py` is this sum as plain loops.",
 });
@@ -28,7 +28,7 @@ export const patches = (n) => ({
     `Each filter, laid out as a column, is a column of the weight matrix; this filter is column ${n.column + 1} of ${n.filters}.`,
     `So one matrix product computes all pixels of all maps at once, and fast matrix products are what processors are good at.`,
   ],
-  code: `\`im2col\` in ${NUMPY}, the product in \`kernels/gemm.py\`.`,
+  code: `\`im2col\` in ${NUMPY}, the product in \`kernels/numpy_kernels.py\`.`,
 });
 
 const FUNCTIONS = {
@@ -36,11 +36,11 @@ const FUNCTIONS = {
     title: kind === "ReLU" ? "ReLU" : "Bias and ReLU",
     formula: kind === "ReLU" ? "a = max(0, z)" : "z = s + b,  a = max(0, z)",
     sentences: [
-      kind === "Conv2D" ? "The bias moves the sum: it says how much a window has to look like the filter before the unit speaks."
-        : kind === "Dense" ? "The bias moves the sum: it says how much has to speak for the unit before it answers."
-          : "ReLU asks one thing of a number: whether it is above zero.",
-      n.x > 0 ? "z is above zero, so ReLU lets it pass as it is." : "z is not above zero, so ReLU puts 0 in its place: here nothing was found.",
-      "Without such a bend between them, two layers in a row would only be another sum with weights, which one layer could do as well.",
+      kind === "Conv2D" ? "The bias shifts the sum: it sets how much a window must look like the filter before the unit activates."
+        : kind === "Dense" ? "The bias shifts the sum: it sets how large the sum must be before the unit activates."
+          : "ReLU only tests whether a number is above zero.",
+      n.x > 0 ? "z is above zero, so ReLU passes it unchanged." : "z is not above zero, so the output is 0: the pattern is not here.",
+      "Without a nonlinearity between them, two layers in a row would be one linear function, which a single layer could compute.",
     ],
     code: "`ReLU` in `layers/activation.py`.",
   }),
@@ -48,9 +48,9 @@ const FUNCTIONS = {
     title: "Leaky ReLU",
     formula: `a = max(z, ${n.numbers.slope} · z)`,
     sentences: [
-      "A number above zero passes as it is.",
-      `One below zero is made small, by the factor ${n.numbers.slope}, but not zero.`,
-      "So even a unit that found nothing lets a little gradient through, and can still learn.",
+      "A number above zero passes unchanged.",
+      `A negative number is multiplied by ${n.numbers.slope}: small, but not zero.`,
+      "So even an inactive unit passes a little gradient, and can still learn.",
     ],
     code: "`LeakyReLU` in `layers/activation.py`.",
   }),
@@ -78,15 +78,15 @@ const FUNCTIONS = {
     title: "Batch normalization",
     formula: "y = γ · (x − mean) / √(variance + ε) + β",
     sentences: [
-      "From the number its channel's mean is taken, and the rest is divided by the channel's spread.",
-      "Then γ and β, which are learned, give the channel the spread and the mean that serve the next layer best.",
-      "Mean and variance are averages that were kept while the network trained, so an image's answer does not hang on the others beside it.",
+      "The channel's mean is subtracted, and the rest is divided by the channel's standard deviation.",
+      "Then γ and β, which are learned, set the scale and the mean that suit the next layer.",
+      "Mean and variance are moving averages from training, so the result for an image does not depend on other images.",
     ],
     code: "`BatchNorm` in `layers/norm.py`.",
   }),
 };
 
-/** An activation or normalization in a layer of this kind. */
+/** An activation or normalization in a layer of kind `kind`. */
 export const functionOf = (n, kind) => FUNCTIONS[n.name](n, kind);
 
 export const bias = ({ hasBias, isMap, goesToSoftmax }) => ({
@@ -94,30 +94,30 @@ export const bias = ({ hasBias, isMap, goesToSoftmax }) => ({
   formula: hasBias ? "z = s + b" : "z = s",
   sentences: [
     !hasBias ? "This layer has no bias, so the sum is z."
-      : isMap ? "The bias moves the sum by the same number everywhere in the map."
-        : "The bias moves the sum: it says how readily this unit answers, whatever comes in.",
+      : isMap ? "The bias shifts the sum by the same number everywhere in the map."
+        : "The bias shifts the sum: it sets how easily this unit activates.",
     goesToSoftmax ? "The z of all channels at this pixel go into softmax together." : "This layer has no activation of its own, so z is its output.",
-    goesToSoftmax ? "It makes shares of them that add up to 1." : "What bends the numbers, if anything does, is a layer of its own.",
+    goesToSoftmax ? "It turns them into shares that add up to 1." : "An activation, if there is one, is a separate layer.",
   ],
   code: "`Weighted` in `layers/weighted.py`.",
 });
 
-/** How many pixels a pool's window has within the map: padding is none. */
+/** The number of pixels of a pooling window inside the map, without padding. */
 export const insideOf = (p) => p.inside.flat().filter(Boolean).length;
 
-const OUTCOMES = { won: "; the chosen pixel won", tied: "; the chosen pixel is as large, but not the first", lost: "; the chosen pixel lost" };
+const OUTCOMES = { won: "; the selected pixel is the maximum", tied: "; the selected pixel is as large, but not the first", lost: "; the selected pixel is not the maximum" };
 
-/** What became of the chosen pixel: "won", "tied" or "lost"; "" where none is chosen. */
-export const said = (outcome) => OUTCOMES[outcome] ?? "";
+/** The outcome for the selected pixel ("won", "tied" or "lost") in words; "" if none is selected. */
+export const outcomeText = (outcome) => OUTCOMES[outcome] ?? "";
 
-/** `outcome` as in `said`. */
+/** `outcome` as in outcomeText. */
 export const maxPool = (p, outcome) => ({
   title: "Max-pooling: the largest of a window",
   formula: "p = max of the window",
   sentences: [
-    `Of the ${insideOf(p)} numbers in the window only the largest goes on${said(outcome)}.`,
-    "The map becomes smaller, and the next layer sees that the filter found something, but no longer exactly where.",
-    "If several are equally large, the first of them wins, row by row from the left.",
+    `Of the ${insideOf(p)} numbers in the window only the largest is passed on${outcomeText(outcome)}.`,
+    "The map becomes smaller, and the next layer sees that the pattern is there, but no longer exactly where.",
+    "If several are equally large, the first one counts, row by row from the left.",
   ],
   code: `\`max_pool2d\` in ${NUMPY}.`,
 });
@@ -127,19 +127,19 @@ export const meanPool = (p) => ({
   formula: "p = Σ window / n",
   sentences: [
     `The ${insideOf(p)} numbers of the window are added up and divided by their number.`,
-    "The map becomes smaller, and every pixel of the window counts alike.",
-    "Padding is not counted, so the mean at the edge is that of the pixels there are.",
+    "The map becomes smaller, and every pixel of the window has the same weight.",
+    "Padding is not counted, so the mean at the edge is that of the pixels inside the map.",
   ],
   code: `\`avg_pool2d\` in ${NUMPY}.`,
 });
 
 export const notPooled = () => ({
-  title: "Pooling leaves this pixel out",
-  formula: "no window reaches it",
+  title: "Pooling skips this pixel",
+  formula: "no window contains it",
   sentences: [
     "The windows of the next layer do not fit a whole number of times into the map.",
-    "What is left over at the lower and the right edge belongs to no window.",
-    "So this pixel has no influence on the answer, and no gradient comes back to it.",
+    "The remaining pixels at the lower and right edge belong to no window.",
+    "So this pixel has no influence on the answer, and its gradient is 0.",
   ],
   code: "`pool_window` in `kernels/window.py`.",
 });
@@ -149,7 +149,7 @@ export const mean = (m) => ({
   formula: `y = Σ channel / ${m.count}`,
   sentences: [
     "All pixels of one map become one number: their mean.",
-    "It says how much of what the filter looks for is in the image, wherever it is.",
+    "It is how strongly the pattern of the filter is present in the image, wherever it is.",
     "There are no weights to learn here.",
   ],
   code: "`GlobalAvgPool2D` in `layers/pool.py`.",
@@ -161,18 +161,18 @@ const MOVED = {
     formula: "u = (r · W + c) · C + k",
     sentences: [
       "Nothing is computed: the same numbers are read row by row, at each pixel channel after channel.",
-      "From here on the network no longer knows which of them lay beside each other.",
-      "A dense layer needs them so, because it has a weight for each single number.",
+      "After this the network no longer has the information which of them were neighbours.",
+      "A dense layer needs a vector, because it has a weight for each single number.",
     ],
     code: "`Flatten` in `layers/reshape.py`.",
   },
   Dropout: {
-    title: "Dropout: nothing happens here",
+    title: "Dropout: no effect in inference",
     formula: "y = x  (while training: 0, or x / (1 − rate))",
     sentences: [
-      "While the network trains, this layer puts 0 in the place of numbers drawn at random, and makes the others larger.",
-      "So no unit can rely on a single other one.",
-      "When the network is asked, as now, every number passes as it is.",
+      "In training, this layer sets random numbers to 0 and scales up the others.",
+      "So no unit can depend on a single other one.",
+      "In inference, as here, every number passes unchanged.",
     ],
     code: "`Dropout` in `layers/dropout.py`.",
   },
@@ -181,7 +181,7 @@ const MOVED = {
     formula: "y = x",
     sentences: [
       "Nothing is computed: the numbers stay in the same order.",
-      "Only how they are counted changes.",
+      "Only the shape changes.",
       "The layer has no weights, and nothing to learn.",
     ],
     code: "`Reshape` in `layers/reshape.py`.",
@@ -191,23 +191,23 @@ const MOVED = {
 export const moved = (kind) => MOVED[kind] ?? MOVED.Reshape;
 
 export const dense = (w) => ({
-  title: "Dense: every input has its weight",
+  title: "Dense: a weight for every input",
   formula: "z = Σ_{k} x_{k} · w_{k} + b",
   sentences: [
     `The unit takes all ${w.terms.length + w.rest_count} numbers of its input, each times a weight of its own, and adds them up.`,
-    "Positive products speak for what the unit stands for, negative ones against it; those that weigh most are listed first.",
-    "It is a convolution whose window is everything at once: one row times one column.",
+    "Positive products increase the sum, negative ones decrease it; the largest are listed first.",
+    "It is a convolution whose window is the whole input: one row times one column.",
   ],
-  code: "`dense` in `kernels/gemm.py`.",
+  code: "`dense` in `kernels/numpy_kernels.py`.",
 });
 
 export const softmax = () => ({
   title: "Softmax and cross-entropy",
   formula: "p_{k} = exp z_{k} / Σ_{j} exp z_{j},  L = −log p_{target}",
   sentences: [
-    "The scores z become probabilities: all positive, together 1, and the largest z far ahead of the rest.",
-    "The largest z is taken from all of them first, which changes no probability and lets no exponential overflow.",
-    "The loss L looks at the target's probability alone: 0 where that is 1, and the larger the smaller it is.",
+    "The scores z become probabilities: all positive, with sum 1; the largest z gets the largest.",
+    "The largest z is subtracted first: the probabilities stay the same, and no exponential overflows.",
+    "The loss L depends on the target's probability only: 0 if it is 1, and larger the smaller it is.",
   ],
-  code: "`softmax` and `softmax_crossentropy` in `kernels/elementwise.py`.",
+  code: "`softmax` and `softmax_crossentropy` in `losses.py`.",
 });

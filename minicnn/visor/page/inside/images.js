@@ -1,44 +1,44 @@
-// Which test image is looked into: by its number, another one, or one that was misread.
-import { byId, complain, count } from "../dom.js";
+// Choosing a test image: by number, at random, or the next misclassified one.
+import { byId, count, fieldError } from "../dom.js";
 import { get } from "../server.js";
 
 /**
- * Listen to the buttons. take(image) gets an image as chosen.js has it, say(text, isError) what can't be
- * had. Returns { first(): shows test image 0, returned() }.
+ * Handle the buttons. take(image) receives an image as in chosen.js, say(text, isError) a message.
+ * Returns { first(): shows test image 0, returned() }.
  */
 export function startChoosing(take, say) {
-  let total = null, wrong = null, next = 0, asked = 0;
-  let failed = null; // the image that could not be had last
+  let total = null, mistakes = null, next = 0, requests = 0;
+  let failed = null; // the image whose request failed last
 
   async function load(row) {
-    const own = ++asked;
+    const own = ++requests;
     failed = null;
     try {
       const digit = await get(`/api/digits/${row}`);
-      if (own !== asked) return;
+      if (own !== requests) return;
       total = digit.count;
       byId("inside-row").max = total - 1;
       byId("inside-row").value = row;
-      complainOf("");
+      showError("");
       take({ pixels: digit.pixels, name: digit.name, true: digit.true, from: `test image ${row}` });
     } catch (error) {
-      if (own !== asked) return;
+      if (own !== requests) return;
       failed = row;
       say(error.message, true);
     }
   }
 
-  /** The image whose number stands in the field, if there is one. */
-  async function wanted() {
+  /** Load the image whose number is in the field. */
+  async function loadTyped() {
     const { value } = byId("inside-row");
     try {
       total ??= (await get("/api/digits/0")).count;
     } catch (error) {
       return say(error.message, true);
     }
-    const isThere = /^\d{1,9}$/.test(value) && Number(value) < total;
-    complainOf(isThere ? "" : `Expected a test image from 0 to ${count(total - 1)}, received ${value || "no number"}.`);
-    return isThere && load(Number(value));
+    const isValid = /^\d{1,9}$/.test(value) && Number(value) < total;
+    showError(isValid ? "" : `Expected a test image from 0 to ${count(total - 1)}, received ${value || "no number"}.`);
+    return isValid && load(Number(value));
   }
 
   const another = async () => {
@@ -46,29 +46,29 @@ export function startChoosing(take, say) {
     if (total !== null) await load(Math.floor(Math.random() * total));
   };
 
-  async function misread() {
+  async function nextMistake() {
     try {
-      wrong = (await get("/api/search?only=wrong&order=surest&limit=100")).found.map(({ row }) => row);
+      mistakes = (await get("/api/search?only=wrong&order=most_confident&limit=100")).found.map(({ row }) => row);
     } catch {
-      return another(); // nobody can tell which were misread
+      return another(); // the mistakes are not available
     }
-    if (!wrong.length) return say("No test image is misread.");
-    return load(wrong[next++ % wrong.length]);
+    if (!mistakes.length) return say("No test image is misclassified.");
+    return load(mistakes[next++ % mistakes.length]);
   }
 
   byId("inside-another").addEventListener("click", another);
-  byId("inside-wrong").addEventListener("click", misread);
-  byId("inside-row").addEventListener("change", wanted);
+  byId("inside-mistake").addEventListener("click", nextMistake);
+  byId("inside-row").addEventListener("change", loadTyped);
   return {
     first: () => load(0),
-    /** The visor answers again. */
+    /** The server answers again. */
     returned() {
       if (failed !== null) load(failed);
     },
   };
 }
 
-function complainOf(text) {
+function showError(text) {
   const field = byId("inside-row");
-  complain(byId("inside-wrong-row"), text, [field], text ? [field] : []);
+  fieldError(byId("inside-row-error"), text, [field], text ? [field] : []);
 }

@@ -1,4 +1,4 @@
-// The tab Inside: what each layer makes of an image, and what comes back through it.
+// The tab Inside: the output of each layer for an image, and the gradients.
 import { chosen, onChosen } from "../chosen.js";
 import { byId, make, percent } from "../dom.js";
 import { post } from "../server.js";
@@ -14,28 +14,28 @@ import { pairUp } from "./prose.js";
 import { decoded, plane, shownOf } from "./values.js";
 
 const state = {
-  image: null, // as chosen.js has it
-  target: null, // a class, or null: the true one, else the predicted one
+  image: null, // as in chosen.js
+  target: null, // a class, or null: the true class, else the predicted one
   answer: null, // of /api/inside, decoded
-  spot: null, // the chosen number: { layer, unit }
+  selected: null, // the chosen number: { layer, unit }
   number: null, // of /api/inside/pixel
   channel: 0, // of the input, whose grids are shown
   names: [],
   version: null, // of the newest model
   isShown: false,
 };
-let draw = null, images = null, asked = 0, hasFailed = false;
+let draw = null, images = null, requests = 0, hasFailed = false;
 
 const way = () => document.querySelector('input[name="inside-way"]:checked').value;
-const view = () => ({ ...state, image: state.image.pixels, way: way(), before: byId("inside-before").checked });
+const view = () => ({ ...state, image: state.image.pixels, way: way(), showsZ: byId("inside-z").checked });
 
-/** Begin: `about` as /api/about tells it. */
+/** Start; `about` comes from /api/about. */
 export function start(about) {
   const on = { pick, move };
   draw = network(byId("inside-network"), on);
   images = startChoosing(take, say);
   byId("inside-way").addEventListener("change", show);
-  byId("inside-before").addEventListener("change", show);
+  byId("inside-z").addEventListener("change", show);
   byId("inside-target").addEventListener("change", (event) => {
     state.target = Number(event.target.value);
     ask();
@@ -44,10 +44,10 @@ export function start(about) {
   renewed(about);
 }
 
-/** There is a newer model, or another status. */
+/** A newer model, or another status. */
 export function renewed(about) {
   const { model } = about;
-  if (!model) return empty("There is no model to look into yet: the first checkpoint is written at the end of an epoch.");
+  if (!model) return empty("There is no model yet: the first checkpoint is saved after the first epoch.");
   if (state.version === model.version) return undefined;
   state.version = model.version;
   if (String(state.names) !== String(model.class_names)) {
@@ -57,13 +57,13 @@ export function renewed(about) {
   return state.isShown ? begin() : undefined;
 }
 
-/** The tab is shown, or left. */
+/** The tab is shown or hidden. */
 export function shown(yes) {
   state.isShown = yes;
   if (yes && state.version && state.answer?.version !== state.version) begin();
 }
 
-/** The visor answers again. */
+/** The server answers again. */
 export function returned() {
   if (hasFailed) ask();
   images.returned();
@@ -84,7 +84,7 @@ function take(image) {
 function say(text, isError = false) {
   byId("inside-said").textContent = text;
   byId("inside-said").classList.toggle("error", isError);
-  if (isError && !state.answer) empty(`${text} Draw a digit in the tab Draw, and look inside with that.`);
+  if (isError && !state.answer) empty(`${text} You can also draw a digit in the tab Draw and choose “Look inside”.`);
 }
 
 function empty(text) {
@@ -101,51 +101,51 @@ function fail(error) {
 }
 
 async function ask() {
-  const own = ++asked;
+  const own = ++requests;
   hasFailed = false;
   try {
     const answer = await post("/api/inside", question());
-    if (own !== asked) return;
+    if (own !== requests) return;
     state.answer = decoded(answer);
     state.number = null;
     byId("inside-empty").hidden = true;
     byId("inside-all").hidden = false;
     byId("inside-target").value = answer.target;
-    tell();
-    state.spot = stillThere(state.spot) ? state.spot : telling();
+    describeAnswer();
+    state.selected = exists(state.selected) ? state.selected : firstSelection();
     await look(own);
   } catch (error) {
-    if (own === asked) fail(error);
+    if (own === requests) fail(error);
   }
 }
 
-async function look(own = ++asked) {
-  const { layer, unit } = state.spot;
+async function look(own = ++requests) {
+  const { layer, unit } = state.selected;
   const number = await post("/api/inside/pixel", { ...question(), layer, unit });
-  if (own !== asked) return;
-  if (number.version !== state.answer.version) return ask(); // a newer model came between
+  if (own !== requests) return;
+  if (number.version !== state.answer.version) return ask(); // there is a newer model
   state.number = number;
   const sums = number.convolution?.channel_sums.map(Math.abs);
   state.channel = sums ? sums.indexOf(Math.max(...sums)) : 0;
   return show();
 }
 
-function tell() {
+function describeAnswer() {
   const { answer, image, names } = state;
   const what = image.from ? image.from[0].toUpperCase() + image.from.slice(1) : "This image";
   const is = image.name === null || image.name === undefined ? "" : `, true class ${image.name},`;
-  const sure = percent(answer.probabilities[answer.predicted]);
-  say(`${what}${is} is read as ${names[answer.predicted]} (${sure}). Loss for target ${names[answer.target]}: −log p = ${num(answer.loss)}.`);
+  const confidence = percent(answer.probabilities[answer.predicted]);
+  say(`${what}${is} is predicted as ${names[answer.predicted]} (${confidence}). Loss for target ${names[answer.target]}: −log p = ${num(answer.loss)}.`);
 }
 
-/** Whether this spot is in the network as it is now. */
-function stillThere(spot) {
-  return spot !== null && spot.layer < state.answer.layers.length && spot.unit < state.answer.layers[spot.layer].maps.length;
+/** Whether the current network has this number. */
+function exists(selected) {
+  return selected !== null && selected.layer < state.answer.layers.length && selected.unit < state.answer.layers[selected.layer].maps.length;
 }
 
-/** Where a filter of the first convolution that looks for an edge finds one: the filter of whose
- * weights the most cancels out, and its largest output. */
-function telling() {
+/** The largest output of an edge filter of the first convolution: the one with the largest
+ * Σ |w| − |Σ w|. */
+function firstSelection() {
   const { layers } = state.answer;
   const layer = Math.max(layers.findIndex(({ kind }) => kind === "Conv2D"), 0);
   const { maps, weights, shape } = layers[layer], channels = weights ? shape[2] : 1;
@@ -159,19 +159,19 @@ function telling() {
 }
 
 async function pick(layer, unit, byPointer) {
-  state.spot = { layer, unit };
-  const own = ++asked;
+  state.selected = { layer, unit };
+  const own = ++requests;
   hasFailed = false;
   try {
     await look(own);
-    byId("inside-spoken").textContent = `Chosen: ${byId("inside-chosen").textContent}`;
+    byId("inside-spoken").textContent = `Selected: ${byId("inside-chosen").textContent}`;
     if (byPointer) reveal(byId("inside-chosen"));
   } catch (error) {
-    if (own === asked) fail(error);
+    if (own === requests) fail(error);
   }
 }
 
-/** Scroll to what a click has called up, where the screen does not show it. */
+/** Scroll to the heading if it is off the screen. */
 function reveal(heading) {
   const { top } = heading.getBoundingClientRect();
   if (top >= 0 && top < innerHeight - 100) return;
@@ -192,12 +192,12 @@ function describe(layer, unit) {
     const values = now.way === "forward" ? now.image : answer.gradient;
     return `The image, row ${Math.floor(unit / first[1])}, column ${unit % first[1]}: ${now.way === "forward" ? "x" : "∂L/∂x"} = ${num(values[unit])}`;
   }
-  const { shape } = answer.layers[layer], { values, symbol } = shownOf(answer.layers[layer], now.way, now.before);
+  const { shape } = answer.layers[layer], { values, symbol } = shownOf(answer.layers[layer], now.way, now.showsZ);
   const place = isImage(shape) ? [Math.floor(unit / (shape[1] * shape[2])), Math.floor(unit / shape[2]) % shape[1], unit % shape[2]] : [unit];
   return `${placeName({ layer, place }, answer.layers)}: ${symbol} = ${num(values[unit])}`;
 }
 
-/** Everything anew, in the direction that is chosen. */
+/** Draw everything in the chosen direction. */
 function show() {
   if (!state.number) return;
   const now = view();

@@ -1,8 +1,8 @@
-// Elements that are made anew while somebody works with them.
+// Keeps focus and scrolling while elements are replaced.
 
 const places = (box) => [...box.querySelectorAll("button, [tabindex]")];
 
-/** Change the content of `box`; where the focus was and what was scrolled stays where it was. */
+/** Replace the content of `box` by calling change(); focus and scroll positions stay. */
 export function keepingPlace(box, change) {
   const before = places(box), focused = before.indexOf(document.activeElement);
   const scrolled = before.map((element) => [element.scrollTop, element.scrollLeft]);

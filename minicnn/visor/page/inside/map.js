@@ -1,4 +1,4 @@
-// One map of numbers as a picture: a pixel of it is chosen by mouse, finger or keyboard.
+// A map of numbers as a picture, with selection by mouse, finger or keyboard.
 import { make } from "../dom.js";
 import { canvas, paintGrey, paintSigned } from "../pixels.js";
 
@@ -12,12 +12,12 @@ export function mostOf(values) {
 }
 
 /**
- * A map of height×width numbers, shown `scale` screen pixels large each.
+ * A map of height×width numbers, each `scale` screen pixels large.
  *
- * on.pick(row, column, byPointer)   chosen
- * on.move(row, column, byKey)       the pointer or the cursor is there
- * on.turn(step)                     Page Up and Page Down: the map before or after
- * count: how many of the places hold a number (a vector need not fill its last row)
+ * on.pick(row, column, byPointer)   a number was selected
+ * on.move(row, column, byKey)       the pointer or cursor is on a number
+ * on.turn(step)                     Page Up (−1) or Page Down (1)
+ * count: of the numbers (a vector need not fill its last row)
  */
 export function makeMap({ height, width, scale, label, count = height * width, on }) {
   const face = canvas(width, height, label);
@@ -75,12 +75,12 @@ export function makeMap({ height, width, scale, label, count = height * width, o
 
   return {
     element,
-    /** values: as many as places; signed: blue and orange, else grey; ±most is the full colour. */
+    /** signed: blue and orange, else grey; ±most is the full colour. */
     paint(values, signed, most) {
       if (signed) paintSigned(face, values, most);
       else paintGrey(face, most > 0 ? values.map((value) => Math.max(value, 0) / most) : values);
     },
-    /** Outline boxes [{ row, column, rows, columns, kind }], in pixels of the map. */
+    /** Draw outlines [{ row, column, rows, columns, kind }], in pixels of the map. */
     mark(boxes) {
       marks.replaceChildren(...boxes.map((box) => {
         const mark = make("span", { class: `mark ${box.kind}` });
@@ -88,7 +88,7 @@ export function makeMap({ height, width, scale, label, count = height * width, o
         return mark;
       }));
     },
-    /** Where the keyboard goes on. */
+    /** The position of the keyboard cursor. */
     get cursor() { return at; },
     set cursor(place) {
       at = place;

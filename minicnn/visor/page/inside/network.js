@@ -1,4 +1,4 @@
-// The network from left to right: the image, then the maps of every layer.
+// The network from left to right: the image, then the maps of each layer.
 import { bars } from "../bars.js";
 import { make } from "../dom.js";
 import { canvas, paintSigned } from "../pixels.js";
@@ -11,10 +11,10 @@ import { filterPicture, layout, plane, shownOf, shownOfImage } from "./values.js
 const IMAGE = -1;
 
 /**
- * Fill `box`; returns show(view), where view is { image: pixels, answer: decoded, names, way, before,
- * number: the chosen one or null }.
+ * Fill `box`; returns show(view), where view is { image: pixels, answer: decoded, names, way, showsZ,
+ * number: the selected one or null }.
  *
- * on.pick(layer, unit, byPointer), on.move(layer, unit, byKey): a number of a layer's output, counted row by row.
+ * on.pick(layer, unit, byPointer), on.move(layer, unit, byKey): unit counts a layer's output row by row.
  */
 export function network(box, on) {
   let built = null, painted = null, columns = [];
@@ -27,10 +27,10 @@ export function network(box, on) {
       built = key;
       painted = null;
     }
-    const look = [view.answer, view.way, view.before];
-    if (!painted || look.some((part, k) => part !== painted[k])) {
+    const inputs = [view.answer, view.way, view.showsZ];
+    if (!painted || inputs.some((value, k) => value !== painted[k])) {
       columns.forEach((one, place) => one.paint(layers[place], view));
-      painted = look;
+      painted = inputs;
     }
     const marked = boxes(view.number, view.answer.layers, layers[0].shape);
     columns.forEach((one, place) => one.mark(marked.get(place - 1) ?? []));
@@ -39,7 +39,7 @@ export function network(box, on) {
 
 function imageLayer({ image, answer }) {
   const shape = answer.layers[0].input_shape;
-  return { index: IMAGE, name: "Image", kind: "Image", shape, maps: Float32Array.from(image), gradient: answer.gradient, before: null, weights: null, weights_shape: null };
+  return { index: IMAGE, name: "Image", kind: "Image", shape, maps: Float32Array.from(image), gradient: answer.gradient, z: null, weights: null, weights_shape: null };
 }
 
 const screenPixels = (width, count, image) => (image ? Math.max(3, Math.ceil(40 / width)) : count <= 16 ? 15 : count <= 144 ? 8 : count <= 600 ? 5 : 3);
@@ -63,7 +63,7 @@ function column(layer, names, on) {
   list.style.setProperty("--columns", channels <= 8 ? Math.min(channels, 2) : channels <= 32 ? 4 : 8);
   const isEnd = names.length === count && layer.activation === "Softmax" || layer.kind === "Softmax";
   const shares = isEnd ? make("ul", { class: "bars", "aria-label": "Probability of each class" }) : null;
-  const tell = isEnd ? bars(shares, names) : null;
+  const showProbabilities = isEnd ? bars(shares, names) : null;
   const activation = layer.activation ? ` · ${layer.activation}` : "";
   const element = make("section", { class: "layer", "aria-label": layer.name },
     make("h3", {}, layer.name),
@@ -72,13 +72,13 @@ function column(layer, names, on) {
   return {
     element,
     paint(now, view) {
-      const { values, symbol } = now.index === IMAGE ? shownOfImage(now, view.way) : shownOf(now, view.way, view.before);
+      const { values, symbol } = now.index === IMAGE ? shownOfImage(now, view.way) : shownOf(now, view.way, view.showsZ);
       const most = now.index === IMAGE && view.way === "forward" ? 1 : mostOf(values);
       const signed = view.way === "backward" || values.some((value) => value < 0);
       fillLegend(legend, symbol, signed, most);
       maps.forEach((map, k) => map.paint(channels > 1 ? plane(values, channels, k) : values, signed, most));
       filters?.forEach((filter) => filter.paint(view.way === "forward" ? now.weights : now.weights_gradient));
-      tell?.(view.answer.probabilities);
+      showProbabilities?.(view.answer.probabilities);
     },
     mark(marks) {
       const current = marks.find((mark) => mark.channel !== null)?.channel ?? 0;

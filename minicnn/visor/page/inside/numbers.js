@@ -1,4 +1,4 @@
-// Numbers as text: fixed digits, "−" for minus, a power of ten where it takes one.
+// Numbers as text: fixed digits, "−" as minus sign, a power of ten if needed.
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const minus = (text) => (/[1-9]/.test(text.split("·")[0]) ? text.replace("-", "−") : text.replace("-", ""));
@@ -7,7 +7,7 @@ const minus = (text) => (/[1-9]/.test(text.split("·")[0]) ? text.replace("-", "
 export const power = (exponent) =>
   "10" + [...String(exponent)].map((sign) => (sign === "-" ? "⁻" : SUPERSCRIPTS[sign])).join("");
 
-/** A number by itself: "0.1235", "−12.3457", "3.210·10⁻⁵"; what is none: "–". */
+/** A single number: "0.1235", "−12.3457", "3.210·10⁻⁵"; "–" if it is not finite. */
 export function num(value, digits = 4) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -17,7 +17,7 @@ export function num(value, digits = 4) {
   return minus(`${mantissa}·${power(Number(exponent))}`);
 }
 
-/** A function that writes numbers of one sum, all with the digits that the largest of them needs. */
+/** A formatter for the numbers of one sum, with the digits that the largest one needs. */
 export function alike(...values) {
   const most = Math.max(...values.map((value) => Math.abs(value ?? 0)));
   if (most === 0 || most >= 0.01) return (value) => (value === 0 || Math.abs(value) >= 1e5 ? num(value) : minus(value.toFixed(4)));
@@ -25,20 +25,20 @@ export function alike(...values) {
   return (value) => minus(`${(value / 10 ** exponent).toFixed(3)}·${power(exponent)}`);
 }
 
-/** In brackets where it is negative, to stand behind a sign. */
+/** In brackets if it is negative, for use after an operator. */
 export const bracketed = (value, write = num) => (value < 0 ? `(${write(value)})` : write(value));
 
-/** The power of ten in which a grid of these numbers reads best; 0 for most. */
+/** The common power of ten for a grid of these numbers; usually 0. */
 export function exponentOf(values) {
   const most = Math.max(...values.map((value) => (Number.isFinite(value) ? Math.abs(value) : 0)));
   if (most === 0 || (most >= 0.1 && most < 100)) return 0;
   return exponentFor(most, 2);
 }
 
-/** The power of ten in which `most`, rounded to so many digits after the point, lies from 1 to 10. */
+/** The power of ten that scales `most`, rounded to `digits` decimals, to 1 … 10. */
 const exponentFor = (most, digits) => Number(most.toExponential(digits).split("e")[1]);
 
-/** A cell of such a grid: two digits after the point; what is exactly zero is "0". */
+/** A cell of such a grid: two decimals; exactly zero is "0". */
 export function cell(value, exponent) {
   if (!Number.isFinite(value)) return "–";
   return value === 0 ? "0" : minus((value / 10 ** exponent).toFixed(2));

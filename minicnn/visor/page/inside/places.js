@@ -1,6 +1,6 @@
-// How layers and their numbers are called.
+// Names of layers and their numbers.
 
-/** "1 Conv2D", "7 Dense": the place in the network and the label, as in the report and in the tab Train. */
+/** "1 Conv2D", "7 Dense": position in the network and label, as in the report and the tab Train. */
 export const nameLayers = (layers) => layers.map((layer, place) => ({ ...layer, name: `${place + 1} ${layer.label}` }));
 
 /** "4 MaxPool2D, row 3, column 4, channel 7"; layer −1 is the image. */
@@ -19,8 +19,8 @@ export const placeOnly = (where, layers) => {
   return whole.slice(whole.indexOf(", ") + 2);
 };
 
-/** Whether an output is drawn as maps (H, W, C); else it is drawn as one vector. */
+/** Whether an output is drawn as maps (H, W, C) or as one vector. */
 export const isImage = (shape) => shape.length === 3;
 
-/** How many numbers. */
+/** The number of elements. */
 export const size = (shape) => shape.reduce((product, n) => product * n, 1);

@@ -1,9 +1,9 @@
-// Words beside the numbers: formulas and sentences as elements.
+// Formulas and sentences as elements.
 import { make } from "../dom.js";
 
 const SCRIPTS = /([_^])\{([^}]*)\}|`([^`]*)`/g;
 
-/** Text in which _{…} and ^{…} are set low and high, and `…` is code → nodes. */
+/** Text with _{subscript}, ^{superscript} and `code` → nodes. */
 export function marked(text) {
   const nodes = [];
   let end = 0;
@@ -17,13 +17,13 @@ export function marked(text) {
 }
 
 /**
- * A step: its formula, three sentences and where the code is, and beside them its numbers.
+ * A step: its formula, three sentences and the place in the code, with its numbers beside them.
  *
  * words: { title, formula, sentences: [3], code } as in forwardwords.js.
  */
 export function step(words, ...numbers) {
   return make("section", { class: "card step" },
-    make("div", { class: "told" },
+    make("div", {},
       make("h3", {}, ...marked(words.title)),
       make("p", { class: "formula" }, ...marked(words.formula)),
       make("p", {}, ...marked(words.sentences.join(" "))),
@@ -31,14 +31,14 @@ export function step(words, ...numbers) {
     make("div", { class: "numbers-side" }, ...numbers));
 }
 
-/** The same for many numbers: as wide as the page. */
+/** The same, as wide as the page. */
 export function wideStep(words, ...numbers) {
   const made = step(words, ...numbers);
   made.classList.add("whole");
   return made;
 }
 
-/** Steps in their order; a narrow one that no other narrow one stands beside becomes wide. */
+/** Make each narrow step wide unless another narrow one follows beside it. */
 export function pairUp(steps) {
   for (let k = 0; k < steps.length; k++) {
     const isNarrow = (element) => element && !element.classList.contains("whole");

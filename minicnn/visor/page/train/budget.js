@@ -1,27 +1,27 @@
-// When to draw: training goes on beside the page, on the same processors.
+// Limits how often the page draws: training uses the same processors.
 
-const SHARE = 120; // what took t rests for 120·t: at most 0.8 % of a processor's time
+const REST = 120; // after drawing for t, pause for 120·t: at most 0.8 % of a processor's time
 const LEAST = 1000; // milliseconds
-const BURST = 200; // milliseconds: a page that is opened late is told the whole run at once
+const BURST = 200; // milliseconds: a page that opens late receives the whole run at once
 
 /**
- * Has `draw()` called, now and then, while `element` is on the screen. What returns false has found
- * nothing to draw, and may be called again at once.
+ * Calls `draw()` from time to time while `element` is on the screen. If draw() returns false, it had
+ * nothing to draw and may be called again at once.
  *
- * Returns { request: draw when it may be, now: draw before anything else (a reader has asked for it) }.
- * What was requested last is always drawn, if only once the element is seen. The rest is measured by
- * the quicker of the last two drawings: one of them may have been kept waiting, or been the first.
+ * Returns { request: draw when the budget allows, now: draw at once (for a user action) }. The last
+ * request is always drawn, if necessary when the element becomes visible. The pause follows from the
+ * faster of the last two drawings: the other may have been delayed or the first.
  */
 export function budget(element, draw, least = LEAST) {
   let isWanted = false, isDrawing = false, isSeen = false, timer = null;
   let previous = 0, mayDraw = performance.now() + BURST;
   const isVisible = () => isSeen && document.visibilityState === "visible";
 
-  function look() {
+  function check() {
     if (!isWanted || isDrawing || !isVisible()) return;
     clearTimeout(timer);
     const rest = mayDraw - performance.now();
-    if (rest > 0) timer = setTimeout(look, rest);
+    if (rest > 0) timer = setTimeout(check, rest);
     else run();
   }
 
@@ -34,27 +34,27 @@ export function budget(element, draw, least = LEAST) {
       hasDrawn = (await draw()) !== false;
     } finally {
       const took = performance.now() - start;
-      if (hasDrawn) mayDraw = performance.now() + Math.max(least, SHARE * Math.min(took, previous));
+      if (hasDrawn) mayDraw = performance.now() + Math.max(least, REST * Math.min(took, previous));
       if (hasDrawn) previous = took;
       isDrawing = false;
-      look();
+      check();
     }
   }
 
   new IntersectionObserver((entries) => {
     isSeen = entries.at(-1).isIntersecting;
-    look();
+    check();
   }, { rootMargin: "100px" }).observe(element);
-  document.addEventListener("visibilitychange", look);
+  document.addEventListener("visibilitychange", check);
   return {
     request() {
       isWanted = true;
-      look();
+      check();
     },
     now() {
       isWanted = true;
       mayDraw = 0;
-      look();
+      check();
     },
   };
 }

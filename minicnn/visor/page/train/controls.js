@@ -1,37 +1,36 @@
-// Pause, continue, stop and save: asked of the training process; what it does is seen in the records.
+// Pause, continue, stop and save: commands to the training process; the records show their effect.
 import { byId } from "../dom.js";
 import { post } from "../server.js";
 import { phase } from "./tiles.js";
 
-const PATIENCE = 10_000; // milliseconds, until one may ask again
-const OVER = "The run is over: there is nothing to pause or to stop.";
-const ALONE = "This run was started without --visor, so it can't be paused from here; Ctrl-C in its terminal stops it and saves the model.";
+const TIMEOUT = 10_000; // milliseconds until another command is allowed
+const ENDED = "The run has ended: there is nothing to pause or stop.";
+const NO_CONTROL = "This run was started without --visor, so it can't be paused from here; Ctrl-C in its terminal stops it and saves the model.";
 
-/** Set the buttons up; returns show(history, about). */
+/** Set up the buttons; returns show(history, about). */
 export function controls() {
-  const toggle = byId("train-toggle"), stop = byId("train-stop"), sure = byId("train-sure"), told = byId("train-told");
-  let asked = null; // the word that was sent, until it shows
+  const toggle = byId("train-toggle"), stop = byId("train-stop"), sure = byId("train-sure"), message = byId("train-message");
+  let sent = null; // the command that has no effect yet
   let now = null;
 
-  async function send(word, saying) {
-    asked = word;
-    told.textContent = saying;
-    told.classList.remove("error");
+  async function send(command, text) {
+    sent = command;
+    message.textContent = text;
+    message.classList.remove("error");
     refresh();
-    const since = asked;
-    setTimeout(() => answered(since, ""), PATIENCE);
+    setTimeout(() => done(command, ""), TIMEOUT);
     try {
-      await post("/api/control", { command: word });
+      await post("/api/control", { command });
     } catch (error) {
-      answered(word, error.message);
-      told.classList.add("error");
+      done(command, error.message);
+      message.classList.add("error");
     }
   }
 
-  function answered(word, saying) {
-    if (asked !== word) return;
-    asked = null;
-    told.textContent = saying;
+  function done(command, text) {
+    if (sent !== command) return;
+    sent = null;
+    message.textContent = text;
     refresh();
   }
 
@@ -39,8 +38,8 @@ export function controls() {
     const isPaused = now === "paused";
     toggle.textContent = isPaused ? "Continue" : "Pause";
     const isOver = !["running", "paused"].includes(now);
-    toggle.disabled = isOver || asked !== null;
-    stop.disabled = isOver || asked === "stop";
+    toggle.disabled = isOver || sent !== null;
+    stop.disabled = isOver || sent === "stop";
     if (isOver) confirming(false);
   }
 
@@ -53,25 +52,25 @@ export function controls() {
   }
 
   toggle.addEventListener("click", () => {
-    if (now === "paused") send("continue", "Asked to go on …");
-    else send("pause", "Asked to pause; the batch comes to its end first …");
+    if (now === "paused") send("continue", "Continuing …");
+    else send("pause", "Pausing after this batch …");
   });
   stop.addEventListener("click", () => confirming(sure.hidden));
   byId("train-stop-no").addEventListener("click", () => confirming(false));
   byId("train-stop-yes").addEventListener("click", () => {
     confirming(false);
-    send("stop", "Asked to stop; the model is saved then …");
+    send("stop", "Stopping and saving the model …");
   });
   sure.addEventListener("keydown", ({ key }) => key === "Escape" && confirming(false));
 
   return (history, about) => {
     const before = now;
     now = phase(history, about.status);
-    if (now !== before) answered(asked, "");
+    if (now !== before) done(sent, "");
     byId("train-buttons").hidden = !about.controls;
     const isOver = !["waiting", "running", "paused"].includes(now);
-    // buttons that can't be pressed, or that one may miss, are explained
-    byId("train-why").textContent = isOver === about.controls ? (isOver ? OVER : ALONE) : "";
+    // explain disabled or missing buttons
+    byId("train-why").textContent = isOver === about.controls ? (isOver ? ENDED : NO_CONTROL) : "";
     refresh();
   };
 }

@@ -1,4 +1,4 @@
-// The curves: a chart for each metric, training and validation on the same one.
+// The curves: a chart for each metric, with training and validation.
 import { chart, onThemeChange, plotly } from "../charts.js";
 import { byId, make } from "../dom.js";
 import { budget } from "./budget.js";
@@ -7,13 +7,13 @@ import { lines } from "./lines.js";
 import { extent, roundUp } from "./series.js";
 import { isShare, title, value } from "./words.js";
 
-const WAITING = ["loss", "accuracy"]; // the charts' frames, before a run has begun
+const DEFAULT = ["loss", "accuracy"]; // empty charts before a run starts
 
-/** Draw the curves of `history` in time; `others()`: [{ name, columns, place }] of earlier runs. */
+/** Draw the curves of `history`; `others()`: [{ name, columns, place }] of earlier runs. */
 export function curves(history, others) {
   const place = byId("train-charts"), points = byId("train-points"), span = byId("train-span");
   const figures = new Map(); // metric → its chart
-  let zoom = 0; // counts up to forget how a reader has zoomed
+  let zoom = 0; // increased to reset the user's zoom
   const drawing = budget(place, draw);
 
   for (const select of [points, span]) {
@@ -25,18 +25,18 @@ export function curves(history, others) {
   onThemeChange(() => drawing.now());
 
   async function draw() {
-    const metrics = history.metrics.length ? history.metrics : WAITING;
+    const metrics = history.metrics.length ? history.metrics : DEFAULT;
     arrange(metrics);
     legend();
     try {
-      await plotly(); // before the lines are computed: meanwhile more of the run may be told
+      await plotly(); // before the lines are computed: more records may arrive meanwhile
       for (const metric of metrics) await drawOne(metric, figures.get(metric));
     } catch (error) {
       byId("train-curves-note").textContent = error.message;
     }
   }
 
-  /** A figure for each metric; what is there stays. */
+  /** A figure for each metric; existing ones stay. */
   function arrange(metrics) {
     if (String(metrics) === String([...figures.keys()])) return;
     figures.clear();
@@ -60,7 +60,7 @@ export function curves(history, others) {
       yaxis: { range: (isFit ? extent(found, from) : null) ?? [0, 1.02], tickformat: isShare(metric) ? ".0~%" : "" },
     });
     watchZoom(element, [from, to]);
-    tell(metric, element);
+    describe(metric, element);
   }
 
   function lengthOfAll(runs) {
@@ -68,7 +68,7 @@ export function curves(history, others) {
     return Math.max(history.begun?.epochs ?? history.position, history.position, ...lengths, 1);
   }
 
-  /** Thin for what is seen: a reader who zooms in sees more points. A double click goes back. */
+  /** Thin the lines for the visible range: zooming in shows more points. A double click resets. */
   function watchZoom(element, whole) {
     element.whole = whole;
     if (element.isWatched) return;
@@ -86,8 +86,8 @@ export function curves(history, others) {
     });
   }
 
-  /** What a chart holds, in words and, for tests, in numbers. */
-  function tell(metric, element) {
+  /** The content of a chart as text and, for tests, as numbers. */
+  function describe(metric, element) {
     const { batches, epochs } = history;
     const last = epochs.values[metric]?.at(-1), validation = epochs.values[`val_${metric}`]?.at(-1);
     const after = epochs.x.length ? ` after epoch ${epochs.x.at(-1)}: training ${value(metric, last)}, validation ${value(metric, validation)}` : ": no epoch yet";

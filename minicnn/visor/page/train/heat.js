@@ -1,5 +1,5 @@
-// How the numbers of a layer are spread over the epochs, as a picture: epochs from left to right,
-// values from bottom to top, the bluer the more.
+// The distribution of a layer's values over the epochs as a heat map: epochs from left to right, values
+// from bottom to top; a stronger blue means more values.
 import { colour } from "../charts.js";
 import { make } from "../dom.js";
 import { canvas } from "../pixels.js";
@@ -7,10 +7,10 @@ import { short } from "./words.js";
 
 const ROWS = 80, COLUMNS = 120;
 
-/** A series as layer_series.py tells it → a figure. */
+/** A series from layer_series.py → a figure. */
 export function heat(name, series, epochs, bins) {
   const low = Math.min(...series.min.filter(Number.isFinite)), high = Math.max(...series.max.filter(Number.isFinite));
-  if (low > high) return make("figure", {}, make("h3", {}, name), make("p", { class: "soft" }, "No number is finite."));
+  if (low > high) return make("figure", {}, make("h3", {}, name), make("p", { class: "soft" }, "No value is finite."));
   const range = high > low ? [low, high] : [low - 0.5, high + 0.5];
   const label = `${name}: from ${short(low)} to ${short(high)}, epochs ${epochs[0]} to ${epochs.at(-1)}`;
   const picture = canvas(COLUMNS, ROWS, label);
@@ -20,7 +20,7 @@ export function heat(name, series, epochs, bins) {
   return make("figure", { class: "heat" }, make("h3", {}, name), axis("y", short(range[1]), short(range[0])), picture, axis("x", `epoch ${epochs[0]}`, String(epochs.at(-1))));
 }
 
-/** For each column of the picture the place of the epoch in it; one that was left out looks as the last. */
+/** The index of the epoch for each column; an epoch that was left out shows the one before. */
 function columnsOf(epochs) {
   const first = epochs[0], count = epochs.at(-1) - first + 1;
   return Array.from({ length: COLUMNS }, (_, column) => {
@@ -29,7 +29,7 @@ function columnsOf(epochs) {
   });
 }
 
-/** Epoch by epoch: how dense its numbers lie at each of the 80 heights. */
+/** The density of the values at each of the 80 heights, epoch by epoch. */
 function spread(series, count, bins, [low, high]) {
   const bytes = Uint8Array.from(atob(series.histograms), (character) => character.charCodeAt(0));
   const found = [];
@@ -48,7 +48,7 @@ function spread(series, count, bins, [low, high]) {
   return found;
 }
 
-/** The square root of the density as a shade between the paper and blue: rare numbers show, too. */
+/** The square root of the density as a shade between paper and blue, so that rare values are visible. */
 function paint(picture, columns) {
   const shades = palette(), most = usualMost(columns);
   const context = picture.getContext("2d"), image = context.createImageData(columns.length, ROWS);
@@ -59,7 +59,7 @@ function paint(picture, columns) {
   context.putImageData(image, 0, 0);
 }
 
-/** The full colour's density: the median of the epochs' greatest, so that no single one dims the rest. */
+/** The density with the full colour: the median of the epochs' maxima, robust against outliers. */
 function usualMost(columns) {
   const greatest = columns.map((heights) => Math.max(...heights)).filter((most) => Number.isFinite(most) && most > 0);
   return greatest.sort((a, b) => a - b)[Math.floor(greatest.length / 2)] ?? 1;

@@ -1,10 +1,10 @@
-// The run so far, out of the records of its live.jsonl (callbacks/live.py) or of its history.csv. Pure:
-// knows nothing of the page.
+// The run so far, from the records of live.jsonl (callbacks/live.py) or from history.csv. No access to
+// the page.
 
-/** How many epochs lie behind a point of the curves: the end of step `step` of epoch `epoch`. */
+/** The x of a point of the curves, in epochs: the end of step `step` of epoch `epoch`. */
 const position = (epoch, step, steps) => epoch + (step + 1) / steps;
 
-/** What has been told of a run. Columns are lists of numbers, null where one is not finite. */
+/** The data of a run. Columns are lists of numbers, null if one is not finite. */
 export class History {
   constructor() {
     this.forget();
@@ -16,7 +16,7 @@ export class History {
     this.paused = false;
     this.records = 0;
     this.metrics = []; // "loss", "accuracy", …
-    // `x`: epochs that lie behind a point; `busy`: seconds without those between the epochs
+    // `x` in epochs; `busy`: seconds without those between the epochs
     this.batches = { x: [], seconds: [], busy: [], values: {} };
     // `between`: seconds from the epoch's last batch to its end, for validation and callbacks
     this.epochs = { x: [], seconds: [], between: [], values: {}, mistakes: [] };
@@ -29,7 +29,7 @@ export class History {
     this[`_${record.event}`]?.(record);
   }
 
-  /** Take the columns of a history.csv, of a run that has left no records. */
+  /** Take the columns of history.csv, for a run without records. */
   takeColumns({ epoch = [], ...values }) {
     this.epochs.x = epoch;
     this.epochs.values = values;
@@ -43,12 +43,12 @@ export class History {
     return this.epochs.mistakes.findLast(Boolean) ?? null;
   }
 
-  /** How many epochs have been trained, with the part of the one that goes on. */
+  /** The number of trained epochs, with the fraction of the current one. */
   get position() {
     return Math.max(this.batches.x.at(-1) ?? 0, this.epochs.x.at(-1) ?? 0);
   }
 
-  /** The newest value of a column: of an epoch or, if it is newer, of a batch. */
+  /** The newest value of a column, of an epoch or a batch. */
   newest(name) {
     const { batches, epochs } = this;
     const [newer, older] = (epochs.x.at(-1) ?? -1) >= (batches.x.at(-1) ?? 0) ? [epochs, batches] : [batches, epochs];
@@ -102,7 +102,7 @@ export class History {
   }
 }
 
-/** Add lists to columns of `known` numbers; one that turns up late begins with nulls. */
+/** Add lists to columns with `known` numbers; a new column starts with nulls. */
 function extend(columns, added, known) {
   for (const [name, values] of Object.entries(added)) {
     columns[name] ??= Array(known).fill(null);
@@ -111,7 +111,7 @@ function extend(columns, added, known) {
   }
 }
 
-/** The first place whose x is beyond `last`; a rounding error is not. */
+/** The first index whose x is beyond `last`, up to rounding errors. */
 function firstBeyond(x, last) {
   let place = x.length;
   while (place > 0 && x[place - 1] > last + 1e-9) place--;

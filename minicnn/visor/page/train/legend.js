@@ -1,4 +1,4 @@
-// The lines' legend: colour, dashes and marks; the same words hold for the charts and for the legend.
+// The styles of the lines, for the charts and their legend: colour, dashes and marks.
 import { make } from "../dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -15,10 +15,10 @@ export const VALIDATION = { colour: "orange", dash: "dash", mark: "diamond", wid
 
 const COLOURS = ["green", "red", "soft", "ink"], SHAPES = ["square", "triangle-up", "x", "cross"];
 
-/** How the n-th earlier run is drawn: by colour, and by mark for whom colours are alike. */
+/** The style of the n-th earlier run; the mark helps users who can't distinguish the colours. */
 export const earlier = (n) => ({ colour: COLOURS[n % 4], dash: "solid", mark: SHAPES[n % 4], width: 1.2 });
 
-/** Show what each line is: [[style, words], …]. */
+/** Show the legend: [[style, text], …]. */
 export function showLegend(list, entries) {
   const text = JSON.stringify(entries);
   if (list.dataset.shown === text) return;

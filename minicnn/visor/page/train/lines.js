@@ -1,14 +1,14 @@
-// The lines of a chart as Plotly takes them.
+// The lines of a chart in Plotly's format.
 import { colour } from "../charts.js";
 import { BATCH, TRAINING, VALIDATION, earlier } from "./legend.js";
 import { thin } from "./series.js";
 import { isShare } from "./words.js";
 
-const MOST_MARKS = 60; // epochs; more of them are a line without marks
+const MOST_MARKS = 60; // epochs; longer lines have no marks
 
 /**
- * The lines of one metric. points: "both", "epochs" or "batches"; others: [{ name, columns }] of
- * earlier runs; from, to: what part of x is seen.
+ * The lines of one metric. points: "both", "epochs" or "batches"; others: [{ name, columns, place }] of
+ * earlier runs; from, to: the visible range of x.
  */
 export function lines(metric, { history, points, others, from, to }) {
   const { batches, epochs } = history;

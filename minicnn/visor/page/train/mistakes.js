@@ -1,9 +1,9 @@
-// The validation images that are misread the most surely, as of the newest epoch that tells.
+// The most confident mistakes on the validation images after the newest epoch.
 import { byId, count } from "../dom.js";
 import { digits } from "../digits.js";
 import { budget } from "./budget.js";
 
-/** Show the newest mistakes of `history` in time; `names()`: of the classes, or null. */
+/** Show the newest mistakes of `history`; `names()`: of the classes, or null. */
 export function mistakes(history, names) {
   const section = byId("train-mistakes"), list = byId("train-mistakes-list"), note = byId("train-mistakes-note");
   let shown = null;
@@ -13,10 +13,10 @@ export function mistakes(history, names) {
   function draw() {
     const newest = history.mistakes;
     if (!newest && !shown) return false;
-    if (newest === shown || list.contains(document.activeElement)) return true; // nobody loses the focus
+    if (newest === shown || list.contains(document.activeElement)) return true; // keep the focus
     shown = newest;
-    note.textContent = !newest ? "They are looked for at the end of an epoch."
-      : `${count(newest.wrong)} misread after epoch ${count(newest.epoch)}; ${newest.wrong ? "the surest first. Choose one to look inside." : "well done."}`;
+    note.textContent = !newest ? "Available after the first epoch."
+      : `${count(newest.wrong)} misclassified after epoch ${count(newest.epoch)}${newest.wrong ? ", most confident first. Choose one to look inside." : "."}`;
     const found = (newest?.mistakes ?? []).map(([row, right, predicted, probability]) => ({ row, true: right, predicted, probability }));
     const most = Math.max(0, ...found.flatMap((digit) => [digit.true, digit.predicted]));
     const called = names() ?? Array.from({ length: most + 1 }, (_, k) => String(k));

@@ -1,10 +1,10 @@
-// Earlier runs, to be laid over the curves.
+// Earlier runs to compare in the charts.
 import { byId, make, percent } from "../dom.js";
 import { get } from "../server.js";
 
-const MOST = 4; // lines that are still told from each other
+const MOST = 4; // runs that can still be distinguished
 
-/** The list of earlier runs; `changed()` when others are chosen. Returns () → [{ name, columns, place }]. */
+/** The list of earlier runs; calls `changed()` on a new choice. Returns () → [{ name, columns, place }]. */
 export function overlay(changed) {
   const details = byId("train-runs"), list = byId("train-runs-list");
   const chosen = new Map(); // name → { name, columns, place }
@@ -21,7 +21,7 @@ export function overlay(changed) {
   });
 
   function show(runs) {
-    if (!runs.length) return list.replaceChildren(make("p", { class: "soft" }, "There is no other run with curves in the folder of this one."));
+    if (!runs.length) return list.replaceChildren(make("p", { class: "soft" }, "This folder has no other run with curves."));
     const note = make("p", { class: "soft", role: "status" }, `Up to ${MOST} at a time.`);
     const items = runs.map((run) => make("li", {}, make("label", {}, box(run, note), make("span", {}, make("b", {}, run.name), ` ${about(run)}`))));
     return list.replaceChildren(note, make("ul", { class: "train-runs" }, ...items));
@@ -47,7 +47,7 @@ export function overlay(changed) {
   async function choose(name) {
     const taken = [...chosen.values()].map(({ place }) => place);
     const place = [...Array(MOST).keys()].find((n) => !taken.includes(n));
-    chosen.set(name, { name, columns: { epoch: [] }, place }); // its place is taken while it is fetched
+    chosen.set(name, { name, columns: { epoch: [] }, place }); // reserves its place
     try {
       chosen.get(name).columns = await get(`/api/runs/${encodeURIComponent(name)}/history`);
     } catch (error) {
@@ -60,4 +60,4 @@ export function overlay(changed) {
 }
 
 const about = ({ model, status, accuracy, started }) =>
-  [model, status, accuracy === null ? null : `${percent(accuracy, 2)} right`, started.slice(0, 16).replace("T", " ")].filter(Boolean).join(" · ");
+  [model, status, accuracy === null ? null : `${percent(accuracy, 2)} accuracy`, started.slice(0, 16).replace("T", " ")].filter(Boolean).join(" · ");

@@ -1,13 +1,13 @@
-// How far the run is, how fast, and how long it will take. Pure.
+// Progress, speed and remaining time of the run. No side effects.
 
-const LAST_SECONDS = 5; // of training, by which the pace is told
-const LAST_EPOCHS = 5; // by which it is told what the end of an epoch takes
+const LAST_SECONDS = 5; // of training, for the speed
+const LAST_EPOCHS = 5; // for the time between two epochs
 
 /**
  * { epoch: counted from 1, epochs, share: of the run in [0, 1], imagesPerSecond, secondsLeft,
- * seconds } of a History; null where it can't be told yet.
+ * seconds } of a History; null if it is not known yet.
  *
- * Once the run is over the pace is that of the whole run, as far as the points of its curves tell it.
+ * After the end of the run, the speed is the average over its recorded batches.
  */
 export function pace(history) {
   const { begun, ended, batches, epochs } = history;
@@ -28,7 +28,7 @@ export function pace(history) {
   };
 }
 
-/** Seconds that the batches of a whole epoch take, by the last `span` seconds; null: not known yet. */
+/** Seconds for the batches of a whole epoch, from the last `span` seconds; null: not known yet. */
 function secondsForOne({ x, busy }, span) {
   const last = x.length - 1;
   let first = last;

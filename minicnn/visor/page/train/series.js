@@ -1,12 +1,12 @@
-// Series made ready for drawing. Pure.
+// Prepares series for drawing. No side effects.
 
-export const MOST = 1500; // points of a line: more than a chart has pixels
+export const MOST = 1500; // points of a line: more than the pixels of a chart
 
 /**
- * A line of at most about `most` points with the shape of (x, y): of each run of neighbours the least
- * and the greatest stay. Where y is null, as a loss that is not finite, the line has a gap.
+ * A line of about `most` points or fewer with the shape of (x, y): keeps the minimum and maximum of
+ * each group of neighbours. A null y (a value that is not finite) leaves a gap.
  *
- * from, to: only the points with x in between, and the one before and after.
+ * from, to: only the points with x in this range, and the neighbours on both sides.
  */
 export function thin(x, y, { most = MOST, from = -Infinity, to = Infinity } = {}) {
   let first = 0, last = Math.min(x.length, y.length);
@@ -37,14 +37,14 @@ function keepExtremes(x, y, start, end, chosen) {
 
 const STEPS = [1, 2, 5];
 
-/** The end of an axis that grows with the run in few steps: 1, 2, 5, 10, 20, …, at most `most`. */
+/** The end of an axis that grows in few steps: 1, 2, 5, 10, 20, …, at most `most`. */
 export function roundUp(value, most = Infinity) {
   for (let power = 1; ; power *= 10) {
     for (const step of STEPS) if (step * power >= value || step * power >= most) return Math.min(step * power, most);
   }
 }
 
-/** [least, greatest] of the numbers in the lines' y whose x is >= from, with some room; null: none. */
+/** [minimum, maximum] of the lines' y with x >= from, with a margin; null: none. */
 export function extent(lines, from) {
   let low = Infinity, high = -Infinity;
   for (const { x, y } of lines) {
@@ -55,6 +55,6 @@ export function extent(lines, from) {
     }
   }
   if (low > high) return null;
-  const room = 0.06 * (high - low) || 0.05 * Math.abs(high) || 0.05;
-  return [low - room, high + room];
+  const margin = 0.06 * (high - low) || 0.05 * Math.abs(high) || 0.05;
+  return [low - margin, high + margin];
 }

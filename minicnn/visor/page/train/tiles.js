@@ -1,14 +1,14 @@
-// What the run does now, in a line of words, a bar and a few numbers.
+// The current state of the run: a line of text, a progress bar and a few numbers.
 import { byId, count, duration, make } from "../dom.js";
 import { pace } from "./pace.js";
 import { short, title, value } from "./words.js";
 
-// What the page's own figure for the speed is. That of a whole run is in run.json once it is over; the
-// page's own, which knows no better, has some of what callbacks do between epochs in it.
+// How the page labels its own estimate of the speed, which includes some time of callbacks between
+// epochs. After the end of a run the exact speed is in run.json.
 const SPEEDS = { running: "now", paused: "before the pause" };
-const QUIET = 60_000; // milliseconds without news, until that is said
+const QUIET = 60_000; // milliseconds without news before a note appears
 
-/** What a run is doing: a word for itself, one of PHASES. */
+/** The phase of the run, a key of PHASES. */
 export function phase(history, status) {
   if (status && status !== "running") return status;
   if (history.ended) return history.ended.failed ? "failed" : "saving";
@@ -17,19 +17,19 @@ export function phase(history, status) {
 }
 
 const PHASES = {
-  waiting: ["Not begun yet", "Data and kernels are made ready."],
+  waiting: ["Not started yet", "Preparing data and kernels."],
   running: ["Training", ""],
-  paused: ["Paused", "Training waits, and goes on where it is."],
-  saving: ["Saving", "Training is over; the model is saved and tested."],
-  failed: ["Broken off", "An error ended training; its terminal says which."],
+  paused: ["Paused", "Training can continue at any time."],
+  saving: ["Saving", "Saving and testing the model."],
+  failed: ["Failed", "Training ended with an error; its terminal shows it."],
   finished: ["Finished", ""],
-  stopped: ["Stopped", "It goes on with: python -m minicnn.train --resume FOLDER"],
-  diverged: ["Diverged", "The loss is not a finite number any more. Try a lower learning rate: --lr."],
+  stopped: ["Stopped", "Resume it with: python -m minicnn.train --resume FOLDER"],
+  diverged: ["Diverged", "The loss is not finite. Try a lower learning rate: --lr."],
 };
 
-/** Fill the tiles in; returns show(history, about). `stale(yes)`: the connection is lost. */
+/** Create the tiles; returns { show(history, about), stale(yes: the connection is lost) }. */
 export function tiles() {
-  let metrics = null, news = null;
+  let metrics = null, shownRecords = null;
   const cells = {};
 
   function build(names) {
@@ -47,7 +47,7 @@ export function tiles() {
     const now = phase(history, status), speed = pace(history), [word, more] = PHASES[now] ?? [now, ""];
     set(byId("train-phase"), word);
     set(byId("train-more"), [history.ended?.reason, more.replace("FOLDER", folder)].filter(Boolean).join(". ").replace(/^./, (letter) => letter.toUpperCase()));
-    if (history.records !== news) told(history, now);
+    if (history.records !== shownRecords) restartTimer(history, now);
     showBar(history, speed);
     const isOver = !["running", "paused", "waiting"].includes(now);
     const rate = (isOver ? written : null) ?? speed.imagesPerSecond;
@@ -65,12 +65,12 @@ export function tiles() {
   }
 
   let timer = null;
-  function told(history, now) {
-    news = history.records;
+  function restartTimer(history, now) {
+    shownRecords = history.records;
     clearTimeout(timer);
     set(byId("train-quiet"), "");
     if (now !== "running") return;
-    timer = setTimeout(() => set(byId("train-quiet"), "Nothing new for a minute: the end of an epoch takes long, or the run was killed."), QUIET);
+    timer = setTimeout(() => set(byId("train-quiet"), "No news for a minute: a long validation, or the run was killed."), QUIET);
   }
 
   return { show, stale: (yes) => byId("train-now").classList.toggle("stale", yes) };
@@ -83,7 +83,7 @@ function showBar(history, { epoch, epochs, share }) {
   set(byId("train-epoch"), epoch === null || history.ended ? done : `Epoch ${count(epoch)} of ${count(epochs)}`);
 }
 
-/** Change a text, if it is another: screen readers are told of each change. */
+/** Set a text only if it differs: screen readers announce every change. */
 function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

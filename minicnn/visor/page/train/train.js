@@ -1,4 +1,4 @@
-// The tab Train: the run so far and as it goes on.
+// The tab Train: the run so far, with live updates.
 import { byId } from "../dom.js";
 import { get } from "../server.js";
 import { budget } from "./budget.js";
@@ -11,22 +11,22 @@ import { numbers } from "./numbers.js";
 import { overlay } from "./overlay.js";
 import { tiles } from "./tiles.js";
 
-const OLD = "This run has left no records of its batches (an older release of minicnn made it): these are its epochs, out of history.csv.";
+const OLD = "This run has no records of its batches (it is from an older release of minicnn). The curves show the epochs in history.csv.";
 
 const history = new History();
 let about = null;
-let views = []; // what is drawn of the history
+let views = []; // of the history
 let showLayers = null;
 let now = null; // the tiles
 
-/** Begin: `about` as /api/about tells it. */
-export function start(told) {
-  about = told;
+/** Start; `info` comes from /api/about. */
+export function start(info) {
+  about = info;
   byId(about.kind === "run" ? "train-run" : "train-none").hidden = false;
   if (about.kind !== "run") return;
   now = tiles();
   const showControls = controls();
-  const state = budget(byId("train-run"), () => { // wherever one has scrolled to: its words are read out
+  const state = budget(byId("train-run"), () => { // at any scroll position: screen readers announce its text
     now.show(history, about);
     showControls(history, about);
   }, 1000);
@@ -35,36 +35,36 @@ export function start(told) {
   views = [state, charts, numbers(history), mistakes(history, () => about.model?.class_names)];
   showLayers = layers();
   draw();
-  lookForColumns();
+  loadColumns();
 }
 
-/** The run has another status, or a newer model. */
-export function renewed(told) {
-  about = told;
+/** The run has another status or a newer model. */
+export function renewed(info) {
+  about = info;
   if (about.kind !== "run") return;
   draw();
-  if (!history.records) lookForColumns();
+  if (!history.records) loadColumns();
 }
 
 /** A line of live.jsonl. */
 export function record(line) {
-  if (!history.records) forget(); // columns, that is
+  if (!history.records) forget(); // the columns of history.csv
   history.take(line);
   draw();
 }
 
-/** The file begins anew. */
-export function anew() {
+/** live.jsonl was started again. */
+export function reset() {
   forget();
   draw();
 }
 
-/** Files of the run's folder are new. */
-export function changed(marks) {
-  if (marks["layers.json"]) showLayers(marks["layers.json"]);
+/** Files in the run's folder were written. */
+export function changed(times) {
+  if (times["layers.json"]) showLayers(times["layers.json"]);
 }
 
-/** The stream of events is there, or was lost. */
+/** The stream of events is connected or lost. */
 export function connected(yes) {
   now.stale(!yes);
 }
@@ -78,11 +78,11 @@ function forget() {
   byId("train-curves-note").textContent = "";
 }
 
-/** What a run without records has: its history.csv. */
-async function lookForColumns() {
+/** Load history.csv for a run without records. */
+async function loadColumns() {
   try {
     const { live, columns } = await get("/api/history");
-    byId("train-curves-note").textContent = ""; // it may have said why there was no answer
+    byId("train-curves-note").textContent = ""; // clears an error
     if (live || history.records || !columns.epoch?.length) return;
     history.takeColumns(columns);
     byId("train-curves-note").textContent = OLD;

@@ -1,7 +1,7 @@
-// How the numbers of a run are written.
+// Formats the numbers of a run.
 import { percent } from "../dom.js";
 
-/** Whether a metric is a share, shown in percent on an axis from 0 to 1. */
+/** Whether a metric is a share, shown in percent. */
 export const isShare = (name) => name.includes("accuracy");
 
 /** "top_k_accuracy" → "Top k accuracy"; "val_loss" → "Validation loss". */
@@ -17,7 +17,7 @@ export function value(name, number) {
   return Math.abs(number) < 1e4 ? number.toFixed(4) : number.toExponential(2);
 }
 
-/** Three digits, short: 0.00399, 2.80e-9, 1.47; null: a dash. */
+/** Three significant digits: 0.00399, 2.80e-9, 1.47; null: a dash. */
 export function short(number) {
   if (!Number.isFinite(number)) return "–";
   const size = Math.abs(number);

@@ -70,7 +70,7 @@ def test_activations_by_hand():
 def logits(model, x):
     """Up to the softmax, as in inference, through the model's own layers."""
     model.softmax_in_loss = True
-    scores = model.forward_body(x)
+    scores = model.forward_logits(x)
     model.softmax_in_loss = False
     return scores
 
@@ -226,9 +226,9 @@ def test_even_between_forward_and_backward(x, explanation, fused):
     def gradients(between):
         model = full_network()
         model.fused = fused
-        z = model.forward_body(x, training=True)
+        z = model.forward_logits(x, training=True)
         between(model)
-        dx = model.backward_body(np.cos(np.arange(z.size)).reshape(z.shape), need_dx=True)
+        dx = model.backward_logits(np.cos(np.arange(z.size)).reshape(z.shape), need_dx=True)
         return [dx, *(g for _, _, g in model.parameters())]
 
     plain = gradients(lambda model: None)
@@ -272,7 +272,7 @@ def test_what_does_not_fit_is_an_error(explanation, x):
     [
         (5, r"in 0…4, received 5…5"),
         ([-1, 0, 0], r"in 0…4, received -1…0"),
-        ([0, 1], r"\(3,\) of them, one an image, received int64 \(2,\)"),
+        ([0, 1], r"\(3,\) of them, one per image, received int64 \(2,\)"),
         (1.0, "whole number"),
         (True, "whole number"),
     ],

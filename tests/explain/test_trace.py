@@ -61,10 +61,10 @@ def full_network(dtype="float64"):
 def real_pass(model, image, target):
     """dx of the model's own backward; grads are in its layers."""
     model.softmax_in_loss = True
-    z = model.forward_body(image[None], training=True)
+    z = model.forward_logits(image[None], training=True)
     p = kernels.softmax(z)
     dz = p - np.eye(p.shape[1], dtype=p.dtype)[[target]]
-    dx = model.backward_body(dz, need_dx=True)
+    dx = model.backward_logits(dz, need_dx=True)
     model.softmax_in_loss = False
     return dx[0]
 
@@ -234,13 +234,13 @@ def test_the_parts_of_all_pixels_are_the_gradients_of_the_layer(geometry, pool, 
         assert number.y == max(n.z, 0)
         assert n.dz == (number.dy if n.z > 0 else 0)
         assert number.dy == pytest.approx(
-            sum(p.parts[row - p.top, column - p.left] for p in number.pooled), abs=1e-15
+            sum(p.dx_terms[row - p.top, column - p.left] for p in number.pooled), abs=1e-15
         )
-        dw[..., f] += n.dw_part
+        dw[..., f] += n.dw_term
         db[f] += n.dz
         KH, KW, _ = n.window.shape
         rows = slice(9 + n.top, 9 + n.top + KH * DH, DH)
-        scattered[rows, 9 + n.left : 9 + n.left + KW * DW : DW] += n.dx_part
+        scattered[rows, 9 + n.left : 9 + n.left + KW * DW : DW] += n.dx_term
         np.testing.assert_allclose(n.dw, conv.grads["w"][..., f], **TIGHT)
         assert n.inside.any() or not n.window.any()
     np.testing.assert_allclose(dw, conv.grads["w"], **TIGHT)
@@ -280,7 +280,7 @@ def test_a_convolution_by_hand():
         [2 * 1 + 4 * 4 - 5, 1 + 4 + 12 + 20 - 5],
         [31, 4 + 10 + 21 + 32 - 5],
     ]
-    assert (p.winner, p.y, number.dy) == ((1, 1), 62, 0)
+    assert (p.argmax, p.y, number.dy) == ((1, 1), 62, 0)
     winner = trace.look(done, 0, (1, 1, 0))
     p1 = 1 / (1 + np.exp(-62.0))
     assert winner.dy == pytest.approx(p1 - 1, abs=1e-30)
@@ -295,8 +295,8 @@ def test_a_tie_goes_to_the_first():
     )
     done = trace.run(model, np.ones((2, 2, 1)), 0)
     pooling = trace.look(done, 0, (0, 0, 0)).pooling
-    assert pooling.winner == (0, 0)
-    assert pooling.parts.tolist() == [[pooling.dy, 0], [0, 0]]
+    assert pooling.argmax == (0, 0)
+    assert pooling.dx_terms.tolist() == [[pooling.dy, 0], [0, 0]]
     assert pooling.dy != 0
 
 
@@ -305,8 +305,8 @@ def test_a_pool_s_padding_is_marked_and_gets_nothing(image):
     for _, number in numbers(done, 6):  # the mean over 3×3 maps, padded to 4×4
         p = number.pooling
         assert p.values[p.inside].mean() == pytest.approx(number.y)
-        assert not p.parts[~p.inside].any()
-        assert p.parts.sum() == pytest.approx(p.dy)
+        assert not p.dx_terms[~p.inside].any()
+        assert p.dx_terms.sum() == pytest.approx(p.dy)
     assert not trace.look(done, 6, (1, 1, 0)).pooling.inside.all()
 
 
@@ -322,17 +322,17 @@ def test_every_number_of_every_layer_is_its_parts(image):
                 f = number.function
                 assert f.y == number.y
                 assert f.dx == pytest.approx(f.slope * f.dy, rel=1e-9, abs=1e-15)
-            if number.arrival:
-                assert number.arrival.sum == pytest.approx(number.dy, rel=1e-9, abs=1e-15)
-                shares = sum(share.product for share in number.arrival.shares)
-                assert shares + number.arrival.rest == pytest.approx(number.dy, abs=1e-14)
+            if number.dense_gradient:
+                assert number.dense_gradient.sum == pytest.approx(number.dy, rel=1e-9, abs=1e-15)
+                terms = sum(term.product for term in number.dense_gradient.terms)
+                assert terms + number.dense_gradient.rest == pytest.approx(number.dy, abs=1e-14)
             if number.source:
                 source = number.source
                 before = image if source.layer < 0 else done.passes[source.layer].y
                 assert before[source.place] == number.y
             if number.mean:
                 assert number.mean.sum / number.mean.count == pytest.approx(number.y)
-                assert number.mean.part == pytest.approx(number.dy / number.mean.count)
+                assert number.mean.dx_each == pytest.approx(number.dy / number.mean.count)
 
 
 def test_a_dense_unit_is_its_largest_terms_and_the_rest():
@@ -342,7 +342,7 @@ def test_a_dense_unit_is_its_largest_terms_and_the_rest():
     image = np.random.default_rng(0).random((28, 28, 1))
     done = trace.run(model, image, 7)
     number = trace.look(done, 5, (3,))
-    w = number.weighing
+    w = number.dense
     products = done.passes[5].x * model.layers[5].params["w"][:, 3]
     sizes = [abs(term.product) for term in w.terms]
     assert sizes == sorted(np.abs(products))[:-13:-1]
