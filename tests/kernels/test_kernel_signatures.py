@@ -31,7 +31,9 @@ def test_backends_have_the_functions_of_the_reference_with_the_same_parameters(f
     for name, function in functions.items():
         mine = getattr(module(fast), name)
         mine = getattr(mine, "py_func", mine)  # the function that Numba compiles
-        assert inspect.signature(mine) == inspect.signature(function)
+        parameters = inspect.signature(mine).parameters.values()
+        shared = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        assert shared == list(inspect.signature(function).parameters.values())
 
 
 @pytest.mark.parametrize("backend", ["reference", *FAST])

@@ -1,4 +1,4 @@
-"""Which layers are run as one: the stages of a network, with or without Numba."""
+"""Which layers are fused into one stage, with or without Numba."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGE = (26, 26, 3)
 
 
 def described(stages: list[Layer]) -> list[str]:
-    """Each stage's kind; of a stage also what it runs."""
+    """The kind of each stage, and the layers that it runs."""
     found = []
     for stage in stages:
         text = type(stage).__name__
@@ -73,7 +73,7 @@ POOLED, CONV, RELU = "ConvReLUPool(Conv2D, MaxPool2D)", "Prepared(Conv2D)", "ReL
 def test_the_stages_of_the_tutorials_networks(name: str, stages: list[str]) -> None:
     model = Sequential(architectures.TABLE[name](10), (28, 28, 1), seed=0)
     assert described(model.stages) == [*stages, "Softmax"]
-    model.compile()  # from here on the loss takes the logits
+    model.compile()  # now the loss takes the logits
     assert described(model.stages) == stages
 
 
@@ -87,7 +87,7 @@ def test_a_convolution_with_relu_and_a_max_pool_are_one_stage(
     assert stages_of(layers.Conv2D(4, 3, activation="relu"), layers.MaxPool2D(size)) == [POOLED]
 
 
-def test_relu_may_be_a_layer_of_its_own() -> None:
+def test_relu_can_be_a_separate_layer() -> None:
     made = layers.Conv2D(4, 3), layers.ReLU(), layers.MaxPool2D(2)
     assert stages_of(*made) == ["ConvReLUPool(Conv2D, ReLU, MaxPool2D)"]
 
@@ -100,8 +100,8 @@ def test_relu_may_be_a_layer_of_its_own() -> None:
         lambda: layers.Conv2D(4, 3, activation="relu", dilation_rate=2),
     ],
 )
-def test_any_convolution_may_begin_it(conv: Callable[[], Layer]) -> None:
-    """A dilated one too: the kernels are asked when the stage is run."""
+def test_any_convolution_can_begin_it(conv: Callable[[], Layer]) -> None:
+    """A dilated one too: whether a kernel fuses it is decided when the stage is run."""
     assert stages_of(conv(), layers.MaxPool2D(2)) == [POOLED]
 
 
@@ -133,7 +133,7 @@ def test_only_a_max_pool_without_overlap_gaps_or_padding_ends_it(
     assert found == (one if fits else [CONV, RELU, type(end).__name__])
 
 
-def test_what_stands_between_keeps_them_apart() -> None:
+def test_a_layer_between_them_prevents_fusing() -> None:
     pool = layers.MaxPool2D
     assert stages_of(layers.Conv2D(4, 3), layers.BatchNorm(), layers.ReLU(), pool()) == [
         CONV,
@@ -146,7 +146,7 @@ def test_what_stands_between_keeps_them_apart() -> None:
         "Dropout",
         "MaxPool2D",
     ]
-    # a ReLU after a ReLU changes nothing, but is not looked for
+    # a second ReLU would change nothing, but is not recognized
     assert stages_of(layers.Conv2D(4, 3, activation="relu"), layers.ReLU(), pool()) == [
         "Prepared(Conv2D) with ReLU",
         RELU,
@@ -154,7 +154,7 @@ def test_what_stands_between_keeps_them_apart() -> None:
     ]
 
 
-def test_without_relu_a_max_pool_stays_by_itself() -> None:
+def test_without_relu_a_max_pool_is_not_fused() -> None:
     assert stages_of(layers.Conv2D(4, 3), layers.MaxPool2D()) == [CONV, "MaxPool2D"]
     for other in ("tanh", "leaky_relu", "sigmoid"):
         made = layers.Conv2D(4, 3, activation=other), layers.MaxPool2D()
@@ -166,14 +166,14 @@ def test_without_relu_a_max_pool_stays_by_itself() -> None:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "leaky_relu", "softmax"])
-def test_another_activation_follows_as_a_layer_of_its_own(activation: str) -> None:
+def test_another_activation_follows_as_a_separate_layer(activation: str) -> None:
     dense = layers.Dense(4, activation=activation)
     assert dense.nonlinearity is not None
     name = type(dense.nonlinearity).__name__
     assert stages_of(dense, shape=(5,)) == ["Prepared(Dense)", name]
 
 
-def test_layers_without_weights_stay_as_they_are() -> None:
+def test_layers_without_weights_are_their_own_stages() -> None:
     made = [
         layers.MaxPool2D(),
         layers.ReLU(),
@@ -199,25 +199,25 @@ def test_a_softmax_at_the_end_is_left_to_the_loss_whether_a_layer_or_an_activati
     assert described(model.stages) == ["Flatten", "Prepared(Dense)", "Softmax"]
 
 
-# ---- what users made themselves ----
+# ---- custom layers ----
 
 
 class Halved(layers.MaxPool2D):
-    """A pooling of the user's own."""
+    """A custom pooling."""
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         return super().forward(x, training) / 2
 
 
 class Doubled(layers.Conv2D):
-    """A convolution of the user's own."""
+    """A custom convolution."""
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         return super().forward(x, training) * 2
 
 
 class Shifted(layers.Dense):
-    """A dense layer of the user's own."""
+    """A custom dense layer."""
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         return super().forward(x, training) + 1
@@ -234,7 +234,7 @@ class Shifted(layers.Dense):
         (lambda: [Shifted(40, activation="softmax")], (50,)),
     ],
 )
-def test_a_layer_that_a_user_derived_from_one_of_ours_runs_as_the_user_wrote_it(
+def test_a_custom_subclass_of_a_layer_is_run_by_its_own_methods(
     make: Callable[[], list[Layer]], shape: tuple[int, ...]
 ) -> None:
     model = Sequential(make(), shape, seed=0)
@@ -306,7 +306,7 @@ def test_backward_without_forward_is_a_runtime_error_of_the_stage(name: str) -> 
 def test_fused_is_on_and_can_be_switched_off_and_on_at_any_time() -> None:
     model = Sequential(architectures.course(), seed=0)
     assert model.fused
-    assert model.stages == model.layers  # nothing is known yet
+    assert model.stages == model.layers  # not built yet
     model.fused = False
     model.build((28, 28, 1))
     assert not model.fused
@@ -320,7 +320,7 @@ def test_fused_is_on_and_can_be_switched_off_and_on_at_any_time() -> None:
     assert model.stages[:-1] == model.layers[:-1]
 
 
-def test_fuse_leaves_the_list_and_the_layers_it_is_given_alone() -> None:
+def test_fuse_does_not_change_the_list_or_the_layers() -> None:
     model = course()
     given = list(model.layers)
     before = [dict(vars(layer)) for layer in given]
@@ -329,5 +329,5 @@ def test_fuse_leaves_the_list_and_the_layers_it_is_given_alone() -> None:
     assert [dict(vars(layer)) for layer in given] == before
 
 
-def test_of_no_layers_there_are_no_stages() -> None:
+def test_no_layers_give_no_stages() -> None:
     assert fuse([]) == []
