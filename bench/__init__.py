@@ -1,5 +1,5 @@
 """Benchmarks, one file a question: `python -m bench` lists them, `python -m bench NAME` runs one.
 
-Where there are competitors they must compute the same before they are timed, and they are timed
-in turn in one run, so that a machine whose speed drifts is fair to all.
+Competitors must give the same results before they are timed. They are timed in turn within one run,
+so a drift of the machine's speed affects all of them.
 """

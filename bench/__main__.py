@@ -11,7 +11,7 @@ from . import command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: that of the benchmark, or 2 if there is no such one."""
+    """Returns the exit code: that of the benchmark, or 2 for an unknown name."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if not arguments or arguments[0] in ("-h", "--help", "list"):
         command.list_all(Console())

@@ -1,9 +1,9 @@
-"""python -m bench accuracy: how many seconds from the command to 98 % of the test images right?
+"""python -m bench accuracy: how many seconds from the command to 98 % accuracy on the test images?
 
-Each competitor is a process of its own that trains by the command line's recipe, from the same
-weights and on the same batches, and looks at the test images four times an epoch. The clock runs
-from the start of the process: imports, decoding and loading of compiled kernels count. A first,
-short run of each compiles what must be compiled.
+Each competitor is a process that trains with the command line's recipe, from the same weights and
+on the same batches, and evaluates the test images four times an epoch. The time counts from the
+start of the process: it includes imports, decoding and loading compiled kernels. A short run of
+each beforehand compiles what is missing.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 240
-RIVAL = "PyTorch"
+BASELINE = "PyTorch"
 TARGETS = {True: (0.95, 0.97, 0.98), False: (0.97, 0.98, 0.99)}  # for the sample; for other data
-TOLERANCE = 0.01  # of the last accuracy, between competitors
+TOLERANCE = 0.01  # between the final accuracies of the competitors
 
 Curve = list[tuple[float, float]]  # (seconds, accuracy)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Which data, and how good."""
+    """The data, the network, the accuracies to reach."""
     add = parser.add_argument
     add("--data", default="sample", help='"sample", "mnist", "fashion", or a folder with a sheet')
     add("--model", choices=architectures.TABLE, default="course")
@@ -52,18 +52,18 @@ def share(text: str) -> float:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Train everybody once to the end of the recipe; --rounds N: N times."""
+    """Train each competitor once with the whole recipe; with --rounds N: N times."""
     if options.data not in ("sample", "mnist", "fashion"):
-        options.data = str(Path(options.data).resolve())  # programs may run elsewhere
+        options.data = str(Path(options.data).resolve())  # programs may run in another folder
     targets = options.target or TARGETS[options.data == "sample"]
-    names = competitors(options)
+    names = frameworks.programs(options.quick, numpy=options.quick or not options.no_numpy)
     curves: dict[str, list[Curve]] = {name: [] for name in names}
-    for who in names.values():
-        race(who, options, quick=True)
+    for program in names.values():
+        train(program, options, quick=True)
     for _ in range(options.rounds or 1):
-        for name, who in names.items():
+        for name, program in names.items():
             say(f"{name} trains")
-            curves[name].append(race(who, options, options.quick))
+            curves[name].append(train(program, options, options.quick))
     check(curves)
     case = f"{Path(options.data).name}, {options.model} network"
     rows: list[Row] = []
@@ -76,39 +76,28 @@ def run(options: argparse.Namespace) -> Report:
         figures = {"last accuracy, %": 100 * found[0][-1][1]}
         rows.append(row(case, "whole recipe", name, [curve[-1][0] for curve in found], figures))
     drawn = {name: [list(point) for point in found[0]] for name, found in curves.items()}
-    return Report("accuracy", with_ratio(rows, RIVAL), curves=drawn)
+    return Report("accuracy", with_ratio(rows, BASELINE), curves=drawn)
 
 
-def competitors(options: argparse.Namespace) -> dict[str, str]:
-    """Name → who it is to accuracy_program."""
-    found: dict[str, str] = {}
-    if "numba" in kernels.available_backends() and not options.quick:
-        found["minicnn"] = "minicnn"
-    if options.quick or not options.no_numpy or not found:
-        found["minicnn numpy"] = "minicnn-numpy"
-    if frameworks.torch() is not None and not options.quick:
-        found |= {"PyTorch NCHW": "torch", "PyTorch channels-last": "torch-channels-last"}
-    return found
-
-
-def race(who: str, options: argparse.Namespace, quick: bool) -> Curve:
-    """(seconds since the start of the process, accuracy), look after look."""
-    arguments = (who, options.data, options.model, str(options.seed), "quick" if quick else "full")
+def train(program: str, options: argparse.Namespace, quick: bool) -> Curve:
+    """(seconds since the start of the process, accuracy) of each evaluation."""
+    effort = "quick" if quick else "full"
+    arguments = (program, options.data, options.model, str(options.seed), effort)
     settings = {"MINICNN_THREADS": str(kernels.get_threads())}
-    told = child.run("bench.accuracy_program", *arguments, environment=settings)
-    return [(at, message["accuracy"]) for at, message in told]
+    messages = child.run("bench.accuracy_program", *arguments, environment=settings)
+    return [(at, message["accuracy"]) for at, message in messages]
 
 
 def reached(curve: Curve, target: float) -> float | None:
-    """When the accuracy first was that good; None: never."""
+    """When the accuracy first reached the target; None: never."""
     return next((at for at, accuracy in curve if accuracy >= target), None)
 
 
 def check(curves: dict[str, list[Curve]]) -> None:
-    """All end up equally good, or they did not train alike.
+    """Check that all competitors reach the same final accuracy.
 
     Raises:
-        Disagreement: they do not.
+        Disagreement: they don't.
     """
     last = {name: found[0][-1][1] for name, found in curves.items()}
     if max(last.values()) - min(last.values()) > TOLERANCE:
@@ -116,8 +105,9 @@ def check(curves: dict[str, list[Curve]]) -> None:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """Accuracy over the seconds since the start, of the first run of each."""
+    """Test error over the seconds since the start, for the first run of each competitor."""
     from . import plots
 
     title = f"Seconds from the command to accuracy: {report.rows[0].case}"
-    return {"": plots.races(report, ("seconds since the command", "test images misread, %"), title)}
+    labels = ("seconds since the command", "misclassified test images, %")
+    return {"": plots.error_curves(report, labels, title)}

@@ -1,17 +1,17 @@
-"""The programs that bench.accuracy starts: train, and tell the accuracy again and again.
+"""The programs that bench.accuracy starts: they train and report the accuracy at intervals.
 
-    python -m bench.accuracy_program WHO DATA NETWORK SEED QUICK
-    WHO: "minicnn", "minicnn-numpy", "torch" or "torch-channels-last"; QUICK: "quick" or "full"
+    python -m bench.accuracy_program PROGRAM DATA NETWORK SEED EFFORT
+    PROGRAM: "minicnn", "minicnn-numpy", "torch" or "torch-channels-last"; EFFORT: "quick" or "full"
 
-All follow the recipe that minicnn's command line would take for this data: the same weights at
-first, the same batches in the same order, the same schedule of the learning rate.
+All use the recipe that minicnn's command line uses for this data: the same initial weights, the
+same batches in the same order, the same learning rates.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,90 +21,94 @@ from minicnn.data import MnistData
 from minicnn.train import recipes
 from minicnn.typing import Array
 
-from .child import tell
+from .child import send
 
-LOOKS = 4  # at the test images, an epoch
+if TYPE_CHECKING:
+    import torch
+
+EVALUATIONS = 4  # in an epoch
 TEST_BATCH = 512
 QUICK_STEPS = 3
 
 
+class Job(NamedTuple):
+    """What all programs train, and when they evaluate."""
+
+    program: str
+    model: Sequential
+    data: MnistData
+    recipe: recipes.Recipe
+    batches: Iterator[Array | slice]
+    steps: int
+    interval: int  # steps between two evaluations
+
+    def steps_and_rows(self) -> Iterator[tuple[int, Array | slice, bool]]:
+        """(number of the step, rows of its batch, whether to evaluate after it)."""
+        for step in range(1, self.steps + 1):
+            yield step, next(self.batches), step % self.interval == 0 or step == self.steps
+
+
 def main(argv: Sequence[str]) -> None:
-    """Tell {"epoch": …, "accuracy": …} after each part of an epoch."""
-    who, source, network, seed, quick = argv
+    """Send {"epoch": …, "accuracy": …} after each evaluation."""
+    program, source, network, seed, effort = argv
     data = MnistData(source, seed=int(seed)).load()
     recipe = recipes.default(data.num_train)
     layers = architectures.TABLE[network](data.num_classes)
     model = Sequential(layers, data.image_shape, seed=int(seed))
-    steps = recipe.epochs * -(-data.num_train // recipe.batch_size)
-    looks = max(1, steps // recipe.epochs // LOOKS)
     batches = Batches(data.num_train, recipe.batch_size, np.random.default_rng(int(seed)))
-    train = _torch if who.startswith("torch") else _minicnn
-    if quick == "quick":
-        steps, looks = QUICK_STEPS, QUICK_STEPS
-    for step, accuracy in train(who, model, data, recipe, batches, steps, looks):
-        tell(epoch=step * recipe.batch_size / data.num_train, accuracy=accuracy)
+    steps = recipe.epochs * -(-data.num_train // recipe.batch_size)
+    interval = max(1, steps // recipe.epochs // EVALUATIONS)
+    if effort == "quick":
+        steps = interval = QUICK_STEPS
+    train = _torch if program.startswith("torch") else _minicnn
+    for step, accuracy in train(Job(program, model, data, recipe, batches, steps, interval)):
+        send(epoch=step * recipe.batch_size / data.num_train, accuracy=accuracy)
 
 
-def _minicnn(
-    who: str,
-    model: Sequential,
-    data: MnistData,
-    recipe: recipes.Recipe,
-    batches: Iterator[Array | slice],
-    steps: int,
-    looks: int,
-) -> Iterator[tuple[int, float]]:
-    kernels.use_backend("numpy" if who == "minicnn-numpy" else None)
+def _minicnn(job: Job) -> Iterator[tuple[int, float]]:
+    kernels.use_backend("numpy" if job.program == "minicnn-numpy" else None)
+    model, data, recipe = job.model, job.data, job.recipe
     model.compile(recipe.make_optimizer(data.num_train), recipe.make_loss(), ["accuracy"])
     x, y = data.train_x, data.train_labels
-    for step in range(1, steps + 1):
-        rows = next(batches)
+    for step, rows, evaluates in job.steps_and_rows():
         model.train_on_batch(x[rows], y[rows])
-        if step % looks == 0 or step == steps:
+        if evaluates:
             results = model.evaluate(data.test_x, data.test_labels, batch_size=TEST_BATCH)
             yield step, results["accuracy"]
 
 
-def _torch(
-    who: str,
-    model: Sequential,
-    data: MnistData,
-    recipe: recipes.Recipe,
-    batches: Iterator[Array | slice],
-    steps: int,
-    looks: int,
-) -> Iterator[tuple[int, float]]:
+def _torch(job: Job) -> Iterator[tuple[int, float]]:
     import torch
 
-    from .torch_twin import twin
+    from .torch_network import layout_of, to_torch
 
     torch.set_num_threads(kernels.get_threads())
-    layout = torch.channels_last if who.endswith("last") else torch.contiguous_format
-    net: Any = twin(model).to(memory_format=layout)
-    options: dict[str, Any] = {"weight_decay": recipe.weight_decay, "eps": 1e-7, "fused": True}
-    adam = torch.optim.AdamW(net.parameters(), **options)
+    data, recipe, layout = job.data, job.recipe, layout_of(job.program)
+    net = to_torch(job.model).to(memory_format=layout)
+    adam = torch.optim.AdamW(
+        net.parameters(), weight_decay=recipe.weight_decay, eps=1e-7, fused=True
+    )
     cross_entropy = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     schedule = recipe.schedule(data.num_train)
     H, W, _ = data.image_shape
 
-    def images(pixels: Array) -> Any:
+    def images(pixels: Array) -> torch.Tensor:
         batch = torch.from_numpy(pixels).reshape(-1, 1, H, W)
         return batch.float().div_(255).to(memory_format=layout)
 
     targets = torch.from_numpy(data.train_labels.argmax(axis=1))
-    for step in range(1, steps + 1):
-        rows = next(batches)
+    for step, rows, evaluates in job.steps_and_rows():
         adam.param_groups[0]["lr"] = schedule(step - 1)
         adam.zero_grad(set_to_none=True)
         cross_entropy(net(images(data.train_images[rows])), targets[rows]).backward()
         adam.step()
-        if step % looks == 0 or step == steps:
+        if evaluates:
             right = 0
             with torch.inference_mode():
                 for start in range(0, data.num_test, TEST_BATCH):
-                    part = slice(start, start + TEST_BATCH)
-                    found = net(images(data.test_images[part])).argmax(dim=1).numpy()
-                    right += int((found == data.test_labels[part].argmax(axis=1)).sum())
+                    rows = slice(start, start + TEST_BATCH)
+                    found = net(images(data.test_images[rows])).argmax(dim=1).numpy()
+                    right += int((found == data.test_labels[rows].argmax(axis=1)).sum())
             yield step, right / data.num_test
 
 

@@ -1,4 +1,4 @@
-"""The two ceilings of this machine, measured: arithmetic and memory."""
+"""The two ceilings of the roofline on this machine: measured peaks of arithmetic and memory."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from minicnn.kernels.batch_pieces import pieces, run
 
 
 class Ceilings(NamedTuple):
-    """What all threads together can do at most."""
+    """The peaks of all threads together."""
 
     flops: float  # FLOP/s of float32 multiply-adds
-    bandwidth: float  # bytes/s to and from memory
+    bandwidth: float  # bytes/s between processor and memory
 
     def attainable(self, intensity: float) -> float:
-        """FLOP/s that work of so many FLOP a byte can reach (the roofline)."""
+        """FLOP/s that work with this many FLOP per byte can reach (the roofline)."""
         return min(self.flops, intensity * self.bandwidth)
 
     def bound(self, intensity: float) -> str:
-        """Which of the two such work meets first: "arithmetic" or "memory"."""
+        """Which of the two limits such work: "arithmetic" or "memory"."""
         return "arithmetic" if self.flops <= intensity * self.bandwidth else "memory"
 
 
 @cache
 def measure(seconds: float = 0.3) -> Ceilings:
-    """Measure both, for `seconds` each; once in a process.
+    """Measure both for `seconds` each; once per process.
 
-    With Numba by minicnn's register tile and a triad; without it by BLAS and NumPy's addition.
+    With Numba: minicnn's register tile and a triad. Without: BLAS and NumPy's addition.
     """
     if "numba" in kernels.available_backends():
         from minicnn.kernels.engine import peak
@@ -41,7 +41,7 @@ def measure(seconds: float = 0.3) -> Ceilings:
 
 
 def _blas_flops(seconds: float, n: int = 512) -> float:
-    """A matrix product on each thread: BLAS's own threads would go on spinning afterwards."""
+    """A matrix product on each thread; BLAS's own threads would spin afterwards."""
     threads = kernels.get_threads()
     a = np.ones((n, n), np.float32)
     outs = [np.empty_like(a) for _ in range(threads)]

@@ -1,4 +1,4 @@
-"""What a benchmark measures from outside: programs run in processes of their own."""
+"""Programs that a benchmark runs and measures in processes of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent  # where `bench` and `minicnn` can be import
 
 
 class ChildFailed(RuntimeError):
-    """A program ended badly; has the end of what it wrote to standard error."""
+    """A program failed; the message holds the end of its standard error."""
 
 
 def run(
@@ -24,15 +24,15 @@ def run(
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
 ) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Run `python -m module arguments…`; yield (seconds since it was started, message) for each
-    line of JSON that it prints, as it comes.
+    """Run `python -m module arguments…`; yield (seconds since its start, message) for each line of
+    JSON when it is printed.
 
     Args:
-        environment: variables beside those of this process.
-        folder: where it runs; default: here.
+        environment: variables in addition to those of this process.
+        folder: its working folder; default: that of this process.
 
     Raises:
-        ChildFailed: it ended with another exit code than 0.
+        ChildFailed: its exit code is not 0.
     """
     begun = time.perf_counter()
     command = [sys.executable, "-m", module, *arguments]
@@ -58,22 +58,20 @@ def run(
 
 
 def settings(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of a program that is started: it can import `bench` and `minicnn`, from
-    wherever it runs."""
+    """Environment variables with which a program can import `bench` and `minicnn` in any folder."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})}
 
 
-def tell(**message: Any) -> None:
-    """From inside such a program: send a message to the benchmark."""
+def send(**message: object) -> None:
+    """Called in such a program: send a message to the benchmark."""
     print(json.dumps(message), flush=True)
 
 
 def peak_memory_mib() -> float:
-    """The most memory that this program has held, in MiB.
+    """The peak memory of this program, in MiB.
 
-    Linux's own figure for the program: getrusage's is at least as large as the process was
-    that started it.
+    On Linux from /proc, because getrusage reports at least the size of the parent process.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")

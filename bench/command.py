@@ -1,4 +1,4 @@
-"""What all benchmarks share on the command line: options, tables, files, comparison."""
+"""The command line that all benchmarks share: options, tables, files, comparison."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from minicnn import kernels
+from minicnn.command_line import positive
 from minicnn.runs import machine
 
 from . import compare, environment, report, tables
@@ -42,19 +43,19 @@ NAMES = (
     "profile",
     "threads",
 )
-WIDTH = 140  # of tables, where they do not go to a terminal
+WIDTH = 140  # of tables, if the output is not a terminal
 RESULTS = Path(__file__).parent / "results"
 
 
 class Benchmark(NamedTuple):
-    """What a benchmark's file provides.
+    """What the file of a benchmark provides.
 
     Args:
-        question: what it answers, in a line.
-        seconds: roughly how long it takes on two cores.
+        question: the question it answers, in one line.
+        seconds: its approximate duration on two cores.
         add_options: its own options.
-        run: does it; raises Disagreement if competitors do not compute the same.
-        draw: its figures, by the end of their files' names ("" or "-roofline").
+        run: runs it; raises Disagreement if competitors compute different results.
+        draw: its figures, by the suffix of their file names ("" or "-roofline").
     """
 
     question: str
@@ -68,7 +69,7 @@ def benchmark(name: str) -> Benchmark:
     """The benchmark of that name.
 
     Raises:
-        ValueError: there is none; says which there are.
+        ValueError: unknown name; the message lists the known ones.
     """
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)
@@ -80,7 +81,7 @@ def benchmark(name: str) -> Benchmark:
 
 
 def list_all(console: Console) -> None:
-    """Print what there is."""
+    """Print all benchmarks, with their questions."""
     table = Table(title="python -m bench NAME", title_justify="left")
     table.add_column("name", no_wrap=True)
     table.add_column("the question it answers")
@@ -89,15 +90,16 @@ def list_all(console: Console) -> None:
         found = benchmark(name)
         table.add_row(name, found.question, f"{found.seconds} s")
     console.print(table)
-    console.print("python -m bench NAME --help lists the options of one.")
+    console.print("python -m bench NAME --help lists the options of a benchmark.")
+    console.print("python -m bench.gallery FOLDER draws every figure of minicnn.plots.")
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> int:
-    """Run a benchmark as its options say.
+    """Run a benchmark with the options of the command line.
 
     Returns:
-        The exit code: 0; 1 if the competitors disagree, or if something became slower than in
-        the earlier run of --compare; 2 for bad options.
+        The exit code: 0; 1 if the competitors disagree, or if minicnn is slower than in the
+        earlier run of --compare; 2 for invalid options.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     found = benchmark(name)
@@ -122,7 +124,7 @@ def _run(name: str, arguments: list[str], found: Benchmark, options: argparse.Na
         result.command = shlex.join(["python", "-m", "bench", name, *arguments])
         tables.show(result, console)
         if environment.is_disturbed(result.environment):
-            say("[bold]Other processes were busy meanwhile: do not trust these figures.[/]")
+            say("[bold]Other processes were busy during the run: do not trust these figures.[/]")
         if not options.no_files:
             _write(result, found, Path(options.json or RESULTS / f"{name}.json"), console)
     except (Disagreement, ChildFailed) as error:
@@ -137,22 +139,15 @@ def _run(name: str, arguments: list[str], found: Benchmark, options: argparse.Na
 
 
 def effort(options: argparse.Namespace) -> Effort:
-    """How long to measure, by the common options."""
+    """How long to measure, from the common options."""
     if options.rounds:
         return Effort(0, options.rounds, options.rounds)
     return Effort(0, 2, 2) if options.quick else Effort(options.seconds)
 
 
 def say(text: str) -> None:
-    """What is going on, for those who wait: on standard error, apart from the results."""
+    """Print progress on standard error, separate from the results."""
     Console(stderr=True, highlight=False).print(f"[dim]{text}[/]")
-
-
-def positive(text: str) -> int:
-    """A whole number >= 1, from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, received {text!r}")
-    return int(text)
 
 
 def positive_seconds(text: str) -> float:
@@ -169,27 +164,27 @@ def positive_seconds(text: str) -> float:
 def _parser(name: str, found: Benchmark) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m bench {name}", description=found.question)
     found.add_options(parser)
-    common = parser.add_argument_group("as in all benchmarks")
+    common = parser.add_argument_group("options of all benchmarks")
     add = common.add_argument
-    add("--threads", type=positive, help="of everybody; default: all cores")
-    add("--seconds", type=positive_seconds, default=0.3, help="for each measurement (0.3)")
-    add("--rounds", type=positive, help="exactly so many measurements of each, instead")
-    add("--wait", type=positive_seconds, metavar="S", help="at most so long, until others are idle")
-    add("--cold", action="store_true", help="compile anew: first calls show what that takes")
-    add("--quick", action="store_true", help="tiny and imprecise: does it run at all?")
-    add("--json", metavar="PATH", help=f"where to write it; default: bench/results/{name}.json")
+    add("--threads", type=positive, help="of each competitor; default: all cores")
+    add("--seconds", type=positive_seconds, default=0.3, help="to measure each competitor (0.3)")
+    add("--rounds", type=positive, help="number of measurements of each, instead of --seconds")
+    add("--wait", type=positive_seconds, metavar="S", help="wait up to S seconds for idle cores")
+    add("--cold", action="store_true", help="empty kernel cache: first calls compile")
+    add("--quick", action="store_true", help="tiny and imprecise: only to see whether it runs")
+    add("--json", metavar="PATH", help=f"output file; default: bench/results/{name}.json")
     add("--no-files", action="store_true", help="print only: no JSON, no plots")
-    add("--compare", metavar="OLD.json", help="exit code 1 if minicnn is slower than it was there")
+    add("--compare", metavar="OLD.json", help="exit code 1 if minicnn is slower than in that file")
     return parser
 
 
 def _write(result: Report, found: Benchmark, path: Path, console: Console) -> None:
-    """The JSON, and the plots beside it."""
+    """Write the JSON, and the plots next to it."""
     from minicnn.plots import style
 
     report.save(result, path)
     written = [path]
-    for end, figure in found.draw(result).items():
-        written.append(path.with_name(f"{path.stem}{end}.png"))
+    for suffix, figure in found.draw(result).items():
+        written.append(path.with_name(f"{path.stem}{suffix}.png"))
         style.save(figure, written[-1])
     console.print("Written: " + ", ".join(str(p) for p in written), soft_wrap=True)

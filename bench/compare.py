@@ -1,8 +1,8 @@
-"""A run beside an earlier one: what became slower by more than the noise?
+"""Compare a run with an earlier one: what became slower by more than the noise?
 
-A row is slower if its median grew by more than 5 % and the middle halves of the measurements do
-not touch: the new first quartile lies above the old third one. Faster is the same the other way
-round. Only minicnn's own rows count as regressions: if PyTorch became slower, it was the machine.
+A row is slower if its median grew by more than 5 % and the interquartile ranges don't overlap: the
+new first quartile is above the old third one. "Faster" is defined in the same way. Only minicnn's
+rows count as regressions: if PyTorch became slower, the cause is the machine.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .environment import headline, same_machine
 from .report import Report, Row
 from .tables import amount
 
-TOLERANCE = 1.05  # medians closer than this are called the same
+TOLERANCE = 1.05  # medians within this ratio count as the same
 
 
 class Change(NamedTuple):
-    """A row that both runs have."""
+    """A row that is in both runs."""
 
     old: Row
     new: Row
@@ -41,32 +41,32 @@ class Change(NamedTuple):
 
 
 def changes(old: Report, new: Report) -> list[Change]:
-    """The rows that both have, in the order of the new one."""
+    """The rows that are in both runs, in the order of the new one."""
     before = {r.key: r for r in old.rows}
     return [Change(before[r.key], r) for r in new.rows if r.key in before]
 
 
 def regressions(found: list[Change]) -> list[Change]:
-    """Those of minicnn that became slower."""
+    """The rows of minicnn that became slower."""
     return [change for change in found if change.verdict == "slower" and change.new.ours]
 
 
 def show(old: Report, new: Report, console: Console) -> int:
-    """Print what changed, and say what can't be compared.
+    """Print what changed and what can't be compared.
 
     Returns:
-        How many regressions there are.
+        The number of regressions.
     """
     if old.benchmark != new.benchmark:
         console.print(f"The earlier run is of another benchmark: {old.benchmark}")
     if not same_machine(old.environment, new.environment):
         console.print(
             "The earlier run is from another machine or another number of threads, so the ratios "
-            f"tell little: {headline(old.environment)}"
+            f"mean little: {headline(old.environment)}"
         )
     found = changes(old, new)
     table = Table(title="Compared with the earlier run", title_justify="left")
-    for heading in ("case", "part", "who"):
+    for heading in ("case", "part", "competitor"):
         table.add_column(heading)
     for heading in ("before", "now", "now / before", ""):
         table.add_column(heading, justify="right")
@@ -78,9 +78,9 @@ def show(old: Report, new: Report, console: Console) -> int:
     worse = regressions(found)
     missing = {r.key for r in old.rows} - {r.key for r in new.rows}
     console.print(
-        f"{len(found)} rows compared: {len(worse)} of minicnn slower over the noise, "
+        f"{len(found)} rows compared: {len(worse)} of minicnn slower by more than the noise, "
         f"{sum(c.verdict == 'faster' for c in found)} faster; "
-        f"{len(missing)} of the earlier run's are not in this one."
+        f"{len(missing)} rows of the earlier run are not in this one."
     )
     return len(worse)
 

@@ -1,28 +1,25 @@
-"""python -m bench conv: how fast is a convolution, by each algorithm and by PyTorch?
+"""python -m bench conv: how fast is a convolution, with each algorithm and with PyTorch?
 
-Every competitor's outputs and gradients must equal those of the NumPy kernels, which must equal
-those of the plain loops on a small piece; only then they take turns. "dx" is the whole backward
-pass less the part that makes dw and db, since no library computes dx alone in training.
+The outputs and gradients of each competitor must equal those of the NumPy kernels, which must equal
+those of the plain loops on a small problem. Only then are they timed, in turn. "dx" is the time of
+the whole backward pass minus that of dw and db, because no library computes dx alone in training.
 
-GFLOP/s count a multiply-add as two operations, and all of them, whatever an algorithm saves
-(fused: only the winners of the pooling are visited backward). Bytes are those that must move at
-least: each array once. A first call compiles, or loads what was compiled before (--cold: compiles).
+GFLOP/s count a multiply-add as two operations, and all of them, even if an algorithm skips some
+(fused: backward visits only the maxima of the pooling). Bytes are the minimum: each array once. A
+first call compiles, or loads compiled kernels (--cold: compiles).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from statistics import geometric_mean, median
 from typing import TYPE_CHECKING
-
-import numpy as np
-
-from minicnn.typing import Array
 
 from . import ceiling, shapes
 from .agreement import check_alike
 from .command import effort, say
-from .conv_competitors import PARTS, Competitor, Problem, competitors, ours, problem
+from .conv_competitors import PARTS, Competitor, Problem, by_minicnn, competitors, problem
 from .report import Report, Row, row, with_ratio
 from .shapes import ConvShape
 from .timing import interleaved, once
@@ -31,13 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 150
-RIVAL = "PyTorch"
+BASELINE = "PyTorch"
 POOLED = " + pool"  # in the name of a case
 QUICK = ConvShape(4, 8, 8, 3, 5, 3, 1, 1)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Which convolutions."""
+    """The convolutions."""
     parser.add_argument(
         "--shape",
         type=shapes.parse,
@@ -46,18 +43,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(shapes.TEN)}, or N,H,C,F,k,stride,pad (H may be HxW); default: all ten",
     )
     parser.add_argument(
-        "--reference", action="store_true", help="also the plain loops: for tiny shapes only"
+        "--reference", action="store_true", help="include the plain loops: for tiny shapes only"
     )
     parser.add_argument(
         "--pool",
         choices=("both", "only", "none"),
         default="both",
-        help="also measure convolution + ReLU + 2×2 max-pooling, that alone, or no such",
+        help="convolution + ReLU + 2×2 max-pooling: both with and without, only with, or without",
     )
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Check, then time, shape after shape."""
+    """For each shape: check, then time."""
     wanted = options.shape or ([QUICK] if options.quick else list(shapes.TEN.values()))
     limits = ceiling.measure(0.02 if options.quick else 0.3)
     rows: list[Row] = []
@@ -69,32 +66,32 @@ def run(options: argparse.Namespace) -> Report:
             say(case)
             p = problem(shape, pooled)
             rows += _measure(case, p, competitors(p, options.reference), options, limits)
-    rows = with_ratio(rows, RIVAL)
+    rows = with_ratio(rows, BASELINE)
     return Report("conv", rows, _findings(rows, limits), ["MB", "FLOP/byte"])
 
 
 def check_small(p: Problem) -> None:
-    """The NumPy kernels against the plain loops, on a piece that those get through.
+    """Compare the NumPy kernels with the plain loops on a smaller problem.
 
-    The same window over fewer images, pixels and channels.
+    It has the same window, and fewer images, pixels and channels.
 
     Raises:
         Disagreement: they differ.
     """
     s = p.shape
-    reach = s.k + 3 * s.stride  # a few outputs each way
-    H, W = min(s.H, reach), min(s.W, reach)
+    side = s.k + 3 * s.stride  # a few outputs in each direction
+    H, W = min(s.H, side), min(s.W, side)
     small = s._replace(N=min(s.N, 2), H=H, W=W, C=min(s.C, 3), F=min(s.F, 4))
-    piece = problem(small, p.pooled and small.can_pool)
-    expected, received = (ours(piece, backend=name) for name in ("reference", "numpy"))
+    p = problem(small, p.pooled and small.can_pool)
+    expected, received = (by_minicnn(p, backend=name) for name in ("reference", "numpy"))
     check("reference and NumPy", expected, received)
 
 
 def check(where: str, expected: Competitor, received: Competitor) -> None:
-    """Two competitors compute the same in each part of the work.
+    """Check that two competitors compute the same in each part of the work.
 
     Raises:
-        Disagreement: they do not.
+        Disagreement: they don't.
     """
     for part in PARTS:
         a, b = (c.arrays(part, c.parts[part]()) for c in (expected, received))
@@ -119,7 +116,7 @@ def _measure(
     for part in ("forward", "dw, db", "dx", "backward", "total"):
         for name in found:
             values = _dx(seconds, name) if part == "dx" else seconds[name, part]
-            figures = _figures(p, part, float(np.median(values)), limits)
+            figures = _figures(p, part, median(values), limits)
             if part == "total":
                 figures["first call, s"] = first[name]
             rows.append(row(case, part, name, values, figures))
@@ -131,9 +128,9 @@ def _dx(seconds: Mapping[tuple[str, str], list[float]], name: str) -> list[float
     return [max(backward - weights, 0.0) for backward, weights in pairs]
 
 
-def _figures(p: Problem, part: str, median: float, limits: ceiling.Ceilings) -> dict[str, float]:
+def _figures(p: Problem, part: str, seconds: float, limits: ceiling.Ceilings) -> dict[str, float]:
     moved = p.shape.bytes(part, p.pooled)
-    rate = p.shape.flops(part) / median if median > 0 else float("nan")
+    rate = p.shape.flops(part) / seconds if seconds > 0 else float("nan")
     return {
         "MB": moved / 1e6,
         "FLOP/byte": p.shape.intensity(part, p.pooled),
@@ -143,25 +140,22 @@ def _figures(p: Problem, part: str, median: float, limits: ceiling.Ceilings) -> 
 
 
 def _findings(rows: list[Row], limits: ceiling.Ceilings) -> dict[str, float]:
-    """Both ceilings, and how far ahead of PyTorch each competitor is over all cases."""
+    """Both ceilings, and the ratio to PyTorch of each competitor over all cases."""
     found = {
         "ceiling, GFLOP/s": limits.flops / 1e9,
         "ceiling, GB/s to and from memory": limits.bandwidth / 1e9,
     }
     groups: dict[str, list[float]] = {}
     for r in rows:
-        if r.ours and r.what == "total" and f"× {RIVAL}" in r.figures:
+        if r.ours and r.what == "total" and f"× {BASELINE}" in r.figures:
             kind = " with ReLU and pooling" if r.case.endswith(POOLED) else ""
-            groups.setdefault(r.competitor + kind, []).append(r.figures[f"× {RIVAL}"])
+            groups.setdefault(r.competitor + kind, []).append(r.figures[f"× {BASELINE}"])
     for name, ratios in groups.items():
-        found[f"× {RIVAL}'s better layout, geometric mean of {len(ratios)}, {name}"] = _mean(ratios)
-        found[f"… the least of them, {name}"] = min(ratios)
+        found[f"× {BASELINE}'s faster layout, geometric mean of {len(ratios)}, {name}"] = (
+            geometric_mean(ratios)
+        )
+        found[f"… the smallest of them, {name}"] = min(ratios)
     return found
-
-
-def _mean(ratios: list[float]) -> float:
-    logs: Array = np.log(ratios)
-    return float(np.exp(logs.mean()))
 
 
 def draw(report: Report) -> dict[str, Figure]:

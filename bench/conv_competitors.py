@@ -1,11 +1,11 @@
-"""Everybody who computes a convolution, forward and backward, on the same arrays.
+"""All competitors that compute a convolution, forward and backward, on the same arrays.
 
-"minicnn" alone is what its layers run in training: the algorithm by the rule of choose.py,
-prepared once (kernels/prepared.py), with memory that is kept from call to call. Where an
-algorithm is named, it is called through the doorway, and its results are new arrays.
+"minicnn" without an algorithm is what its layers run in training: the algorithm that choose.py
+selects, prepared once (kernels/prepared.py), with memory that is reused from call to call. A named
+algorithm is called through the public kernel functions, and its results are new arrays.
 
-A part of the work ("forward", "dw, db", "backward", "total") is a function without arguments;
-what it returns is read by `arrays`, in minicnn's layout, so that results can be compared.
+A part of the work ("forward", "dw, db", "backward", "total") is a function without arguments.
+`arrays` converts its result to minicnn's layout, so that results can be compared.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from .shapes import ConvShape
 PARTS = ("forward", "dw, db", "backward", "total")
 
 
+Results = tuple[Any, ...]  # arrays of NumPy or tensors of PyTorch; None for a dx that is not needed
+
+
 class Problem(NamedTuple):
     """The arrays of a convolution; with `pooled`, ReLU and 2×2 max-pooling follow it."""
 
@@ -35,18 +38,18 @@ class Problem(NamedTuple):
     x: Array
     w: Array
     b: Array
-    dy: Array  # by what comes out last
+    dy: Array  # gradient by the last output
 
 
 class Competitor(NamedTuple):
-    """The parts of the work, and how to read what each returns as {"y": …, "dx": …, …}."""
+    """The parts of the work, and how to read their results as {"y": …, "dx": …, …}."""
 
     parts: dict[str, Callable[[], Any]]
     arrays: Callable[[str, Any], dict[str, Array]]
 
 
 def problem(shape: ConvShape, pooled: bool = False) -> Problem:
-    """Arrays of that shape, of numbers whose sums are exact."""
+    """Arrays of that shape, with numbers whose sums are exact."""
     rng = np.random.default_rng(0)
     dy = shape.pooled if pooled else shape.y
     x, w, b, dy_ = (exact_random(rng, s) for s in (shape.x, shape.w, shape.w[3:], dy))
@@ -54,31 +57,31 @@ def problem(shape: ConvShape, pooled: bool = False) -> Problem:
 
 
 def competitors(p: Problem, reference: bool = False) -> dict[str, Competitor]:
-    """All that are here: the NumPy kernels first, whose results the others' are held against."""
-    found = {"minicnn numpy": ours(p, backend="numpy")}
+    """All that are installed; first the NumPy kernels, with which the others are compared."""
+    found = {"minicnn numpy": by_minicnn(p, backend="numpy")}
     if reference:
-        found["minicnn reference"] = ours(p, backend="reference")
+        found["minicnn reference"] = by_minicnn(p, backend="reference")
     if "numba" in kernels.available_backends():
         for algorithm in ("im2col", "implicit"):
             name = f"minicnn {algorithm}, separate" if p.pooled else f"minicnn {algorithm}"
-            found[name] = ours(p, backend="numba", algorithm=algorithm)
-        found["minicnn"] = as_layers(p) or ours(p, backend="numba")
+            found[name] = by_minicnn(p, backend="numba", algorithm=algorithm)
+        found["minicnn"] = as_layers(p) or by_minicnn(p, backend="numba")
     if frameworks.torch() is not None:
         found["PyTorch NCHW"] = pytorch(p, channels_last=False)
         found["PyTorch channels-last"] = pytorch(p, channels_last=True)
     return found
 
 
-def ours(p: Problem, **choice: Any) -> Competitor:
-    """minicnn by one algorithm; ReLU and pooling, if any, as steps of their own."""
+def by_minicnn(p: Problem, **choice: Any) -> Competitor:
+    """minicnn with one algorithm; ReLU and pooling, if any, as separate steps."""
     pool = {k: v for k, v in choice.items() if k == "backend"}
     options = {"stride": p.shape.stride, "padding": p.shape.pad, **choice}
 
-    def forward() -> tuple[Any, ...]:
+    def forward() -> Results:
         y = kernels.conv2d(p.x, p.w, p.b, relu=p.pooled, **options)
         return (*kernels.max_pool2d(y, 2, **pool), y) if p.pooled else (y,)
 
-    def backward(kept: tuple[Any, ...], need_dx: bool = True) -> tuple[Any, ...]:
+    def backward(kept: Results, need_dx: bool = True) -> Results:
         dy = p.dy
         if p.pooled:
             _, argmax, y = kept
@@ -90,8 +93,8 @@ def ours(p: Problem, **choice: Any) -> Competitor:
 
 
 def prepared_operation(p: Problem) -> Any | None:
-    """What a Conv2D layer runs in training, or (pooled) Conv2D, ReLU and MaxPool2D fused; None
-    where the rule takes an algorithm that needs no preparation."""
+    """What a Conv2D layer runs in training, or (pooled) Conv2D, ReLU and MaxPool2D fused; None if
+    the chosen algorithm needs no preparation."""
     options: dict[str, Any] = {"stride": p.shape.stride, "padding": p.shape.pad}
     shapes = p.shape.x, p.shape.w
     with kernels.use_backend("numba"):
@@ -106,17 +109,17 @@ def as_layers(p: Problem) -> Competitor | None:
     if operation is None:
         return None
 
-    def forward() -> tuple[Any, ...]:
+    def forward() -> Results:
         return (operation.forward(p.x, p.w, p.b),)
 
-    def backward(_: tuple[Any, ...], need_dx: bool = True) -> tuple[Any, ...]:
+    def backward(_: Results, need_dx: bool = True) -> Results:
         return operation.backward(p.dy, p.x, p.w, need_dx)
 
     return Competitor(_parts(forward, backward), _plain)
 
 
 def pytorch(p: Problem, channels_last: bool) -> Competitor:
-    """PyTorch's own operators and their automatic gradients."""
+    """PyTorch's operators and their automatic gradients."""
     torch = frameworks.torch()
     assert torch is not None
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -130,20 +133,20 @@ def pytorch(p: Problem, channels_last: bool) -> Competitor:
     inputs = [t.requires_grad_() for t in (x, w, b)]
     F = torch.nn.functional
 
-    def graph() -> tuple[Any, ...]:
+    def graph() -> Results:
         y = torch.conv2d(x, w, b, stride=p.shape.stride, padding=p.shape.pad)
         return (F.max_pool2d(torch.relu(y), 2) if p.pooled else y,)
 
-    def forward() -> tuple[Any, ...]:
+    def forward() -> Results:
         with torch.inference_mode():
             return graph()
 
-    def backward(kept: tuple[Any, ...], need_dx: bool = True, keep: bool = True) -> tuple[Any, ...]:
+    def backward(kept: Results, need_dx: bool = True, keep: bool = True) -> Results:
         wanted = inputs if need_dx else inputs[1:]
         found = torch.autograd.grad(kept[0], wanted, dy, retain_graph=keep)
         return found if need_dx else (None, *found)
 
-    def total() -> tuple[Any, ...]:
+    def total() -> Results:
         y = graph()
         return (*y, *backward(y, keep=False))
 
@@ -162,17 +165,17 @@ def pytorch(p: Problem, channels_last: bool) -> Competitor:
 
 
 def _parts(
-    forward: Callable[[], tuple[Any, ...]], backward: Callable[..., tuple[Any, ...]]
+    forward: Callable[[], Results], backward: Callable[..., Results]
 ) -> dict[str, Callable[[], Any]]:
-    """The parts of the work; what backward alone needs is computed when it is first called."""
-    kept: list[tuple[Any, ...]] = []
+    """The parts of the work; a backward part runs forward once, at its first call."""
+    kept: list[Results] = []
 
-    def alone(need_dx: bool) -> tuple[Any, ...]:
+    def alone(need_dx: bool) -> Results:
         if not kept:
             kept.append(forward())
         return backward(kept[0], need_dx=need_dx)
 
-    def total() -> tuple[Any, ...]:
+    def total() -> Results:
         result = forward()
         return (result[0], *backward(result))
 

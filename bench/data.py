@@ -1,8 +1,8 @@
-"""python -m bench data: how fast does data come: the first load, the later ones, batches?
+"""python -m bench data: how fast is loading data: the first load, later loads, batches?
 
-The first load has an empty cache folder: it checks and decodes the PNG sheet, and of sheets beyond
-16 MiB it keeps what came out, which the later ones map (the sample is smaller). Beside it stands
-Pillow alone, which checks nothing, and for batches NumPy and PyTorch, as one would write it.
+The first load has an empty cache folder: it validates and decodes the PNG sheet. Sheets of more
+than 16 MiB are cached decoded, and later loads map the file (the sample is smaller). Competitors
+are Pillow alone, which validates nothing, and for batches NumPy and PyTorch in the usual way.
 Pixels are uint8 in memory; a batch is float32.
 """
 
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -36,13 +36,13 @@ SECONDS = 20
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Which sheet, which batches."""
+    """The sheet and the batch sizes."""
     parser.add_argument("--data", default="sample", help='"sample" or a folder with a sheet')
     parser.add_argument("--batch", type=positive, nargs="+", default=[64, 512])
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Check that all give the same pixels, then take turns."""
+    """Check that all give the same pixels, then time them in turn."""
     folder = SAMPLE if options.data == "sample" else Path(options.data)
     name = Path(options.data).name
     say(f"{name}: loading")
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> Report:
         for batch in options.batch:
             say(f"{name}: batches of {batch}")
             rows += _batches(name, data, batch, options)
-        del data  # it maps a file of the folder, which Windows would not let go
+        del data  # it maps a file of the folder, which Windows could not delete
     return Report("data", rows)
 
 
@@ -75,20 +75,20 @@ def _loads(name: str, folder: Path, cache: Path, options: argparse.Namespace) ->
     rows = []
     found = interleaved({"minicnn": first, "Pillow alone": pillow}, effort(options))
     found["minicnn, later"] = interleaved({"": load}, effort(options))[""]
-    for who, what in (
+    for competitor, what in (
         ("minicnn", "first load"),
         ("Pillow alone", "first load"),
         ("minicnn, later", "later load"),
     ):
-        figures = {"images/s": images / float(np.median(found[who]))}
-        rows.append(
-            row(f"{name}: {what}", "load", who.removesuffix(", later"), found[who], figures)
-        )
+        seconds = found[competitor]
+        figures = {"images/s": images / float(np.median(seconds))}
+        name_shown = competitor.removesuffix(", later")
+        rows.append(row(f"{name}: {what}", "load", name_shown, seconds, figures))
     return rows
 
 
 def _batches(name: str, data: MnistData, batch: int, options: argparse.Namespace) -> list[Row]:
-    """Rows in a shuffled order as float32 in [0, 1]: what a training step starts with."""
+    """Rows in a shuffled order as float32 in [0, 1]: the input of a training step."""
     order = np.random.default_rng(0).permutation(data.num_train)
     order = np.resize(order, (-(-len(order) // batch) + 1) * batch).reshape(-1, batch)
     images, x = data.train_images, data.train_x
@@ -97,31 +97,31 @@ def _batches(name: str, data: MnistData, batch: int, options: argparse.Namespace
         numbers = iter(np.resize(np.arange(len(order)), 1 << 22).tolist())
         return lambda: order[next(numbers)]
 
-    def by(gather: Callable[[Array], Any]) -> Callable[[], Any]:
+    def call(gather: Callable[[Array], object]) -> Callable[[], object]:
         rows = next_rows()
         return lambda: gather(rows())
 
-    gathers: dict[str, Callable[[Array], Any]] = {
+    gathers: dict[str, Callable[[Array], object]] = {
         "minicnn": lambda rows: x[rows],
         "NumPy": lambda rows: images[rows].astype(np.float32) / 255,
     }
     if (torch := frameworks.torch()) is not None:
         pixels = torch.from_numpy(images.copy())
         gathers["PyTorch"] = lambda rows: pixels[torch.from_numpy(rows)].float().div_(255)
-    for who, gather in gathers.items():
+    for competitor, gather in gathers.items():
         received = np.asarray(gather(order[0])).reshape(batch, -1)
-        check_alike(who, {"": x[order[0]].reshape(batch, -1)}, {"": received}, 1e-6)
-    runs = {who: by(gather) for who, gather in gathers.items()}
+        check_alike(competitor, {"": x[order[0]].reshape(batch, -1)}, {"": received}, 1e-6)
+    runs = {competitor: call(gather) for competitor, gather in gathers.items()}
     runs["minicnn, next_train_batch"] = lambda: data.next_train_batch(batch)
     return [
         row(
             f"{name}: batches of {batch}",
             "batch",
-            who,
+            competitor,
             seconds,
             {"images/s": batch / float(np.median(seconds))},
         )
-        for who, seconds in interleaved(runs, effort(options)).items()
+        for competitor, seconds in interleaved(runs, effort(options)).items()
     ]
 
 
@@ -130,10 +130,10 @@ def _pixels(data: MnistData) -> Array:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """Images a second, of each way."""
+    """Images a second, of each competitor."""
     from . import plots
 
     name = report.rows[0].case.partition(": ")[0]
     rows = [replace(r, case=r.case.partition(": ")[2]) for r in report.rows]
-    title = f"Images a second, into memory: {name}"
+    title = f"Images a second, loaded into memory: {name}"
     return {"": plots.bars(report, rows, "images/s", title, "log")}

@@ -1,4 +1,4 @@
-"""What a benchmark ran on: without it, its figures mean nothing."""
+"""The environment of a benchmark: without it, its figures mean nothing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from minicnn import kernels
 from minicnn.runs import machine
 from minicnn.runs.machine import OtherLoad
 
-VARIABLES = (  # whatever begins so may make somebody faster or slower
+VARIABLES = (  # prefixes of variables that may affect the speed
     "MINICNN_", "NUMBA_", "NPY_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "GOMP_", "KMP_",
     "ONEDNN_", "DNNL_", "ATEN_", "TORCH", "XLA_", "JAX_", "MALLOC_", "LD_PRELOAD",
 )  # fmt: skip
 COMPETITORS = ("torch", "jax")
-QUIET = 0.1  # cores that others may keep busy
+QUIET = 0.1  # cores that other processes may keep busy
 
 
 def describe() -> dict[str, Any]:
-    """Processor, threads, vector unit, BLAS and the kernels it chose, versions, settings."""
+    """Processor, threads, vector unit, BLAS and its kernels, versions, settings."""
     about = machine.describe()
     about["versions"] |= {name: _version(name) for name in COMPETITORS}
     return about | {
@@ -45,7 +45,7 @@ def vector_unit() -> str | None:
 
 
 def blas() -> list[str]:
-    """Each BLAS in this process: its version, and the processor whose kernels it took."""
+    """Each BLAS in this process: its version, and the processor type of its kernels."""
     found = [library for library in threadpool_info() if library["user_api"] == "blas"]
     return [
         f"{library['internal_api']} {library.get('version') or '?'}"
@@ -54,16 +54,16 @@ def blas() -> list[str]:
     ]
 
 
-def wait_until_quiet(most: float, look: float = 2.0) -> bool:
-    """Wait, at most so many seconds, until others leave the machine alone for `look` seconds.
+def wait_until_quiet(most: float, interval: float = 2.0) -> bool:
+    """Wait until other processes are idle for `interval` seconds, at most `most` seconds.
 
     Returns:
-        Whether they did; True after a look where it can't be told.
+        Whether they are idle; True after one interval if it is unknown.
     """
     stop = time.perf_counter() + most
     while True:
         other_load = OtherLoad()
-        time.sleep(look)
+        time.sleep(interval)
         if not is_disturbed({"others": other_load.cores()}):
             return True
         if time.perf_counter() >= stop:
@@ -71,21 +71,21 @@ def wait_until_quiet(most: float, look: float = 2.0) -> bool:
 
 
 def headline(environment: dict[str, Any]) -> str:
-    """The machine in a line, for the title of a plot."""
+    """The machine in one line, for the title of a plot."""
     parts = [environment["processor"], f"{environment['threads']} threads"]
     parts += [environment["vectors"] or "no Numba", environment["date"]]
     if is_disturbed(environment):
-        parts.append(f"while others kept {environment['others']} cores busy")
+        parts.append(f"while other processes kept {environment['others']} cores busy")
     return ", ".join(parts)
 
 
 def is_disturbed(environment: dict[str, Any]) -> bool:
-    """Whether other processes took so much that the figures should not be trusted."""
+    """Whether other processes used too much processor time to trust the figures."""
     return (environment.get("others") or 0.0) > QUIET
 
 
 def lines(environment: dict[str, Any]) -> list[tuple[str, str]]:
-    """(what, value) for a table."""
+    """(name, value) for a table."""
     versions = {name: v for name, v in environment["versions"].items() if v}
     python = f"Python {environment['python']}"
     found = [
@@ -103,12 +103,12 @@ def lines(environment: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def same_machine(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two environments are of one kind of machine with as many threads."""
+    """Whether two environments have the same kind of machine and number of threads."""
     return all(a.get(key) == b.get(key) for key in ("processor", "cpus", "threads", "vectors"))
 
 
 def _others(cores: float | None) -> str:
-    return "unknown" if cores is None else f"kept {cores} cores busy meanwhile"
+    return "unknown" if cores is None else f"kept {cores} cores busy during the run"
 
 
 def _version(package: str) -> str | None:

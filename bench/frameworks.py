@@ -7,23 +7,23 @@ import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
 
 from minicnn import kernels
 
 
-def torch() -> Any | None:
-    """The module, on as many threads as minicnn; None (with a line) where it isn't installed."""
+def torch() -> ModuleType | None:
+    """The module, with as many threads as minicnn; None, with a message, if not installed."""
     module = _torch()
     if module is not None:
         module.set_num_threads(kernels.get_threads())
     return module
 
 
-def jax() -> Any | None:
-    """The module, on the processor; None where it isn't installed.
+def jax() -> ModuleType | None:
+    """The module, on the CPU; None if not installed.
 
-    JAX takes all cores: it has no setting for the number of threads.
+    JAX uses all cores: it has no setting for the number of threads.
     """
     if not find_spec("jax"):
         return None
@@ -31,10 +31,27 @@ def jax() -> Any | None:
     return import_module("jax")
 
 
+def programs(quick: bool, numpy: bool = True) -> dict[str, str]:
+    """Competitor → its name for accuracy_program and memory_program.
+
+    Args:
+        quick: only the NumPy backend, which compiles nothing.
+        numpy: include the NumPy backend (it is included anyway where Numba is missing).
+    """
+    found = {}
+    if "numba" in kernels.available_backends() and not quick:
+        found["minicnn"] = "minicnn"
+    if numpy or not found:
+        found["minicnn numpy"] = "minicnn-numpy"
+    if torch() is not None and not quick:
+        found |= {"PyTorch NCHW": "torch", "PyTorch channels-last": "torch-channels-last"}
+    return found
+
+
 @cache
-def _torch() -> Any | None:
+def _torch() -> ModuleType | None:
     if not find_spec("torch"):
-        print("PyTorch is not installed: minicnn is measured alone", file=sys.stderr)
+        print("PyTorch is not installed: only minicnn is measured", file=sys.stderr)
         return None
     import torch
 

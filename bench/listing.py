@@ -1,10 +1,10 @@
-"""Reading a kernel's machine code: is its hottest loop vectorized?"""
+"""Read the machine code of a kernel: is its hottest loop vectorized?"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 REGISTERS = {"zmm": r"%zmm\d", "ymm": r"%ymm\d", "xmm": r"%xmm\d", "neon": r"\bv\d+\.(4s|2d)\b"}
@@ -15,14 +15,14 @@ STACK = re.compile(r"\(%r[sb]p|\[(sp|x29)\b")
 
 
 class Block(NamedTuple):
-    """A stretch of instructions that is run from its label to its end.
+    """A sequence of instructions that runs from its label to its end.
 
     Args:
-        instructions: how many.
-        fma: multiply-adds, by the widest registers that they use; "scalar": one number each.
-        vector: all instructions, by the widest registers that they use.
-        stack: instructions that touch the stack: registers did not suffice.
-        loop: whether it jumps back to its own beginning.
+        instructions: their number.
+        fma: multiply-adds by the widest registers that they use; "scalar": one number each.
+        vector: all instructions by the widest registers that they use.
+        stack: instructions that access the stack, because registers were too few.
+        loop: whether it jumps back to its start.
     """
 
     label: str
@@ -45,12 +45,12 @@ class Block(NamedTuple):
         )
         return (
             f"{kind} of {self.instructions} instructions; multiply-adds: {fma}; "
-            f"all that use vector registers: {vector}; that touch the stack: {self.stack}"
+            f"instructions with vector registers: {vector}; with the stack: {self.stack}"
         )
 
 
 def blocks(assembly: str) -> Iterator[Block]:
-    """The blocks of a listing: each begins at a label or after a jump, and ends with one."""
+    """The blocks of a listing: each starts at a label or after a jump, and ends at the next one."""
     label = ""
     lines: list[str] = []
     for line in assembly.splitlines():
@@ -68,33 +68,33 @@ def blocks(assembly: str) -> Iterator[Block]:
 def hottest(assembly: str) -> Block | None:
     """The block with the most multiply-adds, loops before straight-line code; None without any.
 
-    In a matrix product that is where the time goes; sums too short for a loop are unrolled.
+    A matrix product spends its time there; sums too short for a loop are unrolled.
     """
     found = [block for block in blocks(assembly) if block.multiply_adds]
     loops = [block for block in found if block.loop]
     return max(loops or found, key=lambda block: block.multiply_adds, default=None)
 
 
-def dispatchers(thing: Any, depth: int = 4) -> Iterator[Any]:
-    """The jitted functions that an object holds, in its attributes, lists, tuples and dicts."""
+def dispatchers(thing: object, depth: int = 4) -> Iterator[Any]:
+    """The jitted functions in an object's attributes, lists, tuples and dicts."""
     if hasattr(thing, "py_func") and hasattr(thing, "nopython_signatures"):
         yield thing
     elif depth:
-        inside: Any = ()
+        inside: Iterable[object] = ()
         if isinstance(thing, dict):
             inside = thing.values()
         elif isinstance(thing, (list, tuple)):
             inside = thing
         elif type(thing).__module__.startswith("minicnn"):
             inside = vars(thing).values()
-        for part in inside:
-            yield from dispatchers(part, depth - 1)
+        for item in inside:
+            yield from dispatchers(item, depth - 1)
 
 
 def assembly(dispatcher: Any) -> str:
     """The machine code of a jitted function, for the types that it was last called with.
 
-    It is compiled once more: a kernel that comes from the cache has no listing.
+    It is compiled again, because a kernel from the cache has no listing.
     """
     import numba
 

@@ -1,9 +1,9 @@
-"""The programs that bench.memory starts: a few training steps, then how much memory it took.
+"""The programs that bench.memory starts: a few training steps, then the peak memory.
 
-    python -m bench.memory_program WHO NETWORK IMAGES BATCH
-    WHO: "minicnn", "minicnn-numpy", "torch" or "torch-channels-last"
+    python -m bench.memory_program PROGRAM NETWORK IMAGES BATCH
+    PROGRAM: "minicnn", "minicnn-numpy", "torch" or "torch-channels-last"
 
-Images are uint8 and in memory, all of them; a batch is made float32 when its step comes.
+All images are in memory, as uint8; each step converts its batch to float32.
 """
 
 from __future__ import annotations
@@ -14,29 +14,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .child import peak_memory_mib, tell
+from minicnn.typing import Array
+
+from .child import peak_memory_mib, send
 
 STEPS = 4
 SHAPE = (28, 28, 1)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Tell the loss of the last step, to show that there was one, and the peak memory in MiB."""
-    who, network, images, batch = argv[0], argv[1], int(argv[2]), int(argv[3])
+    """Send the loss of the last step, and the peak memory in MiB."""
+    program, network, images, batch = argv[0], argv[1], int(argv[2]), int(argv[3])
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, SHAPE[0] * SHAPE[1]), np.uint8)
     labels = rng.integers(0, 10, images)
-    train = _torch if who.startswith("torch") else _minicnn
-    loss = train(who, network, pixels, labels, batch)
-    tell(peak=peak_memory_mib(), loss=loss)
+    train = _torch if program.startswith("torch") else _minicnn
+    loss = train(program, network, pixels, labels, batch)
+    send(peak=peak_memory_mib(), loss=loss)
     os._exit(0)
 
 
-def _minicnn(who: str, network: str, pixels: np.ndarray, labels: np.ndarray, batch: int) -> float:
+def _minicnn(program: str, network: str, pixels: Array, labels: Array, batch: int) -> float:
     from minicnn import Sequential, architectures, kernels
     from minicnn.data import ScaledImages
 
-    kernels.use_backend("numpy" if who == "minicnn-numpy" else None)
+    kernels.use_backend("numpy" if program == "minicnn-numpy" else None)
     model = Sequential(architectures.TABLE[network](10), SHAPE, seed=0)
     model.compile()
     x, y = ScaledImages(pixels, SHAPE), np.eye(10, dtype=np.uint8)[labels]
@@ -48,16 +50,17 @@ def _minicnn(who: str, network: str, pixels: np.ndarray, labels: np.ndarray, bat
     return loss
 
 
-def _torch(who: str, network: str, pixels: np.ndarray, labels: np.ndarray, batch: int) -> float:
+def _torch(program: str, network: str, pixels: Array, labels: Array, batch: int) -> float:
     import torch
 
     from minicnn import Sequential, architectures, kernels
 
-    from .torch_twin import twin
+    from .torch_network import layout_of, to_torch
 
     torch.set_num_threads(kernels.get_threads())
-    layout = torch.channels_last if who.endswith("last") else torch.contiguous_format
-    net = twin(Sequential(architectures.TABLE[network](10), SHAPE, seed=0)).to(memory_format=layout)
+    layout = layout_of(program)
+    net = to_torch(Sequential(architectures.TABLE[network](10), SHAPE, seed=0))
+    net = net.to(memory_format=layout)
     adam = torch.optim.Adam(net.parameters(), fused=True)
     images = torch.from_numpy(pixels).reshape(-1, 1, *SHAPE[:2])
     targets = torch.from_numpy(labels)

@@ -1,33 +1,36 @@
-"""python -m bench observers: what does it cost to watch a run: each callback, and all together?
+"""python -m bench observers: what does observing a run cost: each callback, and all together?
 
-The same network is trained by the command line's recipe, from the same weights on the same batches:
-alone, with each observer, and with all of them. What is spent in an observer's hooks is set against
-the rest of the epochs, in the same run, since a machine's speed drifts from run to run; and, once a
-run, what it does at the end: most draw their figure then. All end in the same weights, or it is an
-error.
+The same network is trained with the command line's recipe, from the same weights on the same
+batches: alone, with each observer, and with all of them. The time in an observer's hooks is
+compared with the rest of the epochs of the same run, because a machine's speed drifts between runs.
+The time at the end of the run, when most observers draw a figure, is given separately. All runs
+must end with the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from rich.console import Console
 
 from minicnn import MnistData, Sequential, architectures, callbacks
-from minicnn.callbacks import Callback, State
+from minicnn.callbacks import Callback
 from minicnn.train import recipes
 from minicnn.typing import Array
 
 from .agreement import Disagreement
 from .command import positive, say
 from .report import Report, Row, row
+from .timing import Stopwatch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,23 +44,23 @@ Make = Callable[[Path], list[Callback]]
 class Times(NamedTuple):
     """Seconds of one run."""
 
-    epoch: float  # each, on the average
-    hooks: float  # of it, in the observers' hooks
-    end: float  # once
+    epoch: float  # mean
+    hooks: float  # in the observers' hooks, part of `epoch`
+    end: float  # once, at the end of the run
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What is trained, and how long."""
+    """What is trained, for how long, and with which observers."""
     add = parser.add_argument
     add("--data", default="sample", help='"sample", "mnist", "fashion", or a folder with a sheet')
     add("--model", choices=architectures.TABLE, default="course")
     add("--batch", type=positive, help="default: the recipe's")
     add("--epochs", type=positive, default=40, help="of each run (40)")
-    add("--each", action="store_true", help="each observer by itself, too")
+    add("--each", action="store_true", help="measure each observer by itself, too")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Train with everybody in turn, round after round."""
+    """In each round, train once with each of the observers."""
     data = MnistData(options.data).load()
     makers: dict[str, Make] = {ALONE: lambda folder: []}
     if options.each:
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace) -> Report:
     epochs = 1 if options.quick else options.epochs
     found: dict[str, list[Times]] = {name: [] for name in makers}
     weights: list[Array] | None = None
-    _train(data, options, [], 1)  # compiles, and brings the images into memory
+    _train(data, options, [], 1)  # compiles, and loads the images into memory
     for number in range(options.rounds or (1 if options.quick else 3)):
         for name, make in makers.items():
             say(f"round {number + 1}: {name}")
@@ -79,7 +82,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def observers() -> dict[str, Callable[[Path], Callback]]:
-    """Name → how it is made, with a folder of its own to write into."""
+    """Name → a function that makes it, with a folder for its files."""
     found: dict[str, Callable[[Path], Callback]] = {
         "CSVLogger": lambda folder: callbacks.CSVLogger(folder / "history.csv"),
         "JSONLogger": lambda folder: callbacks.JSONLogger(folder / "log.jsonl"),
@@ -89,7 +92,7 @@ def observers() -> dict[str, Callable[[Path], Callback]]:
         "LayerStats": lambda folder: callbacks.LayerStats(folder / "layers.json"),
         "LiveLog": lambda folder: callbacks.LiveLog(folder / "live.jsonl"),
         "Timer": lambda folder: callbacks.Timer(),
-        "ProgressBar": lambda folder: callbacks.ProgressBar(console=_nowhere()),
+        "ProgressBar": lambda folder: callbacks.ProgressBar(console=_hidden_console()),
     }
     if find_spec("tensorboardX"):
         found["TensorBoard"] = lambda folder: callbacks.TensorBoard(folder / "tensorboard")
@@ -99,43 +102,17 @@ def observers() -> dict[str, Callable[[Path], Callback]]:
 HOOKS = ("on_epoch_begin", "on_batch_end", "on_epoch_end")
 
 
-class _Watch:
-    """Seconds in the hooks of some callbacks: during the epochs, and at the end."""
-
-    def __init__(self, callbacks: list[Callback]) -> None:
-        self.during = self.end = 0.0
-        for callback in callbacks:
-            for hook in (*HOOKS, "on_train_end"):
-                setattr(callback, hook, self._timed(getattr(callback, hook), hook in HOOKS))
-
-    def _timed(self, hook: Callable[[State], None], during: bool) -> Callable[[State], None]:
-        def timed(state: State) -> None:
-            begun = time.perf_counter()
-            hook(state)
-            spent = time.perf_counter() - begun
-            if during:
-                self.during += spent
-            else:
-                self.end += spent
-
-        return timed
-
-
 def _one(make: Callable[[Path], Callback]) -> Make:
     return lambda folder: [make(folder)]
 
 
-def _nowhere() -> Any:
-    """A terminal that nobody sees."""
-    import io
-
-    from rich.console import Console
-
+def _hidden_console() -> Console:
+    """A terminal in memory."""
     return Console(file=io.StringIO(), force_terminal=True, width=100)
 
 
 def _train(
-    data: MnistData, options: argparse.Namespace, watching: list[Callback], epochs: int
+    data: MnistData, options: argparse.Namespace, observing: list[Callback], epochs: int
 ) -> tuple[Times, Sequential]:
     count = data.num_train
     recipe = recipes.default(count).changed(epochs=epochs, batch_size=options.batch)
@@ -143,24 +120,31 @@ def _train(
         architectures.TABLE[options.model](data.num_classes), data.image_shape, seed=0
     )
     model.compile(recipe.make_optimizer(count), recipe.make_loss(), ["accuracy"])
-    watch, begun = _Watch(watching), time.perf_counter()
-    model.fit(
+    watch = Stopwatch()
+    for callback in observing:
+        for hook in HOOKS:
+            watch.watch(callback, hook, "hooks")
+        watch.watch(callback, "on_train_end", "end")
+    fit = partial(
+        model.fit,
         data.train_x,
         data.train_labels,
         batch_size=recipe.batch_size,
         epochs=epochs,
         verbose=0,
-        callbacks=watching,
+        callbacks=observing,
         validation_data=(data.test_x, data.test_labels),
     )
-    whole = time.perf_counter() - begun
-    return Times((whole - watch.end) / epochs, watch.during / epochs, watch.end), model
+    watch.step(fit, "rest")
+    (seconds,) = watch.steps
+    hooks, end = seconds.get("hooks", 0.0), seconds.get("end", 0.0)
+    return Times((seconds["rest"] + hooks) / epochs, hooks / epochs, end), model
 
 
 def _check(name: str, weights: list[Array], model: Sequential) -> None:
     for own, other in zip(weights, model.get_weights(), strict=True):
         if not np.array_equal(own, other):
-            raise Disagreement(f"{name}: expected the weights of a run that nobody watches")
+            raise Disagreement(f"{name}: expected the weights of a run without observers")
 
 
 def _rows(options: argparse.Namespace, found: dict[str, list[Times]]) -> list[Row]:
@@ -178,10 +162,10 @@ def _rows(options: argparse.Namespace, found: dict[str, list[Times]]) -> list[Ro
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """Epochs a second, of each."""
+    """Epochs a second, with each of the observers."""
     from . import plots
 
     rows = [r for r in report.rows if r.what == "an epoch"]
     for r in rows:
         r.figures["epochs/s"] = 1 / r.median
-    return {"": plots.bars(report, rows, "epochs/s", "Epochs a second, watched and alone")}
+    return {"": plots.bars(report, rows, "epochs/s", "Epochs a second, with and without observers")}

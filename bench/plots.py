@@ -1,9 +1,9 @@
-"""The figures of the benchmarks, in the style of all of minicnn's."""
+"""The figures of the benchmarks, in the style of minicnn's other figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,10 +15,11 @@ from minicnn.plots.style import INK, PALE, styled
 from .environment import headline
 from .report import Report, Row
 from .tables import number
+from .timing import Quartiles
 
-# Okabe and Ito's palette. Each competitor has a colour and a mark in all figures; the first
-# entry whose words are all in its name counts.
-LOOKS = {
+# Okabe and Ito's palette. Each competitor has the same colour and marker in all figures: those of
+# the first entry whose words are all in its name.
+MARKERS = {
     ("reference",): ("#000000", "v"),
     ("numpy",): ("#999999", "D"),
     ("NumPy",): ("#999999", "D"),
@@ -45,22 +46,40 @@ STACK = (
 )  # fmt: skip
 
 
-def look(competitor: str) -> tuple[str, str]:
-    """(colour, mark) of a competitor."""
-    for words, found in LOOKS.items():
+def marker_of(competitor: str) -> tuple[str, str]:
+    """(colour, marker) of a competitor."""
+    for words, found in MARKERS.items():
         if all(word in competitor for word in words):
             return found
     return PALE, "."
+
+
+class Point(NamedTuple):
+    """A measurement on a curve, with the quartiles of y."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+class Panels(dict[str, dict[str, list[Point]]]):
+    """The charts of `lines`: title → competitor → points."""
+
+    def add(self, title: str, competitor: str, x: float, y: Quartiles) -> None:
+        """Append a point to the curve of a competitor."""
+        curve = self.setdefault(title, {}).setdefault(competitor, [])
+        curve.append(Point(x, y.median, y.q1, y.q3))
 
 
 @styled
 def bars(
     report: Report, rows: Sequence[Row], figure: str, title: str, scale: str = "linear"
 ) -> Figure:
-    """A group of bars for each case, a bar for each competitor; whiskers span the quartiles.
+    """A group of bars for each case, a bar for each competitor; error bars show the quartiles.
 
     Args:
-        figure: which of the rows' figures; it must fall as the time grows (a rate).
+        figure: the name of a figure of the rows; it must be a rate (falls as the time grows).
         scale: of y, "linear" or "log".
     """
     cases, names = distinct(rows, "case"), distinct(rows, "competitor")
@@ -73,7 +92,7 @@ def bars(
         values = np.array([r.figures[figure] for r in shown])
         low = np.array([r.figures[figure] * (1 - r.median / r.q3) for r in shown])
         high = np.array([r.figures[figure] * (r.median / r.q1 - 1) for r in shown])
-        axes.bar(at, values, width * 0.92, color=look(name)[0], label=name)
+        axes.bar(at, values, width * 0.92, color=marker_of(name)[0], label=name)
         axes.errorbar(at, values, [low, high], fmt="none", ecolor=INK, elinewidth=0.6)
     labels = [case.removesuffix(" + pool") for case in cases]
     axes.set_xticks(range(len(cases)), labels)
@@ -90,17 +109,17 @@ def bars(
 @styled
 def lines(
     report: Report,
-    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float, float]]]],
+    panels: Panels,
     labels: tuple[str, str],
     title: str,
     scale: str = "log",
 ) -> Figure:
-    """A chart for each panel, a line for each competitor, its quartiles shaded.
+    """A chart for each panel, a line for each competitor, with its quartiles shaded.
 
     Args:
-        panels: title → competitor → points (x, y, lower y, upper y).
-        labels: of x (where a panel's title does not say it) and y.
-        scale: of y; x is logarithmic.
+        panels: the points.
+        labels: of x (if the panels' titles don't give it) and y.
+        scale: of y; the scale of x is logarithmic.
     """
     count = len(panels)
     fig, first = empty(report, title, (max(6.0, 4.2 * count), 3.8), columns=count)
@@ -108,14 +127,14 @@ def lines(
         axes.set_title(name)
         for competitor, points in curves.items():
             x, y, low, high = np.array(points, float).T
-            colour, mark = look(competitor)
+            colour, marker = marker_of(competitor)
             axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
             axes.plot(
-                x, y, color=colour, marker=mark, markersize=5, linewidth=1.4, label=competitor
+                x, y, color=colour, marker=marker, markersize=5, linewidth=1.4, label=competitor
             )
         axes.set_xscale("log")
         axes.set_yscale(scale)
-        ticks = sorted({p[0] for points in curves.values() for p in points})
+        ticks = sorted({p.x for points in curves.values() for p in points})
         axes.set_xticks(ticks, [_short(tick) for tick in ticks])
         if scale == "linear":
             axes.set_ylim(bottom=0)
@@ -130,16 +149,18 @@ def lines(
 
 
 @styled
-def races(report: Report, labels: tuple[str, str], title: str) -> Figure:
-    """The report's curves of accuracy (a share) over seconds; drawn as errors in %, both axes
-    logarithmic, so that the last points are told apart as well as the first."""
+def error_curves(report: Report, labels: tuple[str, str], title: str) -> Figure:
+    """The report's curves of accuracy (a share) over seconds, drawn as errors in %.
+
+    Both axes are logarithmic, which separates the last points as well as the first.
+    """
     fig, axes = empty(report, title, (7.5, 4.2))
     for name, points in report.curves.items():
         seconds, accuracy = np.array(points).T
-        colour, mark = look(name)
+        colour, marker = marker_of(name)
         wrong = 100 * np.maximum(1 - accuracy, 1e-4)
         axes.plot(
-            seconds, wrong, color=colour, marker=mark, markersize=3.5, linewidth=1.3, label=name
+            seconds, wrong, color=colour, marker=marker, markersize=3.5, linewidth=1.3, label=name
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -154,19 +175,19 @@ def races(report: Report, labels: tuple[str, str], title: str) -> Figure:
 def stacks(
     report: Report, columns: Mapping[str, Mapping[str, float]], label: str, title: str
 ) -> Figure:
-    """A horizontal bar for each column, made of its parts end to end, the total beside it.
+    """A horizontal bar for each column, stacked from its parts, with the total beside it.
 
-    "forward …" and "backward …" of the same thing have the same colour, backward paler.
+    "forward …" and "backward …" of the same layer have the same colour; backward is paler.
     """
     parts = list(dict.fromkeys(part for values in columns.values() for part in values))
-    things = list(dict.fromkeys(_thing(part) for part in parts))
+    subjects = list(dict.fromkeys(_subject(part) for part in parts))
     fig, axes = empty(report, title, (9.5, 0.8 + 0.55 * len(columns)))
     names = list(columns)[::-1]
     left = np.zeros(len(names))
     whole = max(sum(values.values()) for values in columns.values())
     for part in parts:
         values = np.array([columns[name].get(part, 0.0) for name in names])
-        colour = STACK[things.index(_thing(part)) % len(STACK)]
+        colour = STACK[subjects.index(_subject(part)) % len(STACK)]
         if part.startswith("backward "):
             colour = _paler(colour)
         axes.barh(
@@ -191,9 +212,9 @@ def stacks(
 def empty(
     report: Report, title: str, size: tuple[float, float], columns: int = 1
 ) -> tuple[Figure, Axes]:
-    """A figure with the title, the machine and the date; and the first of its charts, side by side.
+    """A figure with title, machine, date and charts side by side; and its first chart.
 
-    The height of `size` is that of the charts; `finish` adds what stands above them.
+    The height in `size` is the height of the charts; `finish` adds the space above them.
     """
     figure = Figure(figsize=size)
     for column in range(columns):
@@ -204,7 +225,7 @@ def empty(
 
 
 def finish(figure: Figure) -> Figure:
-    """From the top down: title, machine, legend, charts; sizes in inches."""
+    """Place title, machine, legend and charts, from top to bottom (in inches)."""
     width, height = figure.get_size_inches()
     entries: dict[str, Any] = {}
     for axes in figure.axes:
@@ -232,11 +253,12 @@ def finish(figure: Figure) -> Figure:
 
 
 def _place(present: Sequence[str], name: str) -> float:
-    """Where a bar stands among those of its case, in bars from their middle."""
+    """The position of a bar among those of its case, in bars from their centre."""
     return present.index(name) - (len(present) - 1) / 2
 
 
 def plain_numbers(axes: Axes) -> None:
+    """Label both axes with plain numbers instead of powers of ten."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
@@ -246,20 +268,21 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
-def _thing(part: str) -> str:
+def _subject(part: str) -> str:
     return part.removeprefix("forward ").removeprefix("backward ")
 
 
 def _paler(colour: str) -> str:
-    """Half way to white."""
+    """The colour mixed half with white."""
     return "#" + "".join(f"{(int(colour[i : i + 2], 16) + 255) // 2:02X}" for i in (1, 3, 5))
 
 
 def _light(colour: str) -> bool:
-    """Whether dark text reads better on it."""
+    """Whether dark text has more contrast on it."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return 0.299 * red + 0.587 * green + 0.114 * blue > 140
 
 
 def distinct(rows: Sequence[Row], name: str) -> list[str]:
+    """The values of the rows' field `name`, each once, in order."""
     return list(dict.fromkeys(getattr(r, name) for r in rows))

@@ -1,4 +1,4 @@
-"""What training steps are made of, one by one: copying patches, products, pooling, updates."""
+"""The primitives of a training step, one by one: patches, products, pooling, updates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from minicnn import Sequential, architectures, kernels, layers
+from minicnn import Sequential, architectures, kernels, layers, losses, optimizers
 from minicnn.typing import Array
 
 from .agreement import check_alike
@@ -16,13 +16,13 @@ Calls = dict[str, Callable[[], object]]
 
 
 def primitives(model: str, batch: int) -> dict[str, Calls]:
-    """For each primitive, a call for each backend, on arrays of one size.
+    """For each primitive, a call for each backend, on arrays of the same size.
 
-    The size is that of the network's second convolution, at this batch size; the optimizer moves
-    all of its parameters, and the gather takes images of 28×28 pixels.
+    The size is that of the network's second convolution at this batch size. The optimizer updates
+    all parameters of the network; the gather takes images of 28×28 pixels.
 
     Raises:
-        Disagreement: the backends do not compute the same.
+        Disagreement: the backends compute different results.
     """
     rng = np.random.default_rng(0)
     net = Sequential(architectures.TABLE[model](10), (28, 28, 1), seed=0)
@@ -39,22 +39,22 @@ def primitives(model: str, batch: int) -> dict[str, Calls]:
     pixels = rng.integers(0, 256, (4 * batch, 784), np.uint8)
     order = rng.permutation(4 * batch)[:batch]
     pooled, argmax = kernels.max_pool2d(y, 2, backend="numpy")
-    each: dict[str, Callable[..., object]] = {
+    each: dict[str, Callable[[], object]] = {
         "im2col": partial(kernels.im2col, x, kernel),
         "matrix product": partial(kernels.dense, cols, w),
-        "matrix product, by the weights": partial(
+        "matrix product, gradient by the weights": partial(
             kernels.dense_backward, y.reshape(-1, F), cols, w, need_dx=False
         ),
         "col2im": partial(kernels.col2im, cols, x.shape, kernel),
         "max-pooling": partial(kernels.max_pool2d, y, 2),
         "max-pooling, backward": partial(kernels.max_pool2d_backward, pooled, argmax, y.shape, 2),
         "ReLU, backward": partial(kernels.relu_backward, y, y),
-        "softmax and cross-entropy": partial(kernels.softmax_crossentropy, z, q),
+        "softmax and cross-entropy": partial(losses.softmax_crossentropy, z, q),
         "gather and scale a batch": partial(kernels.take_scaled, pixels, order),
     }
     backends = [name for name in kernels.available_backends() if name != "reference"]
     found: dict[str, Calls] = {
-        part: {f"minicnn {name}": partial(call, backend=name) for name in backends}
+        part: {f"minicnn {name}": _on(name, call) for name in backends}
         for part, call in each.items()
     }
     for part, calls in found.items():
@@ -63,9 +63,7 @@ def primitives(model: str, batch: int) -> dict[str, Calls]:
 
 
 def adam(net: Sequential, backend: str) -> Callable[[], object]:
-    """A call that moves copies of all parameters of `net` by one step of Adam."""
-    from minicnn import optimizers
-
+    """A call that updates copies of all parameters of `net` by one step of Adam."""
     rng = np.random.default_rng(0)
     parameters = [
         (name, held[key].copy(), rng.standard_normal(held[key].shape, np.float32))
@@ -73,11 +71,17 @@ def adam(net: Sequential, backend: str) -> Callable[[], object]:
     ]
     optimizer = optimizers.Adam(1e-3)
 
-    def step() -> None:
-        with kernels.use_backend(backend):
-            optimizer.step(parameters)
+    return _on(backend, partial(optimizer.step, parameters))
 
-    return step
+
+def _on(backend: str, call: Callable[[], object]) -> Callable[[], object]:
+    """The call, computed by that backend."""
+
+    def run() -> object:
+        with kernels.use_backend(backend):
+            return call()
+
+    return run
 
 
 def _check(part: str, calls: Calls) -> None:

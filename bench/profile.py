@@ -1,9 +1,9 @@
-"""python -m bench profile: where does a convolution's time go, and what bounds it?
+"""python -m bench profile: where does the time of a convolution go, and what bounds it?
 
 For one shape and one algorithm: its steps, the operations and bytes of each, which of the two
-ceilings of this machine it meets first, and how close it comes. A step needs at least the longer
-of two times: its operations at the peak rate, and its bytes at the bandwidth of memory. (Bytes that
-stay in a cache are faster than that: a step may take less than memory alone would allow.)
+ceilings of this machine bounds it, and how close it comes. The lower bound of a step is the larger
+of two times: its operations at the peak rate, and its bytes at the bandwidth of memory. (Bytes in a
+cache are faster: a step can take less than its time for memory.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minicnn import kernels
 
 from . import ceiling, conv, listing, shapes
 from .command import effort, say
-from .conv_competitors import Problem, as_layers, ours, prepared_operation, problem
+from .conv_competitors import Problem, as_layers, by_minicnn, prepared_operation, problem
 from .report import Report, row
 from .timing import interleaved
 
@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 10
-FLOAT = 4  # bytes
-NUMBA = ("implicit", "fused")  # algorithms that need it
+NUMBA = ("implicit", "fused")  # algorithms that need Numba
 QUICK = shapes.ConvShape(2, 8, 8, 2, 4, 3)
 
 
 class Step(NamedTuple):
-    """A part of an algorithm: what it does, its operations, the bytes it must move, a call."""
+    """A step of an algorithm: what it does, its operations, the bytes it must move, a call."""
 
     what: str
     flops: float
@@ -44,7 +43,7 @@ class Step(NamedTuple):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Which convolution, by which algorithm."""
+    """The convolution and the algorithm."""
     add = parser.add_argument
     add("--shape", type=shapes.parse, help="a name, or N,H,C,F,k,stride,pad; default: course2")
     add("--algorithm", choices=("numpy", "im2col", "implicit", "fused"), help="default: fused")
@@ -52,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Check, then time step by step."""
+    """Check, then time each step."""
     shape = options.shape or (QUICK if options.quick else shapes.TEN["course2"])
     has_numba = "numba" in kernels.available_backends()
     algorithm = options.algorithm or ("fused" if has_numba else "numpy")
@@ -83,7 +82,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def figures_of(step: Step, seconds: float, limits: ceiling.Ceilings) -> dict[str, float]:
-    """What bounds a step, and how close it comes."""
+    """What bounds a step, and how close to the bound it is."""
     arithmetic, memory = step.flops / limits.flops, step.bytes / limits.bandwidth
     return {
         "MFLOP": step.flops / 1e6,
@@ -98,23 +97,23 @@ def figures_of(step: Step, seconds: float, limits: ceiling.Ceilings) -> dict[str
 
 
 def whole(p: Problem, algorithm: str) -> dict[str, Step]:
-    """The steps of the register tile's algorithms: there is nothing between x and y."""
+    """The steps of the register tile's algorithms, which store nothing between x and y."""
     operation = prepared_operation(p)
     if operation is None:
-        raise ValueError(f"expected a shape that is worth {algorithm}, received {p.shape}")
+        raise ValueError(f"expected a shape for which {algorithm} is used, received {p.shape}")
     layers = as_layers(p)
     assert layers is not None
-    conv.check("NumPy and the operation", ours(p, backend="numpy"), layers)
+    conv.check("NumPy and the operation", by_minicnn(p, backend="numpy"), layers)
     s = p.shape
     pooled = " and pools them in registers" if p.pooled else ""
-    winners = ", of the winners alone" if p.pooled else ""
+    winners = ", of the maxima only" if p.pooled else ""
     table = {
         "forward": (
-            f"the tile reads patches where they lie in x, multiplies{pooled}, writes y",
+            f"the tile reads the patches in x, multiplies{pooled}, writes y",
             partial(operation.forward, p.x, p.w, p.b),
         ),
         "dw, db": (
-            f"adds up patches times dy{winners}, a part of the batch at a time",
+            f"sums patches times dy{winners}, for each piece of the batch",
             partial(operation.backward, p.dy, p.x, p.w, False),
         ),
         "backward": (
@@ -129,9 +128,9 @@ def whole(p: Problem, algorithm: str) -> dict[str, Step]:
 
 
 def by_matrices(p: Problem, algorithm: str) -> dict[str, Step]:
-    """The steps of im2col, each over the whole batch.
+    """The steps of im2col, each for the whole batch.
 
-    (The kernels take some images at a time, so that the patch matrix stays in the cache.)
+    (The kernels process a few images at a time, and the patch matrix stays in the cache.)
     """
     s, backend = p.shape, "numba" if algorithm == "im2col" else "numpy"
     kernel = (s.k, s.k)
@@ -141,7 +140,7 @@ def by_matrices(p: Problem, algorithm: str) -> dict[str, Step]:
     transposed = np.ascontiguousarray(w.T)
     blas: dict[str, Any] = {"algorithm": "blas", "backend": backend}
     one = s.flops("forward")
-    X, W, Y, COLS = (FLOAT * a.size for a in (p.x, w, dy, cols))
+    X, W, Y, COLS = (shapes.FLOAT * a.size for a in (p.x, w, dy, cols))
     return {
         "im2col": Step(
             "copies the patch of every output into a row of a matrix",
@@ -165,7 +164,7 @@ def by_matrices(p: Problem, algorithm: str) -> dict[str, Step]:
             partial(kernels.dense, dy, transposed, **blas),
         ),
         "col2im": Step(
-            "adds the rows back to the pixels that they came from",
+            "adds each row to the pixels that it was copied from",
             cols.size,
             COLS + X,
             partial(kernels.col2im, cols, p.x.shape, kernel, **options, backend=backend),
@@ -174,7 +173,7 @@ def by_matrices(p: Problem, algorithm: str) -> dict[str, Step]:
 
 
 def loops(p: Problem) -> list[str]:
-    """A line for each kernel: what its hottest loop is made of."""
+    """A line for each kernel about its hottest loop."""
     operation = prepared_operation(p)
     assert operation is not None
     operation.forward(p.x, p.w, p.b)
@@ -185,7 +184,7 @@ def loops(p: Problem) -> list[str]:
         module = function.__module__.rpartition(".")[2]
         name = f"{module}.{function.__qualname__.replace('.<locals>', '')}"
         if name not in found:
-            say(f"compiling {name} once more, for its listing")
+            say(f"compiling {name} again, for its listing")
             found[name] = listing.hottest(listing.assembly(dispatcher))
     return [
         f"{re.sub('_[0-9a-f]{12}$', '', name)}: {block or 'no multiply-adds'}"  # without its digest
@@ -194,7 +193,7 @@ def loops(p: Problem) -> list[str]:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """The roofline, with a mark for each step that calculates."""
+    """The roofline, with a marker for each step with arithmetic."""
     from . import roofline
 
     rows = [r for r in report.rows if r.figures["MFLOP"] > 0]

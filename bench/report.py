@@ -1,11 +1,11 @@
-"""What a benchmark found: rows of numbers, and the JSON that keeps them."""
+"""The results of a benchmark: rows of numbers, and the JSON file that holds them."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,19 @@ KEY = "minicnn_bench"
 
 
 class ReportError(ValueError):
-    """A file that is no report; says which file, and why."""
+    """A file is not a valid report; the message says which and why."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement; the less the better.
+    """One measurement; less is better.
 
     Args:
-        case: what was worked on, e.g. "vgg64".
-        what: which part of the work, e.g. "forward".
-        competitor: who did it, e.g. "PyTorch NCHW". Names of ours begin with "minicnn".
+        case: the problem, e.g. "vgg64".
+        what: the part of the work, e.g. "forward".
+        competitor: e.g. "PyTorch NCHW". Names of minicnn's variants start with "minicnn".
         q1, median, q3: quartiles, in `unit`.
-        figures: what follows from it, by a name that holds the unit, e.g. {"GFLOP/s": 210.0}.
+        figures: derived numbers, by a name with the unit, e.g. {"GFLOP/s": 210.0}.
         unit: "s" or "MiB".
     """
 
@@ -46,12 +46,12 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """By which a row of one report is found in another."""
+        """Identifies a row in several reports."""
         return self.case, self.what, self.competitor
 
     @property
     def ours(self) -> bool:
-        """Whether it is minicnn's."""
+        """Whether minicnn was measured."""
         return self.competitor.startswith("minicnn")
 
     @property
@@ -68,22 +68,22 @@ def row(
     figures: dict[str, float] | None = None,
     unit: str = "s",
 ) -> Row:
-    """The row of some measurements."""
+    """A row with the quartiles of some measurements."""
     q1, median, q3 = quartiles(values)
     return Row(case, what, competitor, q1, median, q3, figures or {}, unit)
 
 
 @dataclass
 class Report:
-    """All that a benchmark found.
+    """The results of a benchmark.
 
     Args:
-        findings: single numbers beside the rows, by a name that says what they are.
-        shared: figures that are the same for all competitors; a table's title has them.
-        parts: how a table shows them: "across", with a line for each competitor, or, where
-            there are many, "down", with a column for each.
-        curves: points (x, y) that are drawn, but not in tables, by competitor.
-        notes: lines for the reader.
+        findings: single numbers, by a descriptive name.
+        shared: figures that are equal for all competitors; they are in a table's title.
+        parts: how a table shows the parts of the work: "across", with a line for each competitor,
+            or "down", with a line for each part.
+        curves: points (x, y) by competitor; they are drawn, but not in tables.
+        notes: further lines.
     """
 
     benchmark: str
@@ -97,26 +97,22 @@ class Report:
     command: str = ""
 
     def find(self, case: str, what: str, competitor: str) -> Row | None:
-        """The row of that key, if there is one."""
+        """The row with that key; None: there is none."""
         return next((r for r in self.rows if r.key == (case, what, competitor)), None)
-
-    def distinct(self, name: str) -> list[str]:
-        """The values of a row's field `name`, each once, in the order they came."""
-        return list(dict.fromkeys(getattr(r, name) for r in self.rows))
 
 
 def save(report: Report, path: str | os.PathLike[str]) -> None:
-    """Write a report as JSON, by rename."""
+    """Write a report as JSON, atomically."""
     content = {KEY: VERSION} | asdict(report)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def load(path: str | os.PathLike[str]) -> Report:
-    """Read what save() wrote.
+    """Read a file that save() wrote.
 
     Raises:
-        ReportError: the file can't be read, is no report, or of another version.
+        ReportError: the file can't be read, is not a report, or has another version.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -131,20 +127,21 @@ def load(path: str | os.PathLike[str]) -> Report:
     try:
         return Report(**content | {"rows": [Row(**entry) for entry in content["rows"]]})
     except (TypeError, KeyError) as error:
-        raise ReportError(f"{path}: expected a whole report, received a part: {error}") from error
+        raise ReportError(f"{path}: expected a complete report: {error}") from error
 
 
-def with_ratio(rows: Sequence[Row], rival: str) -> list[Row]:
-    """The rows, each with how many times faster it is than the best of `rival…`.
+def with_ratio(rows: Sequence[Row], baseline: str) -> list[Row]:
+    """The rows, each with its speed relative to the fastest competitor named `baseline…`.
 
-    Rows are set against those of the same case and part of the work.
+    Rows are compared with those of the same case and part of the work.
     """
     best: dict[tuple[str, str], float] = {}
     for r in rows:
-        if r.competitor.startswith(rival):
+        if r.competitor.startswith(baseline):
             best[r.case, r.what] = min(r.median, best.get((r.case, r.what), r.median))
+    name = f"× {baseline}"
     return [
-        Row(**asdict(r) | {"figures": r.figures | {f"× {rival}": best[r.case, r.what] / r.median}})
+        replace(r, figures=r.figures | {name: best[r.case, r.what] / r.median})
         if (r.case, r.what) in best and r.median > 0
         else r
         for r in rows

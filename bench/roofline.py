@@ -1,4 +1,4 @@
-"""The roofline: what arithmetic and memory allow, and how close everybody comes.
+"""The roofline: the limits of arithmetic and memory, and how close the competitors come.
 
 Source: Williams, Waterman, Patterson, "Roofline: an insightful visual performance model" (2009).
 """
@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 
 from minicnn.plots.style import INK, styled
 
-from .plots import distinct, empty, finish, look, plain_numbers
+from .plots import distinct, empty, finish, marker_of, plain_numbers
 from .report import Report, Row
 from .tables import number
 
 
 @styled
 def draw(report: Report, rows: Sequence[Row], title: str) -> Figure:
-    """GFLOP/s over FLOP a byte, both logarithmic, below the two measured ceilings."""
+    """GFLOP/s over FLOP per byte, both logarithmic, below the two measured ceilings."""
     flops = report.findings["ceiling, GFLOP/s"]
     bandwidth = report.findings["ceiling, GB/s to and from memory"]
     fig, axes = empty(report, title, (8.0, 4.8))
@@ -41,9 +41,9 @@ def draw(report: Report, rows: Sequence[Row], title: str) -> Figure:
         shown = [
             (r.figures["FLOP/byte"], r.figures["GFLOP/s"]) for r in rows if r.competitor == name
         ]
-        colour, mark = look(name)
+        colour, marker = marker_of(name)
         axes.plot(
-            *zip(*shown, strict=True), mark, color=colour, markersize=6.5, label=name,
+            *zip(*shown, strict=True), marker, color=colour, markersize=6.5, label=name,
             markeredgecolor="white", markeredgewidth=0.6, linestyle="none",
         )  # fmt: skip
     axes.set_xscale("log")
@@ -51,7 +51,7 @@ def draw(report: Report, rows: Sequence[Row], title: str) -> Figure:
     axes.set_xlim(left, right)
     axes.set_ylim(0.35 * min(rates.min(), left * bandwidth), 1.8 * flops)
     _name_columns(axes, rows)
-    axes.set_xlabel("FLOP for each byte that must move")
+    axes.set_xlabel("FLOP per byte that must move")
     axes.set_ylabel("GFLOP/s")
     plain_numbers(axes)
     axes.grid(True, which="major", axis="both")
@@ -59,16 +59,16 @@ def draw(report: Report, rows: Sequence[Row], title: str) -> Figure:
 
 
 def _name_columns(axes: Axes, rows: Sequence[Row]) -> None:
-    """The name of each case under the lowest of its marks; neighbours are pushed apart."""
+    """Write the name of each case below its lowest marker, without overlaps."""
     lowest: dict[str, tuple[float, float]] = {}
     for r in rows:
         x, y = r.figures["FLOP/byte"], r.figures["GFLOP/s"]
         lowest[r.case] = (x, min(y, lowest.get(r.case, (x, y))[1]))
     width = axes.bbox.width * 72 / axes.figure.dpi  # in points
-    points_a_decade = width / np.ptp(np.log10(axes.get_xlim()))
+    points_per_decade = width / np.ptp(np.log10(axes.get_xlim()))
     free = -np.inf
     for case, (x, y) in sorted(lowest.items(), key=lambda item: item[1]):
-        wanted = points_a_decade * np.log10(x)
+        wanted = points_per_decade * np.log10(x)
         place = max(wanted, free)
         free = place + 9  # points: the height of a line
         axes.annotate(

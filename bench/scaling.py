@@ -1,15 +1,15 @@
 """python -m bench scaling: how does the cost grow with threads, batch, image size and channels?
 
-One thing is changed at a time, from a 3×3 convolution of 64 images of 28×28 pixels with 16
-channels in and out, forward and backward. Threads run a whole training step of the course
-network, too.
+One size varies at a time, starting from a 3×3 convolution of 64 images of 28×28 pixels with 16
+input and output channels, forward and backward. The number of threads is also varied for a whole
+training step of the course network.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minicnn import kernels
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 90
-RIVAL = "PyTorch"
+BASELINE = "PyTorch"
 BASE = ConvShape(64, 28, 28, 16, 16, 3, 1, 1)
 SMALL = ConvShape(2, 6, 6, 2, 2, 3, 1, 1)
 STEP_BATCH, SMALL_BATCH = 512, 8
@@ -39,7 +39,7 @@ PANELS = (THREADS, STEP, *VALUES)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Along what."""
+    """What to vary."""
     names = [name.replace(" ", "-") for name in PANELS]
     parser.add_argument(
         "--along", nargs="+", choices=names, default=names, metavar="WHAT", help=", ".join(names)
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Panel after panel; all competitors of a point agree before they are timed."""
+    """Check and time each point of each panel."""
     rows: list[Row] = []
     most = kernels.get_threads()
     for panel in [name for name in PANELS if name.replace(" ", "-") in options.along]:
@@ -56,18 +56,18 @@ def run(options: argparse.Namespace) -> Report:
             say(case)
             try:
                 if panel in (THREADS, STEP):
-                    kernels.set_threads(value)  # PyTorch takes as many when it is asked for
+                    kernels.set_threads(value)  # frameworks.torch() sets the same number
                 if panel == STEP:
                     rows += _step(case, options)
                 else:
                     rows += _convolution(case, shape, options)
             finally:
                 kernels.set_threads(most)
-    return Report("scaling", with_ratio(rows, RIVAL))
+    return Report("scaling", with_ratio(rows, BASELINE))
 
 
 def points(panel: str, most_threads: int, quick: bool) -> Iterator[tuple[int, ConvShape]]:
-    """(value, shape): the shape has one of its sizes changed to that value."""
+    """(value, shape with one size changed to that value)."""
     base = SMALL if quick else BASE
     if panel in (THREADS, STEP):
         for threads in threads_up_to(most_threads):
@@ -84,15 +84,15 @@ def threads_up_to(most: int) -> list[int]:
 
 
 def _convolution(case: str, shape: ConvShape, options: argparse.Namespace) -> list[Row]:
-    """Forward and backward, by minicnn's own choice of algorithm."""
+    """Forward and backward, with the algorithm that minicnn chooses."""
     p = problem(shape)
     found = competitors(p)
     base = found["minicnn numpy"]
     expected = base.arrays("total", base.parts["total"]())
-    ours = "minicnn" if "minicnn" in found else "minicnn numpy"
-    runs: dict[str, Callable[[], Any]] = {}
+    chosen = "minicnn" if "minicnn" in found else "minicnn numpy"
+    runs: dict[str, Callable[[], object]] = {}
     for name, competitor in found.items():
-        if name == ours or not name.startswith("minicnn"):
+        if name == chosen or not name.startswith("minicnn"):
             runs[name] = competitor.parts["total"]
             check_alike(f"{case}: {name}", expected, competitor.arrays("total", runs[name]()))
     rate = ("GFLOP/s", p.shape.flops("total") / 1e9)
@@ -100,10 +100,10 @@ def _convolution(case: str, shape: ConvShape, options: argparse.Namespace) -> li
 
 
 def _step(case: str, options: argparse.Namespace) -> list[Row]:
-    """A training step; `train` holds the same competitors together."""
+    """A training step; `python -m bench train` checks that its competitors agree."""
     batch = SMALL_BATCH if options.quick else STEP_BATCH
-    chosen = argparse.Namespace(inference=False, compile=False, no_numpy=True, reference=False)
-    steps = step_competitors("course", batch, chosen)
+    what = argparse.Namespace(inference=False, compile=False, no_numpy=True, reference=False)
+    steps = step_competitors("course", batch, what)
     return _rows(case, "training step", interleaved(steps, effort(options)), ("images/s", batch))
 
 
@@ -112,19 +112,18 @@ def _rows(
 ) -> list[Row]:
     name, amount = rate
     return [
-        row(case, what, who, values, {name: amount / quartiles(values).median})
-        for who, values in seconds.items()
+        row(case, what, competitor, values, {name: amount / quartiles(values).median})
+        for competitor, values in seconds.items()
     ]
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """Milliseconds over each of the sizes."""
+    """Milliseconds over each size."""
     from . import plots
 
-    panels: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
+    panels = plots.Panels()
     for r in report.rows:
         panel, _, value = r.case.rpartition(" ")
-        points = panels.setdefault(panel, {}).setdefault(r.competitor, [])
-        points.append((float(value), r.median * 1e3, r.q1 * 1e3, r.q3 * 1e3))
+        panels.add(panel, r.competitor, float(value), r.spread.times(1e3))
     title = "How the cost grows: a 3×3 convolution, forward and backward"
     return {"": plots.lines(report, panels, ("", "ms"), title)}

@@ -1,4 +1,4 @@
-"""Convolutions to measure: their sizes, and how much work and traffic they are."""
+"""Convolutions to measure: their sizes, operations and memory traffic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ConvShape(NamedTuple):
 
     @property
     def window(self) -> Window:
-        """The geometry; ValueError where the filter is larger than the image."""
+        """The geometry; ValueError if the filter is larger than the image."""
         return make_window(self.H, self.W, self.k, self.stride, self.pad)
 
     @property
@@ -59,16 +59,16 @@ class ConvShape(NamedTuple):
     def flops(self, what: str) -> int:
         """Floating-point operations of a part of the work; a multiply-add counts as two.
 
-        A whole 2·N·OH·OW·KH·KW·C·F for each of forward, dx and dw, whatever an algorithm saves.
+        2·N·OH·OW·KH·KW·C·F for each of forward, dx and dw, even if an algorithm skips some.
         """
         N, OH, OW, F = self.y
         one = 2 * N * OH * OW * F * self.k * self.k * self.C
         return one * {"forward": 1, "dx": 1, "dw, db": 1, "backward": 2, "total": 3}[what]
 
     def bytes(self, what: str, pooled: bool = False) -> int:
-        """Bytes that must move at least: each array read or written once.
+        """The minimum number of bytes to move: each array read or written once.
 
-        pooled: with ReLU and 2×2 max-pooling, whose outputs (and gradients) are the small ones.
+        pooled: with ReLU and 2×2 max-pooling, which have smaller outputs and gradients.
         """
         x, w = _size(self.x), _size(self.w)
         y = _size(self.pooled if pooled else self.y)
@@ -79,7 +79,7 @@ class ConvShape(NamedTuple):
         return FLOAT * parts[what]
 
     def intensity(self, what: str, pooled: bool = False) -> float:
-        """FLOP a byte."""
+        """FLOP per byte."""
         return self.flops(what) / self.bytes(what, pooled)
 
 
@@ -102,7 +102,7 @@ def parse(text: str) -> ConvShape:
     """One of TEN by name, or N,H,C,F,k,stride,pad with H a number or HxW; for argparse.
 
     Raises:
-        argparse.ArgumentTypeError: it is neither, or the filter is larger than the image.
+        argparse.ArgumentTypeError: invalid text, or the filter is larger than the image.
     """
     if text in TEN:
         return TEN[text]
@@ -118,14 +118,14 @@ def parse(text: str) -> ConvShape:
     if min(shape[:7]) < 1 or shape.pad < 0:
         raise argparse.ArgumentTypeError(f"expected sizes >= 1 and pad >= 0, received {text!r}")
     try:
-        shape.window  # noqa: B018 - makes it, and so checks it
+        shape.window  # noqa: B018 - building it checks it
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return shape
 
 
 def name_of(shape: ConvShape) -> str:
-    """Its name among TEN, or its numbers."""
+    """Its name in TEN, or its numbers."""
     return next((name for name, known in TEN.items() if known == shape), str(shape))
 
 

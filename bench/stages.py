@@ -1,17 +1,15 @@
 """python -m bench stages: where does the time of a training step go?
 
-The step is that of fit(): take a batch of uint8 images, forward, loss, backward, optimizer. Each
-stage's own methods are wrapped in a stop-watch, so what is timed is what runs. Beside it stand
-the primitives that steps are made of, one by one, at the size of the network's second layer.
+The step is that of fit(): take a batch of uint8 images, forward, loss, backward, optimizer. A
+stopwatch wraps the methods of each stage, so the measured code is the code that runs. In addition,
+the primitives of a step are measured one by one, at the size of the network's second convolution.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,58 +23,27 @@ from .agreement import check_alike
 from .command import effort, positive, say
 from .primitives import primitives
 from .report import Report, Row, row
-from .timing import interleaved
+from .timing import Stopwatch, interleaved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 25
-IMAGES = 4096  # to take batches from, at least
+IMAGES = 4096  # in the training data, at least
 SHAPE = (28, 28, 1)
-TOLERANCE = 1e-3  # of the losses over CHECKED steps
-CHECKED = 10
+CHECKED = 10  # steps whose losses are compared
+TOLERANCE = 1e-3  # relative, between these losses
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Which network and batch."""
+    """The network and the batch size."""
     parser.add_argument("--model", choices=architectures.TABLE, default="course")
     parser.add_argument("--batch", type=positive, help="images; default: 512")
-    parser.add_argument("--no-primitives", action="store_true", help="the step alone")
-
-
-class Stopwatch:
-    """Seconds spent in chosen methods of chosen objects, step by step."""
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.clock = clock
-        self.steps: list[dict[str, float]] = []
-        self._now: dict[str, float] = defaultdict(float)
-
-    def watch(self, owner: Any, method: str, name: str) -> None:
-        """From now on, owner.method's time counts as `name`."""
-        run = getattr(owner, method)
-
-        def timed(*args: Any, **options: Any) -> Any:
-            begun = self.clock()
-            try:
-                return run(*args, **options)
-            finally:
-                self._now[name] += self.clock() - begun
-
-        setattr(owner, method, timed)
-
-    def step(self, run: Callable[[], Any], rest: str) -> Any:
-        """Do a step; what is in none of the methods counts as `rest`."""
-        self._now = defaultdict(float)
-        begun = self.clock()
-        result = run()
-        whole = self.clock() - begun
-        self.steps.append({**self._now, rest: whole - sum(self._now.values())})
-        return result
+    parser.add_argument("--no-primitives", action="store_true", help="only the step")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Check that all train alike, then take turns, step by step."""
+    """Check that all variants train in the same way, then time them in turn."""
     batch = options.batch or (8 if options.quick else 512)
     case = f"{options.model}, batch {batch}"
     say(case)
@@ -87,20 +54,20 @@ def run(options: argparse.Namespace) -> Report:
         steps[name] = _watched_step(options.model, batch, backend, fused, watches[name])
         losses[name] = np.array([steps[name]() for _ in range(CHECKED)])
     first, *others = losses
-    for other in others if options.model != "node" else ():  # dropout draws its masks in turn
+    for other in others if options.model != "node" else ():  # dropout masks differ
         check_alike(f"{first} and {other}", _loss(losses[first]), _loss(losses[other]), TOLERANCE)
     interleaved(steps, effort(options))
     rows = [r for name, watch in watches.items() for r in _rows(case, name, watch)]
     if not options.no_primitives:
-        for part, who in primitives(options.model, batch).items():
+        for part, calls in primitives(options.model, batch).items():
             say(part)
-            for name, seconds in interleaved(who, effort(options)).items():
+            for name, seconds in interleaved(calls, effort(options)).items():
                 rows.append(row(f"primitives, batch {batch}", part, name, seconds))
     return Report("stages", rows, parts="down")
 
 
 def _variants() -> list[tuple[str, str, bool]]:
-    """(name, backend, whether it is fused)."""
+    """(name, backend, fused)."""
     found = [("minicnn numpy", "numpy", True)]
     if "numba" in kernels.available_backends():
         found = [("minicnn", "numba", True), ("minicnn unfused", "numba", False), *found]
@@ -110,7 +77,7 @@ def _variants() -> list[tuple[str, str, bool]]:
 def _watched_step(
     name: str, batch: int, backend: str, fused: bool, watch: Stopwatch
 ) -> Callable[[], float]:
-    """A step of fit() under the stop-watch; it returns the loss."""
+    """A step of fit() under the stopwatch; it returns the loss."""
     rng = np.random.default_rng(0)
     count = max(IMAGES, batch)
     pixels = rng.integers(0, 256, (count, SHAPE[0] * SHAPE[1]), np.uint8)
@@ -138,10 +105,10 @@ def _watched_step(
 
 
 def _stage_names(model: Sequential) -> list[str]:
-    """For each of the model's stages: the layer with weights that it has, or comes after.
+    """A name for each stage: the last layer with weights up to it.
 
-    So the parts of fused and unfused steps can be set side by side: "1 Conv2D" is the first
-    convolution with the pooling after it.
+    It makes fused and unfused steps comparable: "1 Conv2D" is the first convolution and the pooling
+    after it.
     """
     names, found = [], 0
     name = "before the first weights"
@@ -154,7 +121,7 @@ def _stage_names(model: Sequential) -> list[str]:
 
 
 def _rows(case: str, name: str, watch: Stopwatch) -> list[Row]:
-    """The parts, in the order of the step, and the whole; the first, checked steps left out."""
+    """The parts in the order of the step, and the whole step; without the compared steps."""
     steps = watch.steps[CHECKED:]
     parts = [row(case, part, name, [step[part] for step in steps]) for part in steps[0]]
     return [*parts, row(case, "the whole step", name, [sum(step.values()) for step in steps])]
@@ -165,7 +132,7 @@ def _loss(values: Array) -> dict[str, Array]:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """A bar for each variant, made of its parts: in milliseconds, and in shares of the whole."""
+    """A bar for each variant, stacked from its parts: in milliseconds, and in percent."""
     from . import plots
 
     case = report.rows[0].case

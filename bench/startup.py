@@ -1,20 +1,20 @@
 """python -m bench startup: how long from the command to the first training step?
 
-Each run is a new process that ends after that step. The very first run has an empty folder for
-compiled kernels, the later ones have the one that it filled. (Python's own bytecode and the
-operating system's file cache are warm in all.)
+Each run is a new process that ends after that step. The very first run has an empty cache of
+compiled kernels; later runs use the cache that it filled. (Python's bytecode and the operating
+system's file cache are warm in all runs.)
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minicnn import kernels
+from minicnn.typing import Array
 
 from . import child, frameworks
 from .command import say
@@ -29,12 +29,12 @@ FIRST, LATER = "very first run", "later runs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Against whom."""
-    parser.add_argument("--compile", action="store_true", help="also torch.compile")
+    """The competitors."""
+    parser.add_argument("--compile", action="store_true", help="include torch.compile")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Rounds in which everybody starts once with an empty cache, then again."""
+    """In each round, start each competitor with an empty cache, then again."""
     programs = {"minicnn": ["minicnn"]}
     if frameworks.torch() is not None and not options.quick:
         programs["PyTorch"] = ["torch"]
@@ -62,8 +62,8 @@ def start(arguments: list[str], cache: str, backend: str | None = None) -> list[
     """Seconds from the start of the process to the end of each phase, in order.
 
     Args:
-        cache: a folder for all that is compiled.
-        backend: minicnn's; None: the usual one.
+        cache: a folder for compiled code.
+        backend: of minicnn; None: the default.
     """
     environment = {
         "NUMBA_CACHE_DIR": cache,
@@ -71,15 +71,15 @@ def start(arguments: list[str], cache: str, backend: str | None = None) -> list[
         "MINICNN_THREADS": str(kernels.get_threads()),
     }
     environment |= {"MINICNN_BACKEND": backend} if backend else {}
-    with tempfile.TemporaryDirectory() as folder:  # a run folder is made in it
-        told = child.run(
+    with tempfile.TemporaryDirectory() as folder:  # for the run folder
+        messages = child.run(
             "bench.startup_program", *arguments, environment=environment, folder=folder
         )
-        seconds = {message["phase"]: at for at, message in told}
+        seconds = {message["phase"]: at for at, message in messages}
     return [seconds[phase] for phase in PHASES]
 
 
-def _rows(case: str, name: str, stamps: np.ndarray) -> list[Row]:
+def _rows(case: str, name: str, stamps: Array) -> list[Row]:
     """A row for each phase, and one for all of them; stamps: (rounds, phases)."""
     phases = np.diff(stamps, axis=1, prepend=0)
     rows = [row(case, p, name, phases[:, k].tolist()) for k, p in enumerate(PHASES)]
@@ -87,7 +87,7 @@ def _rows(case: str, name: str, stamps: np.ndarray) -> list[Row]:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """A bar for each program and run, made of its phases."""
+    """A bar for each program and run, stacked from its phases."""
     from . import plots
 
     columns = {
@@ -100,9 +100,3 @@ def draw(report: Report) -> dict[str, Figure]:
     }
     title = "From the command to the first training step"
     return {"": plots.stacks(report, columns, "seconds", title)}
-
-
-if __name__ == "__main__":
-    from .command import main
-
-    sys.exit(main("startup"))

@@ -1,10 +1,10 @@
-"""The programs that bench.startup starts: what a user starts, cut short after a training step.
+"""The programs that bench.startup starts: a user's programs that end after a training step.
 
-    python -m bench.startup_program minicnn           as python -m minicnn.train does
+    python -m bench.startup_program minicnn           like python -m minicnn.train
     python -m bench.startup_program torch [compile]   the same network and data in PyTorch
 
-They tell when Python runs, when all is imported, and when each of two steps is done: one on blank
-images, which compiles what must be compiled, and one of training.
+They send a message when Python runs, after all imports, and after each of two steps: one on blank
+images, which compiles, and one of training.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .child import ROOT, tell
+from .child import ROOT, send
 
 BATCH = 128
 PHASES = ("Python", "imports", "data and first step (compiles)", "a training step")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Start up, do two steps, and end at once, without Python's own tidying up."""
-    tell(phase=PHASES[0])
+    """Start, do two steps, and exit at once, without Python's cleanup."""
+    send(phase=PHASES[0])
     if argv[0] == "torch":
         _torch("compile" in argv)
     else:
@@ -34,13 +34,13 @@ def main(argv: Sequence[str]) -> None:
 def _minicnn() -> None:
     from minicnn import fit, train
 
-    tell(phase=PHASES[1])
-    step, left = fit.train_step, list(PHASES[2:])
+    send(phase=PHASES[1])
+    step, phases = fit.train_step, list(PHASES[2:])
 
     def counted(*arguments: Any) -> Any:
         result = step(*arguments)
-        tell(phase=left.pop(0))
-        if not left:
+        send(phase=phases.pop(0))
+        if not phases:
             os._exit(0)
         return result
 
@@ -54,7 +54,7 @@ def _torch(compiled: bool) -> None:
     from PIL import Image
     from torch import nn
 
-    tell(phase=PHASES[1])
+    send(phase=PHASES[1])
     sample: Path = ROOT / "minicnn" / "data" / "sample"
     pixels = np.asarray(Image.open(sample / "mnist_sample_images.png"))
     labels = np.fromfile(sample / "mnist_sample_labels_uint8", np.uint8).reshape(-1, 10)
@@ -74,7 +74,7 @@ def _torch(compiled: bool) -> None:
         adam.zero_grad()
         cross_entropy(run(x), targets).backward()
         adam.step()
-        tell(phase=phase)
+        send(phase=phase)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A report in the terminal."""
+"""Print a report in the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show(report: Report, console: Console) -> None:
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
     if report.findings:
-        table = Table(title="In short", show_header=False, title_justify="left")
+        table = Table(title="Summary", show_header=False, title_justify="left")
         table.add_column()
         table.add_column(justify="right")
         for name, figure in report.findings.items():
@@ -35,7 +35,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _parts_down(case: str, rows: list[Row]) -> Table:
-    """A line for each part, with the medians of all competitors; and the figures of the last."""
+    """A line for each part: the medians of all competitors, and the figures of the last one."""
     table = Table(title=case, title_justify="left")
     competitors = list(dict.fromkeys(r.competitor for r in rows))
     last = {r.what: r.figures for r in rows if r.competitor == competitors[-1]}
@@ -52,7 +52,7 @@ def _parts_down(case: str, rows: list[Row]) -> Table:
 
 
 def _parts_across(case: str, rows: list[Row], shared: Sequence[str]) -> Table:
-    """A line for each competitor: the medians of the parts; of the last part, more."""
+    """A line for each competitor: the medians of the parts; quartiles and figures of the last."""
     parts = list(dict.fromkeys(r.what for r in rows))
     last = [r for r in rows if r.what == parts[-1]]
     figures = list(dict.fromkeys(name for r in last for name in r.figures if name not in shared))
@@ -76,7 +76,7 @@ def _parts_across(case: str, rows: list[Row], shared: Sequence[str]) -> Table:
 
 
 def amount(value: float, unit: str) -> str:
-    """A measurement with a unit that suits its size."""
+    """A measurement in a unit that fits its size."""
     factor, name = _scale(value, unit)
     return f"{number(value * factor)} {name}"
 
@@ -97,7 +97,7 @@ def _scale(value: float, unit: str) -> tuple[float, str]:
 
 
 def number(value: float) -> str:
-    """Three or more significant digits, thousands apart."""
+    """Three or more significant digits, with thousands separators."""
     for limit, digits in ((99.95, 0), (9.995, 1), (0.9995, 2)):  # 99.97 is shown as 100, not 100.0
         if abs(value) >= limit:
             return f"{value:,.{digits}f}"

@@ -1,7 +1,8 @@
-"""python -m bench threads: what does sharing work among threads cost, idle and on a busy machine?
+"""python -m bench threads: what does sharing work among threads cost, on idle and busy machines?
 
-A region is 16 pieces of the same arithmetic, done by all threads; it ends when the last piece
-does. Everybody has a process of its own, for Numba's threading layer is chosen once in a process.
+A parallel region is 16 pieces of the same arithmetic, computed by all threads; it ends with the
+last piece. Each competitor has its own process, because a process can load only one of Numba's
+threading layers.
 """
 
 from __future__ import annotations
@@ -30,19 +31,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 60
-ONE, TEAM = "one thread", "minicnn team"
-WHO = {  # → what bench.threads_program knows them by
-    ONE: "alone",
-    TEAM: "team",
+ONE = "one thread"
+PROGRAMS = {  # competitor → its name for bench.threads_program
+    ONE: "single",
+    "minicnn team": "team",
     "Numba OpenMP": "omp",
     "Numba workqueue": "workqueue",
     "Numba TBB": "tbb",
     "ThreadPoolExecutor": "pool",
 }
-WORK = (0, 20, 200, 2000)  # µs of one thread, in a region
+WORK = (0, 20, 200, 2000)  # µs in one thread, in a region
 PAUSES, PAUSED_WORK = (50, 2000, 20_000), 200  # µs
-SPAN, FEWEST, MOST = 10_000, 5, 100  # µs of regions in a turn, and how many
-BESIDE = {False: "machine idle", True: "beside a busy process"}
+SPAN, FEWEST, MOST = 10_000, 5, 100  # µs of regions in a turn, and their number
+LOAD = {False: "idle machine", True: "next to a busy process"}
+
+
+Message = dict[str, Any]  # JSON
 
 
 class Case(NamedTuple):
@@ -55,58 +59,58 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         work = f"{self.work:,} µs of work" if self.work else "no work"
         apart = f"after a pause of {self.pause:,} µs" if self.pause else "back to back"
-        return f"{BESIDE[self.busy]}: {work}, {apart}"
+        return f"{LOAD[self.busy]}: {work}, {apart}"
 
     @property
     def regions(self) -> int:
-        """In a turn."""
+        """The number of regions in a turn."""
         return max(FEWEST, min(MOST, SPAN // max(1, self.work + self.pause)))
 
 
 def cases(busy: bool) -> list[Case]:
-    """All that is measured."""
+    """All cases."""
     found = [Case(work, 0, busy) for work in WORK]
     return [*found, *(Case(PAUSED_WORK, pause, busy) for pause in PAUSES)]
 
 
 class Program(NamedTuple):
-    """One of WHO at work: it waits for requests."""
+    """A running program of PROGRAMS, which waits for requests."""
 
     name: str
     process: subprocess.Popen[str]
 
-    def answer(self) -> Any:
-        """What it says next."""
+    def read(self) -> Message:
+        """Its next message."""
         line = cast(IO[str], self.process.stdout).readline()
         if not line:
             message = cast(IO[str], self.process.stderr).read().strip()[-600:]
             raise child.ChildFailed(f"{self.name}: {message or 'no message'}")
         return json.loads(line)
 
-    def ask(self, count: int, turns: int, pause: float = 0.0) -> Any:
-        """As threads_program.main describes."""
+    def request(self, count: int, turns: int, pause: float = 0.0) -> Message:
+        """The answer to a request, see threads_program.main."""
         requests = cast(IO[str], self.process.stdin)
         print(
             json.dumps({"count": count, "turns": turns, "pause": pause}), file=requests, flush=True
         )
-        return self.answer()
+        return self.read()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Beside whom."""
-    parser.add_argument("--idle-only", action="store_true", help="never beside a busy process")
+    """Whether to measure on a busy machine."""
+    parser.add_argument("--idle-only", action="store_true", help="not next to a busy process")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """All cases on an idle machine, then all beside a busy process."""
+    """All cases on an idle machine, then all next to a busy process."""
     if "numba" not in kernels.available_backends():
-        raise ValueError("expected Numba, which is what is measured; it is not installed")
+        raise ValueError("expected Numba, which this benchmark measures; it is not installed")
     report = Report("threads", [])
     with ExitStack() as stack:
-        say("All compile their regions")
-        programs = [stack.enter_context(started(name)) for name in WHO]
+        say("all compile their regions")
+        programs = [stack.enter_context(started(name)) for name in PROGRAMS]
         for program in list(programs):
-            if (missing := program.answer().get("missing")) is not None:
+            if (missing := program.read().get("missing")) is not None:
                 programs.remove(program)
                 report.notes.append(f"{program.name} is left out: {missing}")
         per_us = turns_per_us(programs[0])
@@ -121,17 +125,17 @@ def run(options: argparse.Namespace) -> Report:
 
 @contextmanager
 def started(name: str) -> Iterator[Program]:
-    """One of WHO, or "busy"; ended with the block, come what may."""
-    who, n = WHO.get(name, name), str(kernels.get_threads())
-    settings = {"MINICNN_THREADS": n, "NUMBA_NUM_THREADS": n, "NUMBA_THREADING_LAYER": who}
-    if who in ("team", "pool", "alone", "busy"):
+    """A program of PROGRAMS, or "busy"; it is killed at the end of the block."""
+    program, n = PROGRAMS.get(name, name), str(kernels.get_threads())
+    settings = {"MINICNN_THREADS": n, "NUMBA_NUM_THREADS": n, "NUMBA_THREADING_LAYER": program}
+    if program in ("team", "pool", "single", "busy"):
         del settings["NUMBA_THREADING_LAYER"]
-    if who == "tbb":  # pip puts its library where the loader does not look
+    if program == "tbb":  # pip installs its library outside of the loader's path
         settings["LD_LIBRARY_PATH"] = f"{sys.prefix}/lib:{os.environ.get('LD_LIBRARY_PATH', '')}"
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.threads_program", who],
+        [sys.executable, "-m", "bench.threads_program", program],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, **settings}, cwd=child.ROOT,
+        env=child.settings(settings),
     ) as process:  # fmt: skip
         try:
             yield Program(name, process)
@@ -139,30 +143,32 @@ def started(name: str) -> Iterator[Program]:
             process.kill()
 
 
-def turns_per_us(alone: Program) -> float:
-    """Turns that each of the pieces may take for a region to last a µs in one thread."""
+def turns_per_us(single: Program) -> float:
+    """Iterations of each piece that make a region last 1 µs in one thread."""
     turns = 10_000
-    return turns / (min(alone.ask(20, turns)["seconds"]) * 1e6)
+    return turns / (min(single.request(20, turns)["seconds"]) * 1e6)
 
 
 def measure(
     case: Case, programs: list[Program], turns: int, options: argparse.Namespace
 ) -> list[Row]:
-    """Check that all compute the same; then time them in turn, each region by itself."""
+    """Check that all compute the same; then time each region, in turn."""
     count = FEWEST if options.quick else case.regions
-    ask = {p.name: partial(p.ask, count, turns, case.pause / 1e6) for p in programs}
-    results = {name: {"results": np.array(a()["results"])} for name, a in ask.items()}
+    calls = {p.name: partial(p.request, count, turns, case.pause / 1e6) for p in programs}
+    results = {name: {"results": np.array(call()["results"])} for name, call in calls.items()}
     for name, received in results.items():
         check_alike(f"{case}: {name}", results[ONE], received, tolerance=0)
-    seconds: dict[str, list[float]] = {name: [] for name in ask}
-    for name, a in ask.items():
-        ask[name] = partial(lambda name, a: seconds[name].extend(a()["seconds"]), name, a)
-    interleaved(ask, effort(options))
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+
+    def measured(name: str) -> None:
+        seconds[name].extend(calls[name]()["seconds"])
+
+    interleaved({name: partial(measured, name) for name in calls}, effort(options))
     return list(rows(str(case), seconds))
 
 
 def rows(case: str, seconds: Mapping[str, list[float]]) -> Iterator[Row]:
-    """Beside the quartiles: how bad a bad region is, and what sharing gains."""
+    """The quartiles, the 99th percentile, and the speed-up over one thread."""
     one = quartiles(seconds[ONE]).median
     for name, values in seconds.items():
         figures = {"p99, µs": float(np.percentile(values, 99)) * 1e6}
@@ -174,14 +180,13 @@ def draw(report: Report) -> dict[str, Figure]:
     """Speed-up over the work in a region, and over the pause before it."""
     from . import plots
 
-    panels: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
+    panels = plots.Panels()
     for case in [*cases(False), *cases(True)]:
         about = f"{PAUSED_WORK} µs after a pause" if case.pause else "back to back"
         for r in report.rows:
             if r.case == str(case) and case.work:
-                fast = r.figures["speed-up"] * r.median
-                point = (case.pause or case.work, fast / r.median, fast / r.q3, fast / r.q1)
-                curves = panels.setdefault(f"{BESIDE[case.busy]}, {about}", {})
-                curves.setdefault(r.competitor, []).append(point)
+                speed_up = r.spread.rate(r.figures["speed-up"] * r.median)
+                title = f"{LOAD[case.busy]}, {about}"
+                panels.add(title, r.competitor, case.pause or case.work, speed_up)
     labels = ("µs of work, or of pause", "speed-up over one thread")
-    return {"": plots.lines(report, panels, labels, "What sharing work gains", scale="linear")}
+    return {"": plots.lines(report, panels, labels, "Speed-up by sharing work", scale="linear")}

@@ -1,9 +1,9 @@
-"""The programs that bench.threads starts: whoever shares work out, and whoever is in the way.
+"""The programs that bench.threads starts: they share work among threads, or keep a core busy.
 
-    python -m bench.threads_program WHO
-    WHO: "team", "pool", "alone", a threading layer of Numba's, or "busy", which just computes
+    python -m bench.threads_program PROGRAM
+    PROGRAM: "team", "pool", "single", a threading layer of Numba, or "busy", which only computes
 
-All but the last take requests from standard input, a line of JSON each, and end with it.
+All but the last read requests from standard input, one line of JSON each, until it ends.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from minicnn.kernels.engine.threads.work_sharing import share
 from minicnn.kernels.jit import inner
 from minicnn.typing import Array
 
-from .child import tell
+from .child import send
 
 PIECES = 16
-Region = Callable[[Array, int], object]  # (results, turns of each piece's loop)
+Region = Callable[[Array, int], object]  # (results, iterations of each piece)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Do as the requests say: `count` regions with `turns` in each piece and `pause` seconds
-    before each; tell how long each of them took, and what the pieces came to."""
-    (who,) = argv
-    if who == "busy":
+    """For each request, run `count` regions with `turns` iterations in each piece, with `pause`
+    seconds before each; send the seconds of each region and the results of the pieces."""
+    (program,) = argv
+    if program == "busy":
         busy()
     results = np.zeros(PIECES)
-    region = REGIONS.get(who, _prange)
+    region = REGIONS.get(program, _prange)
     try:
         region(results, 0)  # compiles
     except ValueError as error:  # "No threading layer could be loaded"
-        tell(missing=str(error).partition("\n")[0])
+        send(missing=str(error).partition("\n")[0])
         return
-    tell(layer=numba.threading_layer() if region is _prange else who)
+    send(layer=numba.threading_layer() if region is _prange else program)
     for line in sys.stdin:
         request = json.loads(line)
         results.fill(0)
         seconds = timed(region, results, **request)
-        tell(seconds=seconds, results=results.tolist())
+        send(seconds=seconds, results=results.tolist())
 
 
 def timed(region: Region, results: Array, count: int, turns: int, pause: float) -> list[float]:
-    """Seconds of each region. In a pause the caller computes something of its own, in Python."""
+    """Seconds of each region. In the pause the caller computes in Python."""
     clock = time.perf_counter
-    region(results, turns)  # wakes the others
+    region(results, turns)  # wakes the other threads
     seconds = []
     for _ in range(count):
         stop = clock() + pause
@@ -67,7 +67,7 @@ def timed(region: Region, results: Array, count: int, turns: int, pause: float) 
 
 
 def busy() -> None:
-    """Compute as long as the benchmark lives."""
+    """Compute until the benchmark ends."""
     parent = os.getppid()
     while os.getppid() == parent:
         sum(k * k for k in range(10_000))
@@ -76,7 +76,7 @@ def busy() -> None:
 
 @numba.njit(nogil=True)
 def _work(results: Array, piece: int, turns: int) -> None:
-    """What all share out: each turn waits for the one before, so no compiler does better."""
+    """A piece of work. Each iteration depends on the one before, so it can't be vectorized."""
     x = float(piece)
     for _ in range(turns):
         x = x * 0.999 + 0.5
@@ -88,7 +88,7 @@ def _piece(piece: int, results: Array, turns: int) -> None:
     _work(results, piece, turns)
 
 
-@numba.njit(nogil=True)  # in no cache: that would not notice a change of the team
+@numba.njit(nogil=True)  # not cached: the cache would not notice a change in share()
 def _shared(team: Array, results: Array, turns: int) -> None:
     share(team, PIECES, _piece, (results, turns))
 
@@ -100,7 +100,7 @@ def _prange(results: Array, turns: int) -> None:
 
 
 @numba.njit(nogil=True)
-def _alone(results: Array, turns: int) -> None:
+def _single(results: Array, turns: int) -> None:
     for piece in range(PIECES):
         _work(results, piece, turns)
 
@@ -113,7 +113,7 @@ def _pool(results: Array, turns: int) -> None:
     batch_pieces.run([partial(_work, results, piece, turns) for piece in range(PIECES)])
 
 
-REGIONS: dict[str, Region] = {"team": _team, "pool": _pool, "alone": _alone}
+REGIONS: dict[str, Region] = {"team": _team, "pool": _pool, "single": _single}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -1,10 +1,10 @@
-"""Timing competitors in turn, so that a machine whose speed drifts is fair to all.
+"""Time competitors in turn: a drift of the machine's speed affects all of them.
 
-A turn is a pause, a call that does not count, and enough calls to be worth a look at the clock.
-The pause is there because threads linger: measured on two cores, the OpenMP threads of PyTorch
-go on spinning for 8 ms after an operation, and minicnn's own helpers for 1 ms; whoever came next
-would share its cores with them. The call that does not count wakes the competitor's own threads
-and brings its data into the cache, as the step before does in a loop.
+A turn is a pause, an unmeasured call, and enough measured calls for the resolution of the clock.
+The pause is needed because threads keep spinning: on two cores, the OpenMP threads of PyTorch spin
+for 8 ms after an operation, and minicnn's helpers for 1 ms, and the next competitor would share the
+cores with them. The unmeasured call wakes the competitor's threads and loads its data into the
+cache, as the previous step of a loop does.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 Clock = Callable[[], float]
 
 PAUSE = 0.012  # seconds before each turn
-TURN = 0.005  # seconds of counted calls that a turn should last at least
+TURN = 0.005  # seconds of measured calls in a turn, at least
 MOST_CALLS = 1000  # in a turn
 
 
 class Effort(NamedTuple):
-    """How long to measure: `seconds` for each competitor, in at least `least` rounds (if that
-    takes longer) and at most `most`."""
+    """How long to measure: `seconds` for each competitor, in `least` to `most` rounds."""
 
     seconds: float = 0.3
     least: int = 5
@@ -33,11 +34,19 @@ class Effort(NamedTuple):
 
 
 class Quartiles(NamedTuple):
-    """The middle half of some measurements lies from q1 to q3."""
+    """Half of the measurements lie between q1 and q3."""
 
     q1: float
     median: float
     q3: float
+
+    def times(self, factor: float) -> Quartiles:
+        """In another unit."""
+        return Quartiles(*(factor * value for value in self))
+
+    def rate(self, amount: float) -> Quartiles:
+        """The quartiles of `amount` per measured time."""
+        return Quartiles(amount / self.q3, amount / self.median, amount / self.q1)
 
 
 def interleaved(
@@ -47,10 +56,10 @@ def interleaved(
     clock: Clock = time.perf_counter,
     sleep: Callable[[float], object] = time.sleep,
 ) -> dict[K, list[float]]:
-    """Seconds of a call of each competitor: one number a round, the mean over the turn's calls.
+    """Seconds of a call of each competitor: one number per round, the mean over the turn's calls.
 
-    The rounds go A B C, B C A, C A B, …, so that nobody always follows the same neighbour. Every
-    competitor is called twice beforehand, which warms it up and tells how long its calls take.
+    The order is A B C, B C A, C A B, …, so the competitors start the rounds in turn. Each is called
+    twice beforehand, to warm it up and to measure roughly how long a call takes.
     """
     effort = effort or Effort()
     names = list(competitors)
@@ -81,10 +90,42 @@ def quartiles(seconds: Sequence[float]) -> Quartiles:
 
 
 def once(run: Callable[[], object], clock: Clock = time.perf_counter) -> float:
-    """Seconds of a single call: a first one, say, which compiles."""
+    """Seconds of a single call, e.g. of the first one, which compiles."""
     begun = clock()
     run()
     return clock() - begun
+
+
+class Stopwatch:
+    """Measures the time spent in chosen methods of chosen objects, for each step."""
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.clock = clock
+        self.steps: list[dict[str, float]] = []
+        """Seconds by name, for each step."""
+        self._now: dict[str, float] = defaultdict(float)
+
+    def watch(self, owner: object, method: str, name: str) -> None:
+        """From now on, count the time of owner.method as `name`."""
+        run = getattr(owner, method)
+
+        def timed(*args: object, **options: object) -> object:
+            begun = self.clock()
+            try:
+                return run(*args, **options)
+            finally:
+                self._now[name] += self.clock() - begun
+
+        setattr(owner, method, timed)
+
+    def step(self, run: Callable[[], T], rest: str) -> T:
+        """Run a step; the time outside of the watched methods counts as `rest`."""
+        self._now = defaultdict(float)
+        begun = self.clock()
+        result = run()
+        whole = self.clock() - begun
+        self.steps.append({**self._now, rest: whole - sum(self._now.values())})
+        return result
 
 
 def _calls_in_a_turn(run: Callable[[], object], clock: Clock) -> int:
@@ -94,7 +135,7 @@ def _calls_in_a_turn(run: Callable[[], object], clock: Clock) -> int:
 
 
 def _turn(run: Callable[[], object], calls: int, clock: Clock) -> float:
-    if calls > 1:  # a long call warms itself up within its first moments
+    if calls > 1:  # the warm-up is a small part of a long call
         run()
     begun = clock()
     for _ in range(calls):

@@ -1,10 +1,10 @@
-"""python -m bench visor: how soon are drawings read, and what does the page cost the training?
+"""python -m bench visor: how fast are drawings classified, and what does the page cost training?
 
-A run trains in a process of its own, as python -m minicnn.train does; the page's server shows it.
-Then 200 drawings a second are to be read, as lists of numbers and as pictures, with training beside
-it and without: the goal is 50 ms for 99 of 100 answers. And an epoch's time is measured in turn
-without a server, with one, and with one whose page is open in a browser (headless Chromium, where
-Playwright is there).
+A run trains in its own process, like python -m minicnn.train; the page's server shows it. A client
+sends 200 drawings a second, as lists of numbers and as pictures, with and without training at the
+same time: the goal is 50 ms for 99 of 100 answers. Then the time of an epoch is measured in turn
+without a server, with one, and with a page open in a browser (headless Chromium, if Playwright is
+installed).
 """
 
 from __future__ import annotations
@@ -34,73 +34,74 @@ if TYPE_CHECKING:
 SECONDS = 200
 RATE, GOAL = 200, 50.0  # answers a second; milliseconds, for 99 %
 KINDS = {"pixels": "784 numbers", "png": "a drawing (PNG)"}
-BESIDE, WITHOUT = "minicnn beside training", "minicnn with nothing beside it"
+DURING, WITHOUT = "minicnn during training", "minicnn without training"
 ALONE, SERVED, OPEN = "minicnn alone", "minicnn + server", "minicnn + open page"
-PATIENCE = 120.0  # seconds for anything to begin
+TIMEOUT = 120.0  # seconds for anything to start
+Answers = dict[str, Any]  # JSON
 BROWSERS = "chromium", "chromium-browser", "chrome", "google-chrome"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What is trained, and how long."""
+    """The data, the rate of drawings, the durations."""
     add = parser.add_argument
     add("--data", default="sample", help='"sample", "mnist", "fashion", or a folder with a sheet')
     add("--rate", type=positive, default=RATE, help=f"drawings a second ({RATE})")
-    add("--load", type=positive_seconds, default=20.0, help="seconds of them, each time (20)")
+    add("--load", type=positive_seconds, default=20.0, help="seconds of drawings, each time (20)")
     add("--window", type=positive_seconds, default=8.0, help="seconds of training, each time (8)")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Train, and ask meanwhile; train with everybody in turn, round after round; ask alone."""
+    """Send drawings during training; time epochs of each kind in turn; send drawings alone."""
     load, window = (1.0, 0.5) if options.quick else (options.load, options.window)
     rounds = options.rounds or (1 if options.quick else 3)
-    told: dict[tuple[str, str], dict[str, Any]] = {}
+    answers: dict[tuple[str, str], Answers] = {}
     notes = [f"The goal is {GOAL:g} ms for p99. An answer's time counts from when it was due."]
     with training(options.data) as running:
         with serving(running.folder) as link:
             for kind in KINDS:
-                say(f"{options.rate} a second beside training: {KINDS[kind]}")
-                told[kind, BESIDE] = ask(link, kind, options.rate, load)
+                say(f"{options.rate} a second during training: {KINDS[kind]}")
+                answers[kind, DURING] = request(link, kind, options.rate, load)
         epochs = _epochs(running.folder, window, rounds, notes)
         with serving(running.folder) as link:
             running.process.kill()
             for kind in KINDS:
                 say(f"{options.rate} a second: {KINDS[kind]}")
-                told[kind, WITHOUT] = ask(link, kind, options.rate, load)
+                answers[kind, WITHOUT] = request(link, kind, options.rate, load)
     rows = [
-        _answers(KINDS[kind], who, told[kind, who], options.rate)
+        _answers(KINDS[kind], competitor, answers[kind, competitor], options.rate)
         for kind in KINDS
-        for who in (BESIDE, WITHOUT)
+        for competitor in (DURING, WITHOUT)
     ]
-    errors = sum(len(each["errors"]) for each in told.values())
+    errors = sum(len(each["errors"]) for each in answers.values())
     case = f"{Path(options.data).name}, course network"
     rows += [row(case, "an epoch", name, seconds) for name, seconds in epochs.items()]
-    findings = {"answers that failed or did not come": float(errors)}
+    findings = {"failed or missing answers": float(errors)}
     return Report("visor", rows, findings=findings, notes=notes)
 
 
-def _answers(what: str, who: str, told: dict[str, Any], rate: int) -> Row:
+def _answers(what: str, competitor: str, answers: Answers, rate: int) -> Row:
     return row(
-        f"{what} to be read, {rate} a second",
+        f"{what}, {rate} a second",
         "an answer",
-        who,
-        told["seconds"],
-        milliseconds(told["seconds"]),
+        competitor,
+        answers["seconds"],
+        milliseconds(answers["seconds"]),
     )
 
 
 def _epochs(folder: Path, window: float, rounds: int, notes: list[str]) -> dict[str, list[float]]:
-    """Seconds of an epoch, by who watches: a number for each round, the mean over a window."""
+    """Seconds of an epoch, alone, with a server, with a page: for each round, a window's mean."""
     found: dict[str, list[float]] = {ALONE: [], SERVED: [], OPEN: []}
     for number in range(rounds):
         for name in list(found):
             say(f"round {number + 1} of {rounds}: {name}")
-            with ExitStack() as watching:
-                link = watching.enter_context(serving(folder)) if name != ALONE else ""
+            with ExitStack() as stack:
+                link = stack.enter_context(serving(folder)) if name != ALONE else ""
                 try:
                     if name == OPEN:
-                        watching.enter_context(opened(link))
+                        stack.enter_context(opened(link))
                 except ImportError as error:
-                    notes.append(f"Without an open page: {error}.")
+                    notes.append(f"The open page is left out: {error}.")
                     del found[OPEN]
                     continue
                 found[name].append(_seconds_an_epoch(folder, window))
@@ -108,31 +109,31 @@ def _epochs(folder: Path, window: float, rounds: int, notes: list[str]) -> dict[
 
 
 def _seconds_an_epoch(folder: Path, window: float) -> float:
-    """The mean from now on, over the whole epochs of a window, of two at least."""
-    time.sleep(min(window, 1.0))  # what has just begun settles
+    """The mean over the complete epochs of a window, at least two, starting now."""
+    time.sleep(min(window, 1.0))  # lets the server and the page start
     first, begun = _last_epoch(folder), time.perf_counter()
     last = first
     while time.perf_counter() < begun + window or last[0] < first[0] + 2:
-        if time.perf_counter() > begun + window + PATIENCE:
-            raise ChildFailed("minicnn.train: expected it to go on, but it does not")
+        if time.perf_counter() > begun + window + TIMEOUT:
+            raise ChildFailed("minicnn.train: expected it to continue, but it does not")
         time.sleep(0.1)
         last = _last_epoch(folder)
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
 def _last_epoch(folder: Path) -> tuple[int, float]:
-    """(its number, seconds of training at its end), as the run has written it down."""
+    """(its number, seconds of training at its end), from the run's live.jsonl."""
     lines = (folder / "live.jsonl").read_bytes().splitlines()
     line = next(line for line in reversed(lines) if line.startswith(b'{"event":"epoch"'))
-    told = json.loads(line)
-    return told["epoch"], told["seconds"]
+    event = json.loads(line)
+    return event["epoch"], event["seconds"]
 
 
-def ask(link: str, kind: str, rate: float, seconds: float) -> dict[str, Any]:
-    """What bench.visor_program tells: {asked, seconds: [of each answer], errors: […]}.
+def request(link: str, kind: str, rate: float, seconds: float) -> Answers:
+    """The message of bench.visor_program: {asked, seconds: [of each answer], errors: […]}.
 
     Raises:
-        ChildFailed: it ended without.
+        ChildFailed: it ended without one.
     """
     messages = child.run("bench.visor_program", link, kind, str(rate), str(seconds))
     return [message for _, message in messages][-1]
@@ -145,7 +146,7 @@ def milliseconds(took: list[float]) -> dict[str, float]:
 
 
 class Training(NamedTuple):
-    """A run that goes on."""
+    """A run in progress."""
 
     folder: Path
     process: subprocess.Popen[str]
@@ -153,12 +154,12 @@ class Training(NamedTuple):
 
 @contextmanager
 def training(data: str = "sample") -> Iterator[Training]:
-    """A run that goes on until the block ends; it has its first checkpoint."""
+    """A run that continues until the block ends; it has its first checkpoint."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "run"
         arguments = ["--data", data, "--epochs", "1000000", "--quiet", "--out", str(folder)]
         with _process("minicnn.train", *arguments) as process:
-            end = time.perf_counter() + PATIENCE
+            end = time.perf_counter() + TIMEOUT
             while not any((folder / "checkpoints").glob("*.safetensors")):
                 if time.perf_counter() > end or process.poll() is not None:
                     raise ChildFailed("minicnn.train: expected a checkpoint, but none came")
@@ -168,7 +169,7 @@ def training(data: str = "sample") -> Iterator[Training]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """The link to a page about a run, without its slash."""
+    """The link to a page about a run, without the final slash."""
     with tempfile.TemporaryDirectory() as drawings:
         arguments = [str(folder), "--no-browser", "--drawings", f"{drawings}/own"]
         with _process("minicnn.visor", *arguments) as process:
@@ -181,10 +182,10 @@ def serving(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def opened(link: str) -> Iterator[None]:
-    """The page in a browser that nobody sees, its curves drawn.
+    """The page in a headless browser, with its curves drawn.
 
     Raises:
-        ImportError: there is no Playwright, or no Chromium.
+        ImportError: Playwright or Chromium is missing.
     """
     from playwright.sync_api import sync_playwright
 
@@ -196,14 +197,14 @@ def opened(link: str) -> Iterator[None]:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(link)
         page.get_by_role("tab", name="Train").click()
-        page.wait_for_timeout(2000)  # milliseconds, until Plotly is there and has drawn
+        page.wait_for_timeout(2000)  # milliseconds for Plotly to load and draw
         yield
         browser.close()
 
 
 @contextmanager
 def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours, which is ended with the block."""
+    """A module that runs as a process; it is killed at the end of the block."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=child.settings()
@@ -215,16 +216,10 @@ def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """Epochs a second, by who watches."""
+    """Epochs a second, alone, with a server and with an open page."""
     from . import plots
 
     rows = [r for r in report.rows if r.what == "an epoch"]
     for r in rows:
         r.figures["epochs/s"] = 1 / r.median
-    return {"": plots.bars(report, rows, "epochs/s", "Epochs a second, beside the page and alone")}
-
-
-if __name__ == "__main__":
-    from .command import main
-
-    sys.exit(main("visor"))
+    return {"": plots.bars(report, rows, "epochs/s", "Epochs a second, with and without the page")}

@@ -1,10 +1,10 @@
-"""The client that bench.visor starts: so many drawings a second, to be read by a page's server.
+"""The client that bench.visor starts: it sends drawings at a fixed rate to a page's server.
 
     python -m bench.visor_program LINK pixels|png RATE SECONDS
 
-Requests have their times, whether or not those before are answered: an answer's seconds count from
-when its request was due. So a server that stands still for a moment is seen to keep everybody
-waiting who came meanwhile, not only the one whose turn it was.
+Requests have fixed times, whether or not earlier ones are answered, and the seconds of an answer
+count from the time when its request was due. So when a server stalls, the delay counts for all
+requests due in that time, not only for the current one.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from .child import tell
+from .child import send
 
-CLIENTS = 8  # connections, which are kept; a request waits if all are taken
+CLIENTS = 8  # persistent connections; a request waits if all are in use
 DRAWINGS = 64
 SIDE = 280  # pixels of a drawing: the page's canvas
-PATIENCE = 10.0  # seconds for an answer
+TIMEOUT = 10.0  # seconds for an answer
 
 
 def main(argv: Sequence[str]) -> None:
-    """Ask, and tell how long each answer took, and what went wrong."""
+    """Send requests, then a message with the seconds of each answer and the errors."""
     link, kind, rate, seconds = argv
     content, bodies = drawings(kind)
     client = Client(link, content, bodies, float(rate), float(seconds))
     client.run()
-    tell(asked=client.count, seconds=client.took, errors=client.errors)
+    send(asked=client.count, seconds=client.took, errors=client.errors)
 
 
 def drawings(kind: str) -> tuple[str, list[bytes]]:
@@ -58,10 +57,10 @@ def drawings(kind: str) -> tuple[str, list[bytes]]:
 
 
 class Client:
-    """Asks `rate` times a second, for so many seconds.
+    """Sends `rate` requests a second, for `seconds`.
 
     After run(), `took` has the seconds of each answer since it was due, and `errors` a line for
-    each that did not come, or is wrong.
+    each that is missing or wrong.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Client:
         self._begun = 0.0
 
     def run(self) -> None:
-        """Ask all, and wait for the last answer."""
+        """Send all requests, and wait for the last answer."""
         self._begun = time.perf_counter() + 0.2
         threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
         for thread in threads:
@@ -85,7 +84,7 @@ class Client:
             thread.join()
 
     def _work(self) -> None:
-        connection = http.client.HTTPConnection(self._server, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(self._server, timeout=TIMEOUT)
         for number in self._next:
             due = self._begun + number / self._rate
             time.sleep(max(due - time.perf_counter(), 0.0))
@@ -93,21 +92,21 @@ class Client:
                 body = self._bodies[number % len(self._bodies)]
                 connection.request("POST", "/api/read?polarity=bright-on-dark", body, self._headers)
                 answer = connection.getresponse()
-                complaint = check(answer.status, answer.read())
+                problem = check(answer.status, answer.read())
             except (OSError, http.client.HTTPException) as error:
-                complaint = repr(error)
+                problem = repr(error)
                 connection.close()
             self.took.append(time.perf_counter() - due)
-            if complaint:
-                self.errors.append(complaint)
+            if problem:
+                self.errors.append(problem)
         connection.close()
 
 
 def check(status: int, content: bytes) -> str:
-    """What is wrong with an answer; "" if it holds probabilities."""
+    """What is wrong with an answer; "" if it has probabilities."""
     if status != 200:
         return f"{status}: {content[:200]!r}"
-    answer: dict[str, Any] = json.loads(content)
+    answer = json.loads(content)
     found = answer if "probabilities" in answer else answer["mnist"]
     total = sum(found["probabilities"])
     return "" if abs(total - 1) < 0.01 else f"probabilities add up to {total}"

@@ -1,4 +1,4 @@
-"""When is a run slower than an earlier one?"""
+"""When a run counts as slower than an earlier one."""
 
 import io
 
@@ -29,7 +29,7 @@ def shown(old, new):
     ("old", "new", "verdict"),
     [
         ((0.9, 1.0, 1.1), (1.2, 1.3, 1.4), "slower"),
-        ((0.9, 1.0, 1.1), (1.05, 1.3, 1.4), "same"),  # the middle halves touch
+        ((0.9, 1.0, 1.1), (1.05, 1.3, 1.4), "same"),  # the interquartile ranges overlap
         ((0.99, 1.0, 1.01), (1.02, 1.04, 1.05), "same"),  # less than 5 %
         ((0.99, 1.0, 1.01), (1.05, 1.06, 1.07), "slower"),
         ((1.2, 1.3, 1.4), (0.9, 1.0, 1.1), "faster"),
@@ -66,17 +66,17 @@ def test_rows_of_one_run_alone_are_counted_not_compared():
     old = made(measured(1, 1, 1), measured(1, 1, 1, case="gone"))
     count, text = shown(old, made(measured(1, 1, 1), measured(9, 9, 9, case="new")))
     assert count == 0
-    assert "1 of the earlier run's are not in this one" in text
+    assert "1 rows of the earlier run are not in this one" in text
 
 
 @pytest.mark.parametrize("other", [{"processor": "Old CPU"}, {"threads": 1}, {"vectors": None}])
-def test_another_machine_is_said_and_compared_all_the_same(other):
+def test_another_machine_is_reported_and_compared_anyway(other):
     count, text = shown(made(measured(1, 1, 1), **other), made(measured(2, 2, 2)))
     assert "another machine or another number of threads" in text
     assert count == 1
 
 
-def test_another_benchmark_is_said():
+def test_another_benchmark_is_reported():
     old = Report("train", [], environment=MACHINE)
     assert "another benchmark: train" in shown(old, made(measured(1, 1, 1)))[1]
 

@@ -1,4 +1,4 @@
-"""What is said of the machine."""
+"""The description of the machine."""
 
 from bench import environment
 from minicnn.runs import machine
@@ -25,7 +25,7 @@ def test_settings_that_matter_are_listed(monkeypatch):
 def test_a_disturbed_run_says_so_in_its_plots():
     about = environment.describe() | {"others": 0.7}
     assert environment.is_disturbed(about)
-    assert "others kept 0.7 cores busy" in environment.headline(about)
+    assert "other processes kept 0.7 cores busy" in environment.headline(about)
     quiet = about | {"others": 0.01}
     assert not environment.is_disturbed(quiet)
     assert "busy" not in environment.headline(quiet)
@@ -41,14 +41,14 @@ def test_other_load(monkeypatch):
     assert OtherLoad().cores() == 0.8  # 15 s in all, 7 of them ours, within 10
 
 
-def test_waiting_ends_when_others_are_idle_or_the_time_is_up(monkeypatch):
+def test_waiting_ends_when_other_processes_are_idle_or_at_the_timeout(monkeypatch):
     busy = iter([0.9, 0.8, 0.02])
     monkeypatch.setattr(OtherLoad, "cores", lambda self: next(busy))
-    assert environment.wait_until_quiet(100, look=0)
+    assert environment.wait_until_quiet(100, interval=0)
     monkeypatch.setattr(OtherLoad, "cores", lambda self: 0.9)
-    assert not environment.wait_until_quiet(0, look=0)
+    assert not environment.wait_until_quiet(0, interval=0)
 
 
-def test_other_load_where_it_cannot_be_told(monkeypatch):
+def test_other_load_where_it_is_unknown(monkeypatch):
     monkeypatch.setattr(machine, "_all_seconds", lambda: None)
     assert OtherLoad().cores() is None

@@ -1,4 +1,4 @@
-"""Reading machine code: a loop of multiply-adds among other blocks."""
+"""Machine code: the loop of multiply-adds is found among other blocks."""
 
 from importlib.util import find_spec
 
@@ -44,13 +44,13 @@ def test_blocks_end_with_a_jump_or_before_a_label():
     assert [block.instructions for block in listing.blocks(CODE)] == [2, 6, 4, 1]
 
 
-def test_multiply_adds_of_single_numbers_are_told_apart():
+def test_scalar_multiply_adds_are_counted_separately():
     scalar = list(listing.blocks(CODE))[2]
     assert scalar.fma == {"scalar": 3}
     assert not scalar.loop
 
 
-def test_without_a_loop_it_is_the_block_with_most_of_them():
+def test_without_a_loop_the_block_with_most_multiply_adds_is_chosen():
     code = CODE.replace("jne	.LBB0_1", "jne	.LBB0_9")
     found = listing.hottest(code)
     assert found is not None
@@ -73,7 +73,7 @@ def test_arm():
 def test_in_words():
     text = str(listing.hottest(CODE))
     assert text.startswith("a loop of 6 instructions; multiply-adds: 2 zmm;")
-    assert text.endswith("that touch the stack: 1")
+    assert text.endswith("with the stack: 1")
 
 
 @pytest.mark.skipif(not find_spec("numba"), reason="reads what Numba compiled")

@@ -1,4 +1,4 @@
-"""The small parts of single benchmarks."""
+"""Helper functions of single benchmarks."""
 
 import argparse
 
@@ -6,7 +6,7 @@ import pytest
 
 from bench import accuracy, child, memory, scaling
 from bench.agreement import Disagreement
-from bench.stages import Stopwatch
+from bench.timing import Stopwatch
 
 
 def test_stopwatch_adds_up_a_step():
@@ -57,7 +57,7 @@ def test_unequal_accuracies_are_a_disagreement():
 def test_unequal_losses_are_a_disagreement_unless_there_is_dropout():
     memory.check("here", {"a": 2.3, "b": 2.301}, "course")
     memory.check("here", {"a": 2.3, "b": 2.5}, "node")
-    with pytest.raises(Disagreement, match=r"expected a loss of 2\.3, b came to 2\.5"):
+    with pytest.raises(Disagreement, match=r"expected a loss of 2\.3, b has 2\.5"):
         memory.check("here", {"a": 2.3, "b": 2.5}, "course")
 
 

@@ -1,4 +1,4 @@
-"""Each benchmark runs, checks, and writes tables, JSON and plots; tiny, and not to be believed."""
+"""Each benchmark runs, checks, and writes tables, JSON and plots, with tiny sizes."""
 
 from importlib.util import find_spec
 
@@ -12,13 +12,13 @@ needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="kernels that Nu
 
 @pytest.fixture
 def without_numba(monkeypatch):
-    """As where Numba isn't installed: nothing is compiled."""
+    """As if Numba were not installed: nothing is compiled."""
     monkeypatch.setattr(kernels, "available_backends", lambda: ["reference", "numpy"])
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Run a benchmark; returns what it found, and the names of the files that it wrote."""
+    """Run a benchmark; returns its report, and the names of the files that it wrote."""
 
     def quickly(name, *options):
         path = tmp_path / f"{name}.json"
@@ -140,7 +140,7 @@ def test_threads(run):
     found, files = run("threads", "--threads", "2")
     assert names(found) >= {"one thread", "minicnn team", "ThreadPoolExecutor"}
     assert {r.case.partition(":")[0] for r in found.rows} == {
-        "machine idle", "beside a busy process",
+        "idle machine", "next to a busy process",
     }  # fmt: skip
     assert all(r.figures["p99, µs"] >= r.median * 1e6 for r in found.rows)
     assert files == {"threads.json", "threads.png"}
@@ -160,7 +160,7 @@ def test_threads_are_measured_with_numba_alone(capsys):
         (["--algorithm", "numpy", "--asm"], "expected --asm with implicit or fused"),
     ],
 )
-def test_profile_says_what_it_cannot_do(options, message, capsys):
+def test_profile_rejects_what_it_cannot_do(options, message, capsys):
     assert command.main("profile", ["--quick", "--no-files", *options]) == 2
     assert message in capsys.readouterr().err
 

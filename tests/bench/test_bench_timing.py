@@ -1,4 +1,4 @@
-"""Turns, rounds and quartiles, by a clock that stands still unless it is told to move."""
+"""Turns, rounds and quartiles, with a simulated clock."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from bench.timing import MOST_CALLS, PAUSE, Effort, Quartiles, interleaved, once
 
 
 class Clock:
-    """Moves by what a call is said to take."""
+    """A clock that each call advances."""
 
     def __init__(self):
         self.now = 0.0
@@ -31,14 +31,14 @@ def measure(clock, competitors, effort):
     return interleaved(competitors, effort, clock=clock, sleep=clock.sleep)
 
 
-def test_a_call_takes_what_the_clock_says():
+def test_a_call_is_timed_by_the_clock():
     clock = Clock()
     found = measure(clock, {"a": clock.work("a", 0.5), "b": clock.work("b", 2.0)}, Effort(0, 3, 3))
     assert found["a"] == pytest.approx([0.5] * 3)
     assert found["b"] == pytest.approx([2.0] * 3)
 
 
-def test_rounds_begin_with_another_competitor_each():
+def test_each_round_starts_with_the_next_competitor():
     clock = Clock()
     runs = {name: clock.work(name, 1.0) for name in "abc"}
     measure(clock, runs, Effort(0, 3, 3))
@@ -53,14 +53,14 @@ def test_each_turn_begins_with_a_pause():
     assert clock.calls[2:] == ["pause", "a", "pause", "a"]
 
 
-def test_short_calls_are_repeated_after_one_that_does_not_count():
+def test_short_calls_are_repeated_after_an_unmeasured_one():
     clock = Clock()
     (seconds,) = measure(clock, {"a": clock.work("a", 0.001)}, Effort(0, 1, 1))["a"]
     assert seconds == pytest.approx(0.001)
     assert clock.calls[2:] == ["pause"] + ["a"] * (1 + 5)
 
 
-def test_a_call_that_the_clock_cannot_see_is_repeated_often_but_not_for_ever():
+def test_a_call_below_the_clocks_resolution_has_a_limit_of_repetitions():
     clock = Clock()
     measure(clock, {"a": clock.work("a", 0.0)}, Effort(0, 1, 1))
     assert clock.calls.count("a") == 2 + 1 + MOST_CALLS

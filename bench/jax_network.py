@@ -16,15 +16,15 @@ def jax_step(model: Sequential, x: Array, y: Array, forward: bool = False) -> Ca
     """One training step by Adam on (x, y), or the outputs for x.
 
     Args:
-        model: whose layers and weights it starts from.
+        model: its layers and initial weights.
         x: (N, H, W, C) float32.
         y: (N, classes) one-hot.
 
     Returns:
-        The step: it returns the loss from before it, or the outputs (N, classes).
+        A function that does a step and returns the loss before it, or the outputs (N, classes).
     """
     jax, jnp = import_module("jax"), import_module("jax.numpy")
-    logits = twin(model)
+    logits = to_jax(model)
     images, targets = jnp.asarray(x), jnp.asarray(y, dtype=jnp.float32)
     weights = [{k: jnp.asarray(v) for k, v in layer.params.items()} for layer in model.layers]
     if forward:
@@ -56,11 +56,11 @@ def jax_step(model: Sequential, x: Array, y: Array, forward: bool = False) -> Ca
     return step
 
 
-def twin(model: Sequential) -> Callable[[Any, Any], Any]:
-    """A function (weights, images) → logits; weights: a dict for each layer of `model`.
+def to_jax(model: Sequential) -> Callable[[Any, Any], Any]:
+    """A function (weights, images) → logits; weights is a list with a dict for each layer.
 
     Raises:
-        TypeError: a layer that this translation does not know.
+        TypeError: a layer has no counterpart here.
     """
     jax = import_module("jax")
     lax = jax.lax
@@ -81,7 +81,7 @@ def twin(model: Sequential) -> Callable[[Any, Any], Any]:
             elif isinstance(layer, layers.Flatten):
                 x = x.reshape(len(x), -1)
             else:
-                raise TypeError(f"no twin for {layer.label}")
+                raise TypeError(f"no JAX counterpart of {layer.label}")
             if isinstance(getattr(layer, "nonlinearity", None), layers.ReLU):
                 x = jax.nn.relu(x)
         return x

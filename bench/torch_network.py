@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minicnn import Sequential, layers
 from minicnn.typing import Array
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 def torch_step(
@@ -19,20 +23,20 @@ def torch_step(
     forward: bool = False,
     compiled: bool = False,
 ) -> Callable[[], Array]:
-    """One training step by Adam on (x, y), or the outputs for x, as PyTorch recommends it.
+    """One training step by Adam on (x, y), or the outputs for x, in the way PyTorch recommends.
 
     Args:
-        model: whose layers and weights it starts from.
+        model: its layers and initial weights.
         x: (N, H, W, C) float32.
         y: (N, classes) one-hot.
-        compiled: by torch.compile.
+        compiled: with torch.compile.
 
     Returns:
-        The step: it returns the loss from before it, or the outputs (N, classes).
+        A function that does a step and returns the loss before it, or the outputs (N, classes).
     """
     import torch
 
-    net, images = twin(model), torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
+    net, images = to_torch(model), torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
     if channels_last:
         net = net.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
@@ -59,25 +63,30 @@ def torch_step(
     return step
 
 
-def twin(model: Sequential) -> Any:
-    """A torch.nn.Sequential that computes the logits of `model` from images (N, C, H, W).
+def layout_of(program: str) -> torch.memory_format:
+    """The memory layout of "torch" or "torch-channels-last"."""
+    import torch
+
+    return torch.channels_last if program.endswith("last") else torch.contiguous_format
+
+
+def to_torch(model: Sequential) -> nn.Module:
+    """A torch.nn.Sequential that computes the logits of `model` for images (N, C, H, W).
 
     Raises:
-        TypeError: a layer that this translation does not know.
+        TypeError: a layer has no counterpart here.
     """
     import torch
     from torch import nn
 
-    modules: list[Any] = []
+    modules: list[nn.Module] = []
     for index, layer in enumerate(model.layers):
         if isinstance(layer, layers.Conv2D):
             w = layer.params["w"].transpose(3, 2, 0, 1)  # (KH, KW, C, F) → (F, C, KH, KW)
-            modules.append(nn.Conv2d(w.shape[1], w.shape[0], w.shape[2:]))
-            _fill(modules[-1], w, layer.params["b"])
+            modules.append(_filled(nn.Conv2d(w.shape[1], w.shape[0], w.shape[2:]), w, layer))
         elif isinstance(layer, layers.Dense):
-            w = _rows_as_torch(model, index).T
-            modules.append(nn.Linear(w.shape[1], w.shape[0]))
-            _fill(modules[-1], w, layer.params["b"])
+            w = _dense_weights(model, index).T
+            modules.append(_filled(nn.Linear(w.shape[1], w.shape[0]), w, layer))
         elif isinstance(layer, layers.MaxPool2D):
             modules.append(nn.MaxPool2d(layer.pool_size))
         elif isinstance(layer, layers.Flatten):
@@ -85,14 +94,14 @@ def twin(model: Sequential) -> Any:
         elif isinstance(layer, layers.Dropout):
             modules.append(nn.Dropout(layer.rate))
         else:
-            raise TypeError(f"no twin for {layer.label}")
+            raise TypeError(f"no PyTorch counterpart of {layer.label}")
         if isinstance(getattr(layer, "nonlinearity", None), layers.ReLU):
             modules.append(nn.ReLU())
     return nn.Sequential(*modules).to(torch.float32)
 
 
-def _rows_as_torch(model: Sequential, index: int) -> np.ndarray:
-    """The weights of a dense layer; after a Flatten its rows go from (H, W, C) to (C, H, W)."""
+def _dense_weights(model: Sequential, index: int) -> Array:
+    """The weights of a dense layer; after a Flatten, its rows in the order (C, H, W)."""
     w, before = model.layers[index].params["w"], model.layers[index - 1]
     while isinstance(before, layers.Dropout):
         index -= 1
@@ -103,9 +112,11 @@ def _rows_as_torch(model: Sequential, index: int) -> np.ndarray:
     return w.reshape(H, W, C, -1).transpose(2, 0, 1, 3).reshape(w.shape)
 
 
-def _fill(module: Any, w: np.ndarray, b: np.ndarray) -> None:
+def _filled(module: nn.Conv2d | nn.Linear, w: Array, layer: layers.Layer) -> nn.Module:
+    """The module with weights `w` and the bias of `layer`."""
     import torch
 
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(np.ascontiguousarray(w)))
-        module.bias.copy_(torch.from_numpy(np.ascontiguousarray(b)))
+        module.bias.copy_(torch.from_numpy(layer.params["b"]))
+    return module
