@@ -9,7 +9,7 @@ from minicnn.data.builder import write_sheet
 
 @pytest.fixture(scope="session")
 def sheet(tmp_path_factory):
-    """600 of the sample's digits as a sheet of their own."""
+    """A sheet of 600 digits of the sample."""
     folder, data = tmp_path_factory.mktemp("digits"), MnistData("sample").load()
     images, classes = data.train_images[:600], data.train_labels[:600].argmax(1)
     write_sheet(
@@ -21,7 +21,7 @@ def sheet(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(sheet, tmp_path_factory):
-    """The folder of a run of three epochs; look, don't touch."""
+    """The folder of a run of three epochs; tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "first"
     assert quietly(train, "--data", sheet, "--epochs", 3, "--quiet", "--out", folder)[0] == 0
     return folder

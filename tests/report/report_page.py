@@ -1,4 +1,4 @@
-"""What a reader of a report needs."""
+"""Helpers for the tests of the report."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 from minicnn import kernels
 
-NAMES = ["<b>zero</b>", "one & only", *"23456789"]  # as hostile as a class may be called
+NAMES = ["<b>zero</b>", "one & only", *"23456789"]  # names that need escaping
 
 
 def quietly(command, *options):
@@ -22,7 +22,7 @@ def quietly(command, *options):
 
 
 class Page(HTMLParser):
-    """Tags, texts and addresses of a page."""
+    """Tags, text and addresses of a page."""
 
     def __init__(self, text):
         super().__init__()

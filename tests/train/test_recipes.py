@@ -1,4 +1,4 @@
-"""The recipes: their table, what a change of options makes of them, and the one that augments."""
+"""The recipes: their table, changes by options, and augmentation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZES = [1, 10, recipes.FEW - 1, recipes.FEW, 10_000, recipes.MANY - 1, recipes.
 
 @pytest.mark.parametrize("samples", SIZES)
 @pytest.mark.parametrize("name", recipes.TABLE)
-def test_every_recipe_serves_any_number_of_images(name: str, samples: int) -> None:
+def test_every_recipe_for_any_number_of_images(name: str, samples: int) -> None:
     recipe = recipes.TABLE[name](samples)
     assert recipe.model in architectures.TABLE
     optimizer = recipe.make_optimizer(samples)
@@ -38,21 +38,21 @@ def test_every_recipe_serves_any_number_of_images(name: str, samples: int) -> No
     json.dumps(asdict(recipe))  # run.json holds it
 
 
-def test_the_default_follows_the_number_of_images() -> None:
+def test_the_default_depends_on_the_number_of_images() -> None:
     assert recipes.default(recipes.FEW - 1) is recipes.SMALL
     assert recipes.default(recipes.FEW) is recipes.default(recipes.MANY - 1) is recipes.DEFAULT
     assert recipes.default(recipes.MANY) is recipes.LARGE
     assert recipes.TABLE["default"] is recipes.default
 
 
-def test_the_tutorials_is_the_same_for_all() -> None:
+def test_the_tutorial_recipe_does_not_depend_on_it() -> None:
     for samples in SIZES:
         recipe = recipes.TABLE["tutorial"](samples)
         assert recipe is recipes.TUTORIAL
         assert isinstance(recipe.schedule(samples), Constant)
 
 
-def test_only_the_best_augments_and_has_a_network_of_its_own() -> None:
+def test_only_the_best_recipe_augments_and_has_its_own_network() -> None:
     for samples in SIZES:
         found = {name: make(samples) for name, make in recipes.TABLE.items()}
         augmented = [name for name, recipe in found.items() if recipe.augmentation is not None]
@@ -60,13 +60,13 @@ def test_only_the_best_augments_and_has_a_network_of_its_own() -> None:
         assert [name for name, recipe in found.items() if recipe.model != "course"] == ["best"]
 
 
-def test_the_best_trains_longer_where_there_are_fewer_images() -> None:
+def test_the_best_recipe_trains_longer_with_fewer_images() -> None:
     epochs = [recipes.best(samples).epochs for samples in SIZES]
     assert epochs == sorted(epochs, reverse=True)
     assert epochs[-1] == recipes.BEST.epochs
 
 
-def test_what_is_given_takes_the_place_of_the_recipes_own() -> None:
+def test_changed() -> None:
     changed = recipes.BEST.changed(epochs=3, batch_size=None, model="course", learning_rate=None)
     assert (changed.epochs, changed.model) == (3, "course")
     assert changed.batch_size == recipes.BEST.batch_size
@@ -74,14 +74,14 @@ def test_what_is_given_takes_the_place_of_the_recipes_own() -> None:
     assert recipes.BEST.changed() == recipes.BEST
 
 
-def test_another_optimizer_brings_its_own_rate_and_decay_unless_given() -> None:
+def test_another_optimizer_has_its_own_rate_and_decay() -> None:
     changed = recipes.BEST.changed(optimizer="adam")
     assert (changed.learning_rate, changed.weight_decay) == (1e-3, 0.0)
     assert recipes.BEST.changed(optimizer="adam", learning_rate=0.5).learning_rate == 0.5
     assert recipes.BEST.changed(optimizer="adamw") == recipes.BEST
 
 
-def test_it_is_told_in_one_line() -> None:
+def test_str() -> None:
     recipe = Recipe(epochs=2, batch_size=8, optimizer="adam", learning_rate=0.01)
     assert str(recipe) == (
         "2 epochs, batch 8, adam at 0.01 (constant), weight decay 0, label smoothing 0"
@@ -91,7 +91,7 @@ def test_it_is_told_in_one_line() -> None:
     assert str(moving).endswith("label smoothing 0; images: shift 2 px")
 
 
-def test_the_warm_up_is_a_share_of_all_steps_but_never_all_of_them() -> None:
+def test_the_warm_up_is_a_share_of_the_steps() -> None:
     recipe = Recipe(10, 100, "adamw", 0.01, warmup=0.1)
     schedule = recipe.schedule(1000)
     assert isinstance(schedule, CosineDecay)
@@ -120,7 +120,7 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The command chooses backend and threads for the whole process; here that must not last."""
+    """Restore backend and threads, which the command sets for the process."""
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(runs, "draw", lambda *args, **options: None)  # it takes a second
     threads = kernels.get_threads()
@@ -144,7 +144,7 @@ def planned(sheet: Path, *options: str) -> tuple[Namespace, Plan]:
         (["--model", "examples"], "examples"),
     ],
 )
-def test_the_network_is_the_recipes_own_unless_one_is_named(
+def test_the_network_of_a_recipe_and_of_an_option(
     sheet: Path, options: list[str], model: str
 ) -> None:
     parsed, chosen = planned(sheet, *options)
@@ -155,29 +155,20 @@ def test_the_network_is_the_recipes_own_unless_one_is_named(
     )
 
 
-def test_the_recipe_is_that_of_the_table_with_the_other_options_in_its_place(sheet: Path) -> None:
+def test_options_override_the_recipe(sheet: Path) -> None:
     _, chosen = planned(sheet, "--recipe", "best", "--epochs", "3", "--lr", "0.5")
     samples = len(chosen.train[0])
     assert chosen.recipe == recipes.best(samples).changed(epochs=3, learning_rate=0.5)
     assert planned(sheet)[1].recipe == recipes.default(samples)
 
 
-def test_an_unknown_recipe_is_refused_with_those_there_are(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        train.main(["--recipe", "secret"])
-    said = capsys.readouterr().err
-    assert all(name in said for name in ("--recipe", "secret", *recipes.TABLE))
-
-
 def run(folder: Path, *options: object) -> bytes:
-    """Train; the model that is left."""
+    """Train; returns the bytes of the model."""
     assert train.main([str(option) for option in options]) == 0
     return (folder / "model.safetensors").read_bytes()
 
 
-def test_a_run_of_the_best_recipe_trains_on_changed_images_and_tells_so(
+def test_a_run_of_the_best_recipe_augments(
     sheet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["--data", sheet, "--recipe", "best", "--model", "codelab", "--epochs", 2]
@@ -191,13 +182,3 @@ def test_a_run_of_the_best_recipe_trains_on_changed_images_and_tells_so(
     assert (record["options"]["recipe"], record["options"]["model"]) == ("best", "codelab")
     plain = run(tmp_path / "plain", *common[:2], *common[4:], "--out", tmp_path / "plain")
     assert plain != one
-
-
-def test_a_run_of_the_best_recipe_goes_on_as_if_it_had_never_stopped(
-    sheet: Path, tmp_path: Path
-) -> None:
-    common = ["--data", sheet, "--recipe", "best", "--model", "codelab", "--epochs", 3, "--quiet"]
-    whole = run(tmp_path / "whole", *common, "--out", tmp_path / "whole")
-    halves = run(tmp_path / "halves", *common, "--stop-after", 1, "--out", tmp_path / "halves")
-    assert halves != whole
-    assert run(tmp_path / "halves", "--resume", tmp_path / "halves", "--quiet") == whole

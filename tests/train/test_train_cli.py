@@ -1,4 +1,4 @@
-"""python -m minicnn.train: options to run folder, exit codes, Ctrl-C."""
+"""python -m minicnn.train: options, run folder, exit codes, Ctrl-C."""
 
 import csv
 import io
@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image
 
 import minicnn
 from minicnn import MnistData, Sequential, kernels, runs, train
+from minicnn.strict_json import from_json
 from minicnn.train import watching
 from minicnn.train.options import parser
 
@@ -49,7 +49,7 @@ def sheet(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(sheet, tmp_path_factory):
-    """(exit code, folder, output) of one run that other tests look at."""
+    """(folder, output) of a run of three epochs."""
     folder = tmp_path_factory.mktemp("run") / "folder"
     out, err = io.StringIO(), io.StringIO()
     options = ["--data", str(sheet), "--epochs", "3", "--seed", "5", "--out", str(folder)]
@@ -59,7 +59,8 @@ def finished(sheet, tmp_path_factory):
         redirect_stderr(err),
     ):
         code = train.main(options)
-    return code, folder, out.getvalue(), err.getvalue()
+    assert (code, err.getvalue()) == (0, "")
+    return folder, out.getvalue()
 
 
 def quick(sheet, *options, epochs=1):
@@ -75,29 +76,15 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def the_run(folder="runs"):
-    (found,) = os.listdir(folder)
-    return os.path.join(folder, found)
-
-
 def start(*options):
-    """The command in a process of its own."""
-    return _start(["-m", "minicnn.train"], options)
-
-
-def start_listening(*options):
-    """The same, and it hears Ctrl-C even where this process was told to ignore it."""
+    """The command in its own process; Ctrl-C works even if this process ignores SIGINT."""
     code = (
         "import runpy, signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "runpy.run_module('minicnn.train', run_name='__main__', alter_sys=True)"
     )
-    return _start(["-c", code], options)
-
-
-def _start(command, options):
     return subprocess.Popen(
-        [sys.executable, "-u", *command, *map(str, options)],
+        [sys.executable, "-u", "-c", code, *map(str, options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -107,7 +94,7 @@ def _start(command, options):
 
 
 def finish(process, timeout=60):
-    """What it says until it ends; a process that hangs is killed."""
+    """Output and errors; a process that hangs is killed."""
     try:
         return process.communicate(timeout=timeout)
     finally:
@@ -118,45 +105,24 @@ def finish(process, timeout=60):
 # ---- a run ----
 
 
-def test_it_ends_well_and_says_nothing_on_stderr(finished):
-    code, _, _, err = finished
-    assert code == 0
-    assert err == ""
-
-
-def test_the_run_folder_holds_what_is_promised_and_nothing_else(finished):
-    _, folder, _, _ = finished
+def test_the_files_of_a_run_folder(finished):
+    folder, _ = finished
     assert set(os.listdir(folder)) == FILES
-
-
-def test_the_pictures_are_pictures(finished):
-    _, folder, _, _ = finished
-    for name in sorted(FILES):
-        if name.endswith(".png"):
-            with Image.open(folder / name) as image:
-                image.load()
-                assert image.format == "PNG"
-                assert min(image.size) > 100
-                assert len(np.unique(np.asarray(image.convert("L")))) > 2, name
-
-
-def test_the_history_has_a_row_an_epoch(finished):
-    _, folder, _, _ = finished
+    assert set(runs.CONTENTS) >= FILES
     table = rows(folder)
     assert [row["epoch"] for row in table] == ["1", "2", "3"]
-    assert list(table[0]) == [
-        *("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
-    ]
+    assert " ".join(table[0]) == "epoch loss accuracy val_loss val_accuracy learning_rate"
     assert float(table[-1]["loss"]) < float(table[0]["loss"])
-    assert all(0 <= float(row["val_accuracy"]) <= 1 for row in table)
 
 
-def test_run_json_tells_what_was_run_and_what_came_out(finished):
-    _, folder, _, _ = finished
+def test_run_json(finished):
+    folder, _ = finished
     run = run_json(folder)
     assert run["options"]["epochs"] == 3
     assert run["options"]["model"] == "course"
     assert run["seed"] == 5
+    assert run["command"].startswith("python -m minicnn.train --data ")
+    assert "--epochs 3 --seed 5" in run["command"]
     assert run["backend"] == kernels.current_backend()
     assert run["threads"] == kernels.get_threads()
     assert isinstance(run["processor"], str)
@@ -168,12 +134,12 @@ def test_run_json_tells_what_was_run_and_what_came_out(finished):
     assert results["test_loss"] > 0
     assert results["seconds"] > 0
     assert results["images_per_second"] > 0
-    # a rate is of training; the seconds are of the whole fit
+    # the rate is of training alone, the seconds are of the whole fit
     assert results["images_per_second"] >= 3 * TRAIN / results["seconds"]
 
 
-def test_the_saved_model_has_the_accuracy_that_is_told(finished, sheet):
-    _, folder, out, _ = finished
+def test_the_saved_model_has_the_printed_accuracy(finished, sheet):
+    folder, out = finished
     model = Sequential.load(folder / "model.safetensors")
     data = MnistData(sheet).load()
     assert (data.num_train, data.num_test) == (TRAIN, TEST)
@@ -182,31 +148,23 @@ def test_the_saved_model_has_the_accuracy_that_is_told(finished, sheet):
     assert results["test_accuracy"] == pytest.approx(right)
     assert results["test_accuracy"] == pytest.approx(float(rows(folder)[-1]["val_accuracy"]))
     assert f"{right:.2%}" in out
-    assert right > 0.5  # three epochs of 500 digits teach something
+    assert right > 0.5
     assert model.class_names == [str(digit) for digit in range(10)]
 
 
-def test_the_last_words_tell_accuracy_time_rate_files_and_what_next(finished):
-    _, folder, out, _ = finished
+def test_the_printed_lines(finished):
+    folder, out = finished
+    begin = out[: out.index("Epoch 1/3")]
+    for words in ("500", "100", "28×28", "course", "53,866", kernels.current_backend()):
+        assert words in begin
+    lines = [line for line in out.splitlines() if line.startswith("Epoch ")]
+    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
+    assert "\x1b" not in out
     end = out[out.index("Test accuracy") :]
     for words in ("%", " s", "images/s", str(folder), "Next:", "python -m minicnn.train"):
         assert words in end
     for name in FILES:
         assert name in end
-
-
-def test_each_epoch_is_told_on_a_plain_line(finished):
-    _, _, out, _ = finished
-    lines = [line for line in out.splitlines() if line.startswith("Epoch ")]
-    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
-    assert "\x1b" not in out
-
-
-def test_the_first_words_tell_data_network_and_backend(finished, sheet):
-    _, _, out, _ = finished
-    begin = out[: out.index("Epoch 1/3")]
-    for words in ("500", "100", "28×28", "course", "53,866", kernels.current_backend()):
-        assert words in begin
 
 
 # ---- options ----
@@ -224,13 +182,13 @@ def test_quiet_prints_the_result_in_one_line(sheet, capsys, tmp_path):
 
 
 @pytest.fixture
-def no_pictures(monkeypatch):
-    """Where they do not matter: they take a second."""
+def no_plots(monkeypatch):
+    """Without the plots, which take a second."""
     monkeypatch.setattr(runs, "draw", lambda *args, **options: None)
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_the_same_seed_leaves_the_same_model_to_the_byte(sheet, tmp_path):
+@pytest.mark.usefixtures("no_plots")
+def test_the_same_seed_gives_the_same_bytes(sheet, tmp_path):
     contents = {}
     for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
         assert quick(sheet, "--seed", seed, "--out", str(tmp_path / name)) == 0
@@ -239,8 +197,8 @@ def test_the_same_seed_leaves_the_same_model_to_the_byte(sheet, tmp_path):
     assert (tmp_path / "a/history.csv").read_bytes() == (tmp_path / "b/history.csv").read_bytes()
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_without_out_it_writes_to_runs_time_model(sheet, capsys):
+@pytest.mark.usefixtures("no_plots")
+def test_the_default_folder_is_runs_time_model(sheet, capsys):
     assert quick(sheet, "--model", "codelab") == 0
     (name,) = os.listdir("runs")
     assert name.endswith("-codelab")
@@ -248,28 +206,7 @@ def test_without_out_it_writes_to_runs_time_model(sheet, capsys):
     assert os.path.join("runs", name) in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_two_runs_in_the_same_second_get_different_folders(sheet, monkeypatch):
-    monkeypatch.setattr(time, "strftime", lambda *_: "2030-01-02_030405")
-    assert quick(sheet) == quick(sheet) == 0
-    assert len(os.listdir("runs")) == 2
-    for name in os.listdir("runs"):
-        assert {"model.safetensors", "run.json"} <= set(os.listdir(os.path.join("runs", name)))
-
-
-@pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize(
-    ("model", "parameters"), [("codelab", 5_994), ("examples", 33_194), ("node", 594_922)]
-)
-def test_every_network_can_be_chosen(sheet, tmp_path, model, parameters):
-    options = ["--model", model, "--backend", "numpy", "--out", str(tmp_path / "run")]
-    assert quick(sheet, *options) == 0
-    saved = Sequential.load(tmp_path / "run" / "model.safetensors")
-    assert saved.num_params == parameters
-    assert run_json(tmp_path / "run")["options"]["model"] == model
-
-
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_plots")
 def test_options_override_the_recipe(sheet, tmp_path):
     options = ["--batch-size", "100", "--lr", "0.01", "--optimizer", "sgd", "--threads", "1"]
     options += ["--backend", "numpy", "--seed", "3", "--out", str(tmp_path / "run")]
@@ -281,20 +218,12 @@ def test_options_override_the_recipe(sheet, tmp_path):
     assert len(rows(tmp_path / "run")) == 2
     model = Sequential.load(tmp_path / "run" / "model.safetensors")
     assert type(model.optimizer).__name__ == "SGD"
-    peak = max(model.optimizer.learning_rate(step) for step in range(2 * TRAIN // 100))
+    peak = max(model.optimizer.schedule(step) for step in range(2 * TRAIN // 100))
     assert peak == pytest.approx(0.01)
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_one_thread_and_two_leave_the_same_model(sheet, tmp_path):
-    for threads in "12":
-        assert quick(sheet, "--threads", threads, "--out", str(tmp_path / threads)) == 0
-    one, two = (tmp_path / threads / "model.safetensors" for threads in "12")
-    assert one.read_bytes() == two.read_bytes()
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_tutorial_trains_on_5500_images_in_batches_of_512_with_adam(tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("no_plots")
+def test_tutorial(tmp_path, monkeypatch, capsys):
     seen = {}
     fit = Sequential.fit
 
@@ -312,7 +241,7 @@ def test_tutorial_trains_on_5500_images_in_batches_of_512_with_adam(tmp_path, mo
     assert seen.get("shuffle", True)
     model = Sequential.load(folder / "model.safetensors")
     assert type(model.optimizer).__name__ == "Adam"
-    assert model.optimizer.learning_rate(0) == model.optimizer.learning_rate(1000) == 1e-3
+    assert model.optimizer.schedule(0) == model.optimizer.schedule(1000) == 1e-3
     assert model.optimizer.weight_decay == 0
     assert model.loss.label_smoothing == 0
     assert "5,500 training and 1,000 test" in capsys.readouterr().out
@@ -320,36 +249,24 @@ def test_tutorial_trains_on_5500_images_in_batches_of_512_with_adam(tmp_path, mo
     assert (run["data"]["train"], run["data"]["test"]) == (5500, 1000)
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_the_environment_chooses_the_backend_unless_an_option_does(sheet, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("no_plots")
+def test_backend_from_the_environment(sheet, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MINICNN_BACKEND", "numpy")
     assert quick(sheet, "--out", str(tmp_path / "a")) == 0
     assert run_json(tmp_path / "a")["backend"] == "numpy"
-    monkeypatch.setenv("MINICNN_BACKEND", "reference")  # would take minutes
+    monkeypatch.setenv("MINICNN_BACKEND", "cuda")
     assert quick(sheet, "--backend", "numpy", "--out", str(tmp_path / "b")) == 0
     assert run_json(tmp_path / "b")["backend"] == "numpy"
+    capsys.readouterr()
+    assert "cuda" in refused(capsys, "--data", sheet)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("MINICNN_BACKEND", "cuda"), ("MINICNN_THREADS", "many")]
-)
-def test_nonsense_in_the_environment_is_one_line_on_stderr(sheet, monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
-    process = start("--data", sheet, "--epochs", 1, "--quiet")
+def test_as_a_process(sheet, tmp_path):
+    process = start("--data", sheet, "--epochs", 1, "--quiet", "--out", tmp_path / "run")
     out, err = finish(process)
-    assert (process.returncode, out) == (2, "")
-    assert err.count("\n") == 1
-    assert value in err
-    assert "runs" not in os.listdir()
-
-
-def test_tutorial_means_20_epochs_unless_told_otherwise():
-    from minicnn.train import recipes
-
-    tutorial = recipes.TUTORIAL
-    assert (tutorial.epochs, tutorial.batch_size) == (20, 512)
-    assert tutorial.changed(epochs=3, batch_size=None).epochs == 3
-    assert tutorial.changed(epochs=3, batch_size=None).batch_size == 512
+    assert (process.returncode, err) == (0, "")
+    assert out.count("\n") == 1
+    assert set(os.listdir(tmp_path / "run")) == FILES
 
 
 def test_help_explains_every_option(capsys):
@@ -365,42 +282,19 @@ def test_help_explains_every_option(capsys):
     assert all(action.help for action in parser()._actions)
 
 
-def test_version_is_told(capsys):
-    with pytest.raises(SystemExit) as caught:
-        train.main(["--version"])
-    assert caught.value.code == 0
-    assert minicnn.__version__ in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_run_json_has_the_command_that_was_run(sheet, tmp_path):
-    """Enough "to do it again": also when main() is called with its arguments."""
-    assert quick(sheet, "--seed", "9", "--out", str(tmp_path / "run")) == 0
-    command = run_json(tmp_path / "run")["command"]
-    assert "python -m minicnn.train" in command
-    for argument in ("--seed 9", "--epochs 1", str(sheet)):
-        assert argument in command
-
-
-# ---- what is refused ----
+# ---- errors ----
 
 
 @pytest.mark.parametrize(
     "options",
     [
         ["--epochs", "0"],
-        ["--epochs", "-1"],
-        ["--epochs", "2.5"],
         ["--epochs", "²"],
         ["--batch-size", "0"],
-        ["--batch-size", "many"],
         ["--lr", "0"],
-        ["--lr", "-1"],
         ["--lr", "nan"],
-        ["--lr", "inf"],
         ["--lr", "fast"],
         ["--seed", "-1"],
-        ["--seed", "x"],
         ["--threads", "0"],
         ["--split", "some"],
         ["--model", "resnet"],
@@ -410,7 +304,7 @@ def test_run_json_has_the_command_that_was_run(sheet, tmp_path):
         ["stray"],
     ],
 )
-def test_a_wrong_argument_is_named_and_nothing_is_made(options, capsys):
+def test_a_wrong_argument_is_named(options, capsys):
     with pytest.raises(SystemExit) as caught:
         train.main(options)
     assert caught.value.code == 2
@@ -430,24 +324,18 @@ def refused(capsys, *options):
     return captured.err
 
 
-def test_an_unknown_folder_of_data_is_one_line_on_stderr(capsys):
+def test_a_missing_data_folder(capsys):
     assert "nowhere" in refused(capsys, "--data", "nowhere")
     assert "runs" not in os.listdir()
 
 
-@pytest.mark.parametrize("split", ["0", "600", "0.0"])
-def test_a_split_that_leaves_a_part_empty_is_refused(capsys, sheet, split):
+@pytest.mark.parametrize("split", ["0", "600", "0.0", "99999"])
+def test_a_split_with_an_empty_part(capsys, sheet, split):
     assert f"received {split}" in refused(capsys, "--data", sheet, "--split", split)
     assert "runs" not in os.listdir()
 
 
-def test_a_folder_without_a_sheet_is_one_line_on_stderr(capsys, tmp_path):
-    (tmp_path / "empty").mkdir()
-    assert "empty" in refused(capsys, "--data", tmp_path / "empty")
-    assert "runs" not in os.listdir()
-
-
-def test_a_damaged_sheet_is_one_line_on_stderr(capsys, tmp_path, sheet):
+def test_a_damaged_sheet(capsys, tmp_path, sheet):
     folder = tmp_path / "broken"
     folder.mkdir()
     image = (sheet / "digits_images.png").read_bytes()
@@ -457,7 +345,7 @@ def test_a_damaged_sheet_is_one_line_on_stderr(capsys, tmp_path, sheet):
     assert "runs" not in os.listdir()
 
 
-def test_images_too_small_for_the_network_are_one_line_on_stderr(capsys, tmp_path):
+def test_images_too_small_for_the_network(capsys, tmp_path):
     folder = tmp_path / "tiny"
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (30, 16)).astype(np.uint8)
@@ -468,7 +356,7 @@ def test_images_too_small_for_the_network_are_one_line_on_stderr(capsys, tmp_pat
     assert "runs" not in os.listdir()
 
 
-def test_a_folder_that_is_not_empty_is_refused_and_left_alone(capsys, sheet, tmp_path):
+def test_a_folder_that_is_not_empty_is_not_changed(capsys, sheet, tmp_path):
     folder = tmp_path / "old"
     folder.mkdir()
     (folder / "model.safetensors").write_text("precious")
@@ -477,111 +365,45 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_alone(capsys, sheet, tmp
     assert (folder / "model.safetensors").read_text() == "precious"
 
 
-def test_an_out_that_is_a_file_is_refused(capsys, sheet, tmp_path):
-    (tmp_path / "file").write_text("precious")
-    message = refused(capsys, "--data", sheet, "--out", tmp_path / "file")
-    assert "file: expected a folder, or a place for one, received a file; name another" in message
-    assert (tmp_path / "file").read_text() == "precious"
-
-
-def test_an_empty_folder_can_be_out(sheet, tmp_path, no_pictures):
-    (tmp_path / "empty").mkdir()
-    assert quick(sheet, "--out", str(tmp_path / "empty")) == 0
-    assert (tmp_path / "empty" / "run.json").exists()
-
-
-def test_a_split_beyond_the_sheet_is_one_line_on_stderr(capsys, sheet):
-    refused(capsys, "--data", sheet, "--split", "99999")
-
-
-def test_tutorial_with_too_few_images_is_no_silent_repetition(capsys, sheet, no_pictures):
-    """ "Exactly as the tutorial" takes 5,500 + 1,000 images; this sheet has 500 + 100."""
+def test_tutorial_with_too_few_images(capsys, sheet):
     assert "5,500" in refused(capsys, "--data", sheet, "--tutorial")
 
 
+def test_tutorial_with_another_recipe(capsys, sheet):
+    message = refused(capsys, "--data", sheet, "--tutorial", "--recipe", "best")
+    assert "expected --tutorial or --recipe best, received both" in message
+
+
 @pytest.mark.skipif("numba" in kernels.available_backends(), reason="Numba is installed here")
-def test_numba_asked_for_where_it_is_missing_is_one_line_on_stderr(capsys, sheet):
+def test_backend_numba_without_numba(capsys, sheet):
     assert "pip install" in refused(capsys, "--data", sheet, "--backend", "numba")
 
 
-# ---- as a process: exit codes, divergence, Ctrl-C ----
+# ---- divergence and Ctrl-C ----
 
 
-def test_as_a_command_it_ends_with_its_exit_code(sheet, tmp_path):
-    process = start("--data", sheet, "--epochs", 1, "--quiet", "--out", tmp_path / "run")
-    out, err = finish(process)
-    assert (process.returncode, err) == (0, "")
-    assert out.count("\n") == 1
-    assert set(os.listdir(tmp_path / "run")) == FILES
-    process = start("--data", tmp_path / "nowhere", "--quiet")
-    out, err = finish(process)
-    assert (process.returncode, out) == (2, "")
-    assert err.count("\n") == 1
-
-
-@pytest.fixture(scope="module")
-def diverged(sheet, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("diverged") / "run"
-    options = ["--data", sheet, "--epochs", 5, "--lr", 1e9, "--optimizer", "sgd", "--out", folder]
-    process = start(*options)
-    out, err = finish(process)
-    return process.returncode, folder, out, err
-
-
-def test_a_run_that_diverges_ends_with_1_and_a_hint(diverged):
-    code, _, out, err = diverged
-    assert code == 1
-    assert "Traceback" not in err
-    assert "--lr" in out + err
-    assert "diverged" in out + err
-
-
-def test_a_run_that_diverges_says_what_is_left_and_what_to_try(diverged):
-    _, folder, out, _ = diverged
-    assert "model.safetensors  a network whose weights are not numbers any more" in out
+def test_a_run_that_diverges(sheet, tmp_path, capsys):
+    folder = tmp_path / "run"
+    options = ["--epochs", "5", "--lr", "1e9", "--optimizer", "sgd", "--out", str(folder)]
+    with pytest.warns(minicnn.RunWarning, match="not saved") as caught:
+        assert train.main(["--data", str(sheet), *options]) == 1
+    assert len(caught) == 1  # none of NumPy's
+    out = capsys.readouterr().out
+    assert "diverged" in out
+    assert "model.safetensors  a network whose weights are not finite" in out
     assert "Next: train again with a lower learning rate, --lr; it was 1e+09." in out
-    assert "Sequential.load" not in out
-    assert "mnist" not in out
-    for name in ("confusion.png", "mistakes.png"):
-        assert not (folder / name).exists()
-
-
-def test_a_run_that_diverges_does_not_advise_to_diverge_again(diverged):
-    _, _, out, _ = diverged
-    assert "--resume" not in out
-    assert "checkpoints" not in out  # there are none
-
-
-def test_the_tutorial_and_another_recipe_exclude_each_other(sheet, capsys):
-    assert quick(sheet, "--tutorial", "--recipe", "best") == 2
-    assert "expected --tutorial or --recipe best, received both" in capsys.readouterr().err
-
-
-def test_a_run_that_diverges_is_not_trained_to_its_end(diverged):
-    _, folder, out, _ = diverged
-    assert run_json(folder)["results"]["epochs"] < 5
-    assert "Epoch 5/5" not in out
-
-
-def test_a_run_that_diverges_spares_the_user_numpys_warnings(diverged):
-    _, _, _, err = diverged
-    assert "RuntimeWarning" not in err
-
-
-def test_a_run_that_diverges_still_leaves_readable_files(diverged):
-    _, folder, _, _ = diverged
+    for words in ("Sequential.load", "mnist", "--resume", "checkpoints", "Epoch 5/5"):
+        assert words not in out
     assert {"model.safetensors", "run.json", "history.csv"} <= set(os.listdir(folder))
-
-    def refuse(text):
-        raise AssertionError(f"{text} is no JSON")
-
-    run = json.loads((folder / "run.json").read_text(), parse_constant=refuse)
-    assert run["results"]["test_loss"] is None
+    assert not {"confusion.png", "mistakes.png"} & set(os.listdir(folder))
+    results = from_json((folder / "run.json").read_text())["results"]
+    assert results["test_loss"] is None
+    assert results["epochs"] < 5
     Sequential.load(folder / "model.safetensors")
 
 
 def wait_for(process, words):
-    """Read lines until one has `words`; returns what was read."""
+    """Read lines until one contains `words`."""
     read, watchdog = [], threading.Timer(60, process.kill)
     watchdog.start()
     try:
@@ -591,48 +413,20 @@ def wait_for(process, words):
                 return "".join(read)
     finally:
         watchdog.cancel()
-    raise AssertionError("it ended: " + "".join(read) + process.stderr.read())
+    raise AssertionError("the process ended: " + "".join(read) + process.stderr.read())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_stops_after_the_batch_and_saves_what_there_is(sheet, tmp_path):
+def test_ctrl_c_twice(sheet, tmp_path):
     folder = tmp_path / "run"
-    process = start_listening("--data", sheet, "--epochs", 100_000, "--out", folder)
-    try:
-        before = wait_for(process, "Epoch      2/100000")
-        process.send_signal(signal.SIGINT)
-        begun = time.monotonic()
-    finally:
-        out, err = finish(process)
-    assert process.returncode == 130
-    assert time.monotonic() - begun < 20
-    assert "Traceback" not in err
-    assert "topp" in out  # Stopping …, stopped …
-    assert "saved" in out
-    assert set(os.listdir(folder)) == FILES
-    run, table = run_json(folder), rows(folder)
-    assert run["results"]["interrupted"] is True
-    assert run["results"]["epochs"] == len(table) >= 2
-    assert f"{run['results']['test_accuracy']:.2%}" in before + out
-    model = Sequential.load(folder / "model.safetensors")
-    data = MnistData(sheet).load()
-    right = (model.predict(data.test_x).argmax(1) == data.test_labels.argmax(1)).mean()
-    assert run["results"]["test_accuracy"] == pytest.approx(right)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_twice_ends_at_once(sheet, tmp_path):
-    folder = tmp_path / "run"
-    process = start_listening("--data", sheet, "--epochs", 100_000, "--out", folder)
+    process = start("--data", sheet, "--epochs", 100_000, "--out", folder)
     try:
         wait_for(process, "Epoch      1/100000")
         process.send_signal(signal.SIGINT)
         wait_for(process, "Stopping")
         process.send_signal(signal.SIGINT)
-        begun = time.monotonic()
     finally:
         _, err = finish(process)
-    assert time.monotonic() - begun < 5
     assert process.returncode == 130
     assert "Traceback" not in err
     assert [name for name in os.listdir(folder) if name.startswith(".tmp")] == []
@@ -644,8 +438,8 @@ def interrupt(*args, **options):
     raise KeyboardInterrupt
 
 
-def test_ctrl_c_in_the_first_epoch_saves_what_there_is(sheet, tmp_path, monkeypatch, capsys):
-    """Before there is a row or a point to draw."""
+def test_ctrl_c_stops_after_the_batch_and_saves_the_model(sheet, tmp_path, monkeypatch, capsys):
+    """In the first epoch, without a row of the history."""
     done = []
 
     class Interrupting(watching.StopOnInterrupt):
@@ -667,12 +461,16 @@ def test_ctrl_c_in_the_first_epoch_saves_what_there_is(sheet, tmp_path, monkeypa
     assert (results["interrupted"], results["epochs"]) == (True, 0)
     out = capsys.readouterr().out
     assert "Stopping" in out
+    model, data = Sequential.load(folder / "model.safetensors"), MnistData(sheet).load()
+    correct = (model.predict(data.test_x).argmax(1) == data.test_labels.argmax(1)).mean()
+    assert results["test_accuracy"] == pytest.approx(correct)
+    assert f"{correct:.2%}" in out
     for line in out[out.index(f"In {folder}") :].splitlines()[1:]:
         name = line.split()[0] if line.startswith("  ") else ""
         assert not name or name in os.listdir(folder)
 
 
-def test_ctrl_c_while_drawing_does_not_deny_the_saved_model(sheet, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_while_drawing(sheet, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runs, "draw", interrupt)
     assert quick(sheet, "--out", str(tmp_path / "run")) == 130
     assert (tmp_path / "run" / "model.safetensors").exists()
@@ -681,7 +479,7 @@ def test_ctrl_c_while_drawing_does_not_deny_the_saved_model(sheet, tmp_path, mon
 
 
 @pytest.mark.parametrize("where", ["load", "fit"])
-def test_ctrl_c_before_there_is_anything_leaves_no_folder(sheet, monkeypatch, capsys, where):
+def test_ctrl_c_before_the_first_result_leaves_no_folder(sheet, monkeypatch, capsys, where):
     owner = {"load": MnistData, "fit": Sequential}[where]
     monkeypatch.setattr(owner, where, interrupt)
     assert quick(sheet) == 130
@@ -689,8 +487,8 @@ def test_ctrl_c_before_there_is_anything_leaves_no_folder(sheet, monkeypatch, ca
     assert not os.path.exists("runs") or os.listdir("runs") == []
 
 
-def test_outside_the_main_thread_it_runs_without_ctrl_c(sheet, tmp_path, no_pictures):
-    """A notebook server or a page may start it there, where Python allows no signal handlers."""
+def test_outside_the_main_thread(sheet, tmp_path, no_plots):
+    """Where Python allows no signal handlers."""
     codes = []
     options = ["--data", str(sheet), "--epochs", "1", "--quiet", "--out", str(tmp_path / "run")]
     thread = threading.Thread(target=lambda: codes.append(train.main(options)))
