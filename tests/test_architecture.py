@@ -1,4 +1,7 @@
-"""Which way imports point, and what the package does without: read off the syntax tree."""
+"""Which way imports point, and what the package does without: read from the syntax tree.
+
+Every import counts, also those in functions and those for types alone.
+"""
 
 import ast
 from pathlib import Path
@@ -10,11 +13,12 @@ import minicnn
 ROOT = Path(minicnn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-ORDER = ["kernels", "layers", "network", "model", "fit", "train"]  # a later one may import earlier
+# A module imports only from those before it in this list, and from the leaves.
+ORDER = ["kernels", "layers", "network", "saving", "hooks", "run_state", "fit", "model", "train"]
 LEAVES = {"initializers", "losses", "metrics", "optimizers", "schedules", "data", "augmentation"}
-# Leaves whose arithmetic is worth a kernel: they may call the doorway, as the layers do.
+# Leaves with arithmetic that has a kernel may call the public kernel functions, as layers do.
 WITH_KERNELS = {"losses", "optimizers", "data", "augmentation"}
-FOR_ALL = {"errors", "files", "registry", "stored", "typing", "version"}
+FOR_ALL = {"atomic_file", "errors", "registry", "state_checks", "strict_json", "typing", "version"}
 # A learning rate is a number or a schedule: the one arrow between two leaves.
 BETWEEN_LEAVES = {("optimizers", "schedules")}
 
@@ -24,55 +28,51 @@ def module_name(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room(module):
+MODULES = {module_name(path) for path in FILES}
+
+
+def top(module):
     """minicnn.kernels.window → kernels; minicnn itself → ''."""
     return module.split(".")[1] if "." in module else ""
 
 
-def is_type_checking(node):
-    test = node.test if isinstance(node, ast.If) else None
-    name = getattr(test, "id", getattr(test, "attr", None))
-    return name == "TYPE_CHECKING"
+def imports(path, types=True):
+    """The full names of all that a file imports: modules, or names in modules.
 
-
-def imports(path, *, lazy):
-    """(line, full name) of what is imported when running; lazy: in functions too."""
+    types=False leaves out what stands under `if TYPE_CHECKING:`.
+    """
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
-    found = []
-
-    def visit(node):
-        if is_type_checking(node):
-            for child in node.orelse:
-                visit(child)
-            return
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) and not lazy:
-            return
+    found, skipped = [], set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not types and getattr(getattr(node, "test", None), "id", "") == "TYPE_CHECKING":
+            skipped.update(id(child) for part in node.body for child in ast.walk(part))
+        if id(node) in skipped:
+            continue
         if isinstance(node, ast.Import):
-            found.extend((node.lineno, alias.name) for alias in node.names)
+            found.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
-            # "from . import kernels" names a module, "from .kernels import conv2d" is in one
-            found.extend((node.lineno, f"{source}.{alias.name}") for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")))
+            # "from . import kernels" names a module, "from .kernels import conv2d" a name in one
+            found.extend(f"{source}.{alias.name}" for alias in node.names)
     return found
 
 
-def rooms_imported(path, *, lazy):
-    return {
-        room(name)
-        for _, name in imports(path, lazy=lazy)
-        if name.split(".")[0] == "minicnn" and room(name)
-    }
+def modules_imported(path):
+    """The modules of the package that a file imports."""
+    names = [name for name in imports(path) if name.split(".")[0] == "minicnn"]
+    return {name if name in MODULES else name.rpartition(".")[0] for name in names}
+
+
+def tops_imported(path):
+    return {top(name) for name in modules_imported(path)} - {""}
 
 
 def libraries(path):
-    return {name.split(".")[0] for _, name in imports(path, lazy=True)}
+    """What a file needs when it runs: a type alone loads nothing."""
+    return {name.split(".")[0] for name in imports(path, types=False)}
 
 
 def calls(path):
@@ -81,7 +81,7 @@ def calls(path):
 
 
 def of(name):
-    files = [path for path in FILES if room(module_name(path)) == name]
+    files = [path for path in FILES if top(module_name(path)) == name]
     assert files, f"there is no minicnn/{name}"
     return files
 
@@ -90,45 +90,66 @@ def relative(path):
     return path.relative_to(ROOT).as_posix()
 
 
+def circles(graph):
+    """The sets of modules that import each other in a circle (Tarjan's algorithm)."""
+    found, stack, index, low = [], [], {}, {}
+
+    def visit(module):
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[module] = min(low[module], low[other])
+        if low[module] == index[module]:
+            members = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(members) > 1:
+                found.append(sorted(members))
+
+    for module in graph:
+        if module not in index:
+            visit(module)
+    return found
+
+
 def test_the_reader_of_imports_reads_them(tmp_path, monkeypatch):
-    """Or every test here would pass."""
-    package = tmp_path / "minicnn" / "layers"
-    package.mkdir(parents=True)
-    file = package / "x.py"
+    """Otherwise every test here would pass."""
+    file = tmp_path / "minicnn" / "layers" / "x.py"
+    file.parent.mkdir(parents=True)
     file.write_text(
         "from __future__ import annotations\n"
         "import numpy as np, numba.core\n"
         "from .. import kernels\n"
         "from ..kernels.window import pair\n"
         "from .base import Layer\n"
-        "from minicnn.fit import fit\n"
         "if TYPE_CHECKING:\n    from ..model import A\nelse:\n    from ..errors import B\n"
         "class C:\n    from .. import schedules\n    def f(self):\n        from .. import train\n"
     )
     monkeypatch.setitem(globals(), "ROOT", tmp_path / "minicnn")
-    assert rooms_imported(file, lazy=False) == {"kernels", "layers", "fit", "errors", "schedules"}
-    assert rooms_imported(file, lazy=True) - rooms_imported(file, lazy=False) == {"train"}
+    expected = {"kernels", "layers", "model", "errors", "schedules", "train"}
+    assert tops_imported(file) == expected
     assert libraries(file) == {"__future__", "numpy", "numba", "minicnn"}
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b", "d"], "d": []}) == [["b", "c"]]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module_name(path): modules_imported(path) - {module_name(path)} for path in FILES}
+    assert circles(graph) == []
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_kernels_layers_model_fit_train_import_only_what_comes_before(name):
+def test_the_heart_imports_only_what_comes_before(name):
     later = set(ORDER[ORDER.index(name) + 1 :])
     for path in of(name):
-        assert not rooms_imported(path, lazy=False) & later, relative(path)
+        assert not tops_imported(path) & later, relative(path)
 
 
-@pytest.mark.parametrize("name", ["kernels", "layers", "network", "fit"])
-def test_only_the_model_reaches_forward_and_only_inside_functions(name):
-    later = set(ORDER[ORDER.index(name) + 1 :])
-    for path in of(name):
-        assert not rooms_imported(path, lazy=True) & later, relative(path)
-
-
-def test_nothing_in_the_package_imports_the_command_line():
+def test_only_what_reads_a_run_imports_the_command_that_writes_it():
     for path in FILES:
-        if room(module_name(path)) not in ("train", "report"):  # which reads what it left
-            assert "train" not in rooms_imported(path, lazy=True), relative(path)
+        if top(module_name(path)) not in ("train", "report"):
+            assert "train" not in tops_imported(path), relative(path)
 
 
 @pytest.mark.parametrize("name", sorted(LEAVES))
@@ -136,85 +157,71 @@ def test_leaves_import_only_what_all_may(name):
     allowed = FOR_ALL | {name} | {other for leaf, other in BETWEEN_LEAVES if leaf == name}
     allowed |= {"kernels"} if name in WITH_KERNELS else set()
     for path in of(name):
-        assert rooms_imported(path, lazy=True) <= allowed, relative(path)
+        assert tops_imported(path) <= allowed, relative(path)
 
 
-def test_kernels_stand_on_nothing_of_the_package():
-    for path in of("kernels"):
-        assert rooms_imported(path, lazy=True) <= {"kernels"} | FOR_ALL, relative(path)
+@pytest.mark.parametrize("name", ["kernels", *sorted(FOR_ALL)])
+def test_the_foundations_import_nothing_above_them(name):
+    for path in of(name):
+        assert tops_imported(path) <= {name} | FOR_ALL, relative(path)
 
 
-def test_callbacks_know_the_model_by_its_public_face_only():
-    hidden = {"network", "model", "layers", "fit", "train", "saving", "batches"}
+def test_callbacks_know_the_network_by_its_public_names_only():
+    hidden = {"model", "layers", "fit", "train", "run_state"}
     for path in of("callbacks"):
-        assert not rooms_imported(path, lazy=True) & hidden, relative(path)
-        names = {name for _, name in imports(path, lazy=True) if room(name) == "kernels"}
+        assert not tops_imported(path) & hidden, relative(path)
+        names = {name for name in imports(path) if top(name) == "kernels"}
         assert names <= {"minicnn.kernels.use_backend"}, relative(path)
 
 
-def test_fit_knows_no_callback_by_name():
-    (path,) = of("fit")
-    names = [name for _, name in imports(path, lazy=True) if room(name) == "callbacks"]
-    assert names
-    assert all(name.startswith("minicnn.callbacks.base.") for name in names), names
-
-
-def test_what_all_may_import_imports_none_of_the_rooms():
-    for name in FOR_ALL:
+def test_fit_and_hooks_know_no_callback_by_name():
+    for name in ("fit", "hooks", "run_state"):
         for path in of(name):
-            assert rooms_imported(path, lazy=True) <= FOR_ALL, relative(path)
+            assert "callbacks" not in tops_imported(path), relative(path)
 
 
-def test_torch_is_nowhere():
-    assert [relative(path) for path in FILES if "torch" in libraries(path)] == []
+@pytest.mark.parametrize(
+    ("library", "places"),
+    [
+        ("torch", ()),
+        ("numba", ("kernels/",)),
+        ("llvmlite", ("kernels/",)),
+        ("matplotlib", ("plots/",)),
+        ("starlette", ("visor/",)),
+        ("uvicorn", ("visor/",)),
+    ],
+)
+def test_a_library_is_imported_in_its_place_only(library, places):
+    found = [relative(path) for path in FILES if library in libraries(path)]
+    assert bool(found) == bool(places)
+    assert [name for name in found if not name.startswith(places or ("nowhere",))] == []
 
 
-def test_numba_is_imported_under_kernels_only():
-    found = {relative(path) for path in FILES if libraries(path) & {"numba", "llvmlite"}}
-    assert found
-    assert {name for name in found if not name.startswith("kernels/")} == set()
-
-
-def test_matplotlib_is_imported_in_the_plots_only():
-    found = {relative(path) for path in FILES if "matplotlib" in libraries(path)}
-    assert found
-    assert {name for name in found if not name.startswith(("plots/", "plots.py"))} == set()
-
-
-def test_a_web_server_is_in_the_visor_only():
-    web = {"starlette", "uvicorn", "plotly"}
-    found = {relative(path).split("/")[0] for path in FILES if libraries(path) & web}
-    assert found == {"visor"}
-    assert [
-        relative(p)
-        for p in FILES
-        if "visor" in rooms_imported(p, lazy=True) and not relative(p).startswith("visor/")
-    ] == []
+def test_only_the_visor_imports_the_visor():
+    files = [path for path in FILES if not relative(path).startswith("visor/")]
+    assert [relative(path) for path in files if "visor" in tops_imported(path)] == []
 
 
 def imported_with(name):
-    """The files of the kernels that importing kernels/NAME imports, itself among them."""
-    waiting, found = [name], set()
+    """The kernel modules that are loaded with minicnn.kernels.NAME; imports in functions are not
+    counted here, since they wait for a call."""
+    waiting, found = [f"minicnn.kernels.{name}" if name else "minicnn.kernels"], set()
     while waiting:
-        file = waiting.pop()
-        if file in found:
+        module = waiting.pop()
+        if module in found or not module.startswith("minicnn.kernels"):
             continue
-        found.add(file)
-        for _, full in imports(ROOT / "kernels" / file, lazy=False):
-            parts = full.split(".")
-            if parts[:2] == ["minicnn", "kernels"] and len(parts) > 2:
-                candidate = f"{parts[2]}.py"
-                if (ROOT / "kernels" / candidate).exists():
-                    waiting.append(candidate)
+        found.add(module)
+        (path,) = (path for path in FILES if module_name(path) == module)
+        waiting.extend(modules_imported(path))
     return found
 
 
 def test_numba_is_imported_only_when_its_backend_is_used():
-    """The doorway, and what stands behind it without Numba, imports nothing that imports Numba."""
-    with_numba = {p.name for p in of("kernels") if "numba" in libraries(p)}
-    assert {"jit.py", "multiply.py"} <= with_numba
-    assert imported_with("engine.py") & with_numba  # else this test looks for nothing
-    for name in ("__init__.py", "prepared.py", "backend.py", "numpy_kernels.py", "reference.py"):
+    """The public functions, and the kernels that need no Numba, import nothing that imports it."""
+    with_numba = {module_name(path) for path in of("kernels") if "numba" in libraries(path)}
+    assert "minicnn.kernels.jit" in with_numba
+    assert imported_with("engine.operations") & with_numba  # else this test looks for nothing
+    for name in ("", "prepared", "backend", "numpy_kernels", "reference"):
         assert not imported_with(name) & with_numba, name
 
 
@@ -260,5 +267,4 @@ def test_no_global_random_generator_is_used():
 
 
 def test_there_are_no_star_imports():
-    names = [(relative(path), name) for path in FILES for _, name in imports(path, lazy=True)]
-    assert [pair for pair in names if pair[1].endswith(".*")] == []
+    assert [relative(path) for path in FILES for name in imports(path) if name.endswith(".*")] == []
