@@ -182,7 +182,7 @@ def _text(path: str) -> str:
 
 def _diverged(record: Record, tested: Tested | None) -> list[str]:
     """A note that must come first: training diverged."""
-    finite = np.ones(1, bool) if tested is None else tested.evaluation.read
+    finite = np.ones(1, bool) if tested is None else tested.evaluation.finite
     if finite.all() and record.status != DIVERGED:
         return []
     what = "the loss became NaN or infinite"
