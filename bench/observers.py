@@ -23,6 +23,7 @@ import numpy as np
 from rich.console import Console
 
 from minicnn import MnistData, Sequential, architectures, callbacks
+from minicnn.batches import ArrayLike
 from minicnn.callbacks import Callback
 from minicnn.train import recipes
 from minicnn.typing import Array
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 240
+QUICK_IMAGES = 512
 ALONE, ALL = "minicnn alone", "minicnn + all"
 
 Make = Callable[[Path], list[Callback]]
@@ -120,6 +122,10 @@ def _train(
         architectures.TABLE[options.model](data.num_classes), data.image_shape, seed=0
     )
     model.compile(recipe.make_optimizer(count), recipe.make_loss(), ["accuracy"])
+    train: ArrayLike = data.train_x
+    test: ArrayLike = data.test_x
+    if options.quick:
+        train, test = train[:QUICK_IMAGES], test[:QUICK_IMAGES]
     watch = Stopwatch()
     for callback in observing:
         for hook in HOOKS:
@@ -127,13 +133,13 @@ def _train(
         watch.watch(callback, "on_train_end", "end")
     fit = partial(
         model.fit,
-        data.train_x,
-        data.train_labels,
+        train,
+        data.train_labels[: len(train)],
         batch_size=recipe.batch_size,
         epochs=epochs,
         verbose=0,
         callbacks=observing,
-        validation_data=(data.test_x, data.test_labels),
+        validation_data=(test, data.test_labels[: len(test)]),
     )
     watch.step(fit, "rest")
     (seconds,) = watch.steps

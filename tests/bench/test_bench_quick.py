@@ -44,6 +44,7 @@ def test_conv(run):
 
 
 @needs_numba
+@pytest.mark.exhaustive  # test_profile_reads_machine_code compiles one of them
 def test_conv_by_all_algorithms(run):
     found, _ = run("conv", "--pool", "none")
     assert names(found) >= {"minicnn numpy", "minicnn im2col", "minicnn implicit", "minicnn"}
@@ -136,6 +137,7 @@ def test_profile_reads_machine_code(run):
 
 
 @needs_numba
+@pytest.mark.exhaustive  # six processes that compile, and a busy one
 def test_threads(run):
     found, files = run("threads", "--threads", "2")
     assert names(found) >= {"one thread", "minicnn team", "ThreadPoolExecutor"}
