@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import e, log
+from math import log
 
 import numpy as np
 import pytest
@@ -56,13 +56,6 @@ def test_mean_squared_error_by_hand() -> None:
     assert loss.gradient(y, t).tolist() == [[0, -2], [-3, -4]]
 
 
-def test_mean_squared_error_is_a_mean_over_all_axes_but_the_first() -> None:
-    loss = MeanSquaredError()
-    y, t = np.ones((2, 3, 4)), np.zeros((2, 3, 4))
-    assert loss.per_sample(y, t).tolist() == [1, 1]
-    np.testing.assert_allclose(loss.gradient(y, t), np.full((2, 3, 4), 2 / 12), rtol=1e-14)
-
-
 def test_a_loss_over_several_positions_is_their_mean() -> None:
     loss = CategoricalCrossentropy()
     z, q = np.stack([LOGITS, LOGITS[::-1]]), np.stack([ONEHOT, ONEHOT[::-1]])
@@ -76,9 +69,9 @@ def test_a_loss_over_several_positions_is_their_mean() -> None:
 # ---- sparse ----
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_sparse_targets_mean_the_same_as_one_hot_ones(dtype: type, smoothing: float) -> None:
+def test_sparse_targets_equal_one_hot_ones(dtype: type, smoothing: float) -> None:
     dense = CategoricalCrossentropy(smoothing)
     sparse = SparseCategoricalCrossentropy(smoothing)
     for targets in (CLASSES.astype(dtype), CLASSES.astype(dtype)[:, None]):
@@ -105,7 +98,7 @@ def test_logits_of_1e4_give_finite_losses_and_gradients(dtype: type, smoothing: 
         np.testing.assert_allclose(gradient, expected, rtol=1e-6)
 
 
-def test_a_certain_and_right_answer_costs_nothing_and_never_less() -> None:
+def test_a_certain_and_correct_output_has_a_loss_of_zero() -> None:
     z = np.array([[1e4, 0.0], [50.0, 0.0]], np.float32)
     losses_ = CategoricalCrossentropy().per_sample(z, np.array([[1, 0], [1, 0]]))
     assert losses_.tolist() == [0, 0]
@@ -154,7 +147,7 @@ def test_the_gradient_is_right_for_targets_that_do_not_sum_to_one(loss: Loss) ->
 
 @pytest.mark.parametrize("loss", ALL, ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_values_are_one_a_sample_and_gradients_shaped_as_outputs_in_their_dtype(
+def test_losses_have_one_value_per_sample_and_gradients_of_the_shape_and_dtype_of_the_outputs(
     loss: Loss, dtype: type
 ) -> None:
     outputs = LOGITS.astype(dtype)
@@ -213,23 +206,14 @@ def test_label_smoothing_out_of_range_is_a_value_error(smoothing: float) -> None
         ("CategoricalCrossentropy", CategoricalCrossentropy),
     ],
 )
-def test_losses_come_by_name(name: str, cls: type[Loss]) -> None:
+def test_losses_by_name(name: str, cls: type[Loss]) -> None:
     assert type(losses.get(name)) is cls
 
 
-def test_losses_come_as_objects_and_configurations() -> None:
+def test_losses_as_objects_and_configurations() -> None:
     loss = CategoricalCrossentropy(0.1)
     assert losses.get(loss) is loss
     assert losses.get({"class": "CategoricalCrossentropy", "label_smoothing": 0.1}) == loss
-
-
-def test_an_unknown_loss_is_a_value_error_that_lists_what_there_is() -> None:
-    with pytest.raises(ValueError, match="unknown loss 'crossentropy'") as caught:
-        losses.get("crossentropy")
-    for name in losses.TABLE:
-        assert name in str(caught.value)
-    with pytest.raises(TypeError, match="expected loss as a name or an object"):
-        losses.get(e)
 
 
 def test_cross_entropies_take_logits_and_the_squared_error_does_not() -> None:

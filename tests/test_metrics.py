@@ -45,7 +45,7 @@ def test_more_than_all_classes_are_always_enough() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
-def test_a_nan_never_passes_for_right_in_top_k(k: int) -> None:
+def test_a_nan_output_is_never_correct_in_top_k(k: int) -> None:
     outputs = np.array([[np.nan, 0.5, 0.2], [np.nan, np.nan, np.nan]])
     assert TopK(k).per_sample(outputs, np.array([0, 0])).tolist() == [0, 0]
 
@@ -97,7 +97,7 @@ def test_targets_that_are_neither_one_hot_nor_whole_are_a_value_error(
         ("Accuracy", Accuracy, "accuracy"),
     ],
 )
-def test_metrics_come_by_name_and_have_one_in_the_logs(
+def test_metrics_by_name_and_their_names_in_the_logs(
     given: str, cls: type[Metric], name: str
 ) -> None:
     metric = metrics.get(given)
@@ -106,7 +106,7 @@ def test_metrics_come_by_name_and_have_one_in_the_logs(
     assert metrics.get(metric) is metric
 
 
-def test_an_unknown_metric_is_a_value_error_that_lists_what_there_is() -> None:
+def test_an_unknown_metric_is_a_value_error_that_lists_the_metrics() -> None:
     with pytest.raises(ValueError, match="unknown metric 'acuracy'") as caught:
         metrics.get("acuracy")
     for name in metrics.TABLE:
@@ -183,7 +183,7 @@ def test_wilson_by_hand(right, total, low, high):
 
 
 @given(st.integers(1, 10**6), st.data())
-def test_wilson_holds_what_was_measured_and_is_symmetric(total, data):
+def test_wilson_contains_the_measured_share_and_is_symmetric(total, data):
     right = data.draw(st.integers(0, total))
     low, high = metrics.wilson(right, total)
     assert 0 <= low <= right / total <= high <= 1

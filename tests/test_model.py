@@ -1,33 +1,16 @@
-"""Sequential: building, weights, compiling, and what it says when something does not fit."""
+"""Sequential: building, weights, compiling, and its error messages."""
 
 from contextlib import suppress
 
 import numpy as np
 import pytest
+from fit_cases import SHAPE, images, network, one_hot
 
 from minicnn import Sequential, architectures, kernels, layers, losses, metrics, optimizers
 
-SHAPE = (6, 6, 1)
-
 
 def small(**options):
-    return Sequential(
-        [
-            layers.Conv2D(2, 3, activation="relu"),
-            layers.MaxPool2D(2),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax"),
-        ],
-        **options,
-    )
-
-
-def images(n=10, seed=0):
-    return np.random.default_rng(seed).random((n, *SHAPE), dtype=np.float32)
-
-
-def one_hot(n=10, classes=3, seed=0):
-    return np.eye(classes, dtype=np.uint8)[np.random.default_rng(seed).integers(0, classes, n)]
+    return Sequential(network(), **options)
 
 
 def same(a, b):
@@ -47,10 +30,10 @@ def differ(a, b):
     ("name", "count"),
     [("course", 53_866), ("codelab", 5_994), ("examples", 33_194), ("node", 594_922)],
 )
-def test_the_tutorials_networks_have_as_many_parameters_as_it_says(name, count):
+def test_the_tutorials_networks_have_the_documented_number_of_parameters(name, count):
     model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1))
     assert model.num_params == count
-    with kernels.use_backend("numpy"):  # what it counts is the same; Numba would compile for long
+    with kernels.use_backend("numpy"):  # Numba would have to compile kernels
         assert sum(w.size for _, w, _ in _with_grads(model)) == count
     assert model.output_shape == (10,)
 
@@ -87,10 +70,6 @@ def test_a_model_with_an_input_shape_is_built_at_once():
     model = small(input_shape=SHAPE)
     assert model.built
     assert (model.input_shape, model.output_shape) == (SHAPE, (3,))
-
-
-def test_an_input_shape_may_be_a_list():
-    assert small(input_shape=list(SHAPE)).input_shape == SHAPE
 
 
 def test_a_model_without_one_is_built_by_the_first_data():
@@ -146,14 +125,14 @@ def test_an_empty_model_cannot_be_built():
 
 
 @pytest.mark.parametrize("thing", ["relu", None, 3, layers.Flatten, optimizers.SGD()])
-def test_something_that_is_no_layer_is_refused(thing):
+def test_an_object_that_is_not_a_layer_is_refused(thing):
     with pytest.raises(TypeError, match="expected a layer"):
         Sequential([layers.Flatten(), thing])
 
 
 def test_the_same_layer_twice_is_refused():
-    layer = layers.Dense(4, name="twin")
-    with pytest.raises(ValueError, match=r"twin.*twice"):
+    layer = layers.Dense(4, name="second")
+    with pytest.raises(ValueError, match=r"second.*twice"):
         Sequential([layer, layers.ReLU(), layer])
 
 
@@ -190,7 +169,7 @@ def test_a_model_that_failed_to_build_can_be_built_with_the_right_shape(wrong, i
 
 
 @pytest.mark.parametrize("wrong", [(10, 6, 6), (10, 3, 3, 1)])
-def test_a_first_x_of_the_wrong_shape_does_not_spoil_the_model(wrong):
+def test_after_a_first_x_of_the_wrong_shape_the_model_can_be_built(wrong):
     model = small(seed=2)
     model.compile()
     with pytest.raises(ValueError, match="layer"):
@@ -251,8 +230,8 @@ def test_another_seed_or_none_gives_other_weights():
     assert differ(small(input_shape=SHAPE).get_weights(), small(input_shape=SHAPE).get_weights())
 
 
-def test_no_global_generator_is_drawn_from_or_moved():
-    np.random.seed(1)  # noqa: NPY002 - that it does not matter is the point
+def test_no_global_generator_is_used():
+    np.random.seed(1)  # noqa: NPY002 - must not matter
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     model = Sequential([layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
     model.compile()
@@ -268,14 +247,6 @@ def test_float32_weights_are_the_rounded_float64_ones():
     same(narrow.get_weights(), [w.astype(np.float32) for w in wide.get_weights()])
 
 
-def test_get_weights_copies():
-    model = small(seed=0, input_shape=SHAPE)
-    before = model.predict(images())
-    for weight in model.get_weights():
-        weight += 1
-    np.testing.assert_array_equal(model.predict(images()), before)
-
-
 def test_weights_and_state_go_from_model_to_model():
     def make(seed):
         return Sequential(
@@ -286,18 +257,19 @@ def test_weights_and_state_go_from_model_to_model():
 
     one, other = make(0), make(1)
     one.compile("sgd", "mse")
-    one.fit(images(), one_hot(), epochs=2, verbose=0)  # moves BatchNorm's averages too
+    one.fit(images(), one_hot(), epochs=2, verbose=0)  # changes BatchNorm's averages too
     assert len(one.get_weights()) == 2 + 4 + 2
     other.set_weights(one.get_weights())
     np.testing.assert_array_equal(other.predict(images()), one.predict(images()))
 
 
-def test_set_weights_copies():
+def test_get_weights_and_set_weights_copy():
     model = small(seed=0, input_shape=SHAPE)
-    weights = model.get_weights()
+    before, weights = model.get_weights(), model.get_weights()
     model.set_weights(weights)
-    weights[0] += 1
-    assert differ(weights, model.get_weights())
+    for weight in weights:
+        weight += 1
+    same(model.get_weights(), before)
 
 
 def test_set_weights_refuses_another_number():
@@ -333,48 +305,19 @@ def test_a_prediction_of_a_softmax_model_is_a_probability_compiled_or_not():
 # ---- compiling ----
 
 
-@pytest.mark.parametrize(
-    ("arguments", "kind", "known"),
-    [
-        ({"optimizer": "adamm"}, "optimizer", ["adam", "adamw", "rmsprop", "sgd"]),
-        (
-            {"loss": "crossentropy"},
-            "loss",
-            ["categorical_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"],
-        ),
-        ({"metrics": ["precision"]}, "metric", ["accuracy", "acc", "top_k_accuracy"]),
-    ],
-)
-def test_an_unknown_name_is_answered_with_what_there_is(arguments, kind, known):
-    model = small(input_shape=SHAPE)
-    with pytest.raises(ValueError, match=f"unknown {kind}") as caught:
-        model.compile(**arguments)
-    for name in known:
-        assert name in str(caught.value)
-
-
-def test_a_near_miss_is_guessed():
+def test_an_unknown_name_suggests_a_similar_one():
     with pytest.raises(ValueError, match="did you mean 'adam'"):
         small().compile("adamm")
 
 
-@pytest.mark.parametrize("metric", ["top_0_accuracy", "top_x_accuracy"])
-def test_a_malformed_top_k_is_refused(metric):
-    with pytest.raises(ValueError):
-        small().compile(metrics=[metric])
-
-
-@pytest.mark.parametrize("arguments", [{"optimizer": 3}, {"loss": 3}, {"metrics": [3]}])
-def test_something_that_is_neither_name_nor_object_is_a_type_error(arguments):
-    with pytest.raises(TypeError, match="received 3"):
-        small().compile(**arguments)
-
-
 def test_names_classes_and_objects_mean_the_same():
     model = small()
-    model.compile("sgd", "mse", ["accuracy"])
+    model.compile("sgd", "mse", "accuracy")
     assert isinstance(model.optimizer, optimizers.SGD)
     assert isinstance(model.loss, losses.MeanSquaredError)
+    assert [metric.name for metric in model.metrics] == ["accuracy"]
+    model.compile("sgd", "mse", None)
+    assert model.metrics == []
     model.compile(optimizers.SGD, losses.MeanSquaredError, [metrics.Accuracy()])
     assert isinstance(model.optimizer, optimizers.SGD)
     given = optimizers.Adam(0.5)
@@ -383,7 +326,7 @@ def test_names_classes_and_objects_mean_the_same():
     assert model.loss == losses.CategoricalCrossentropy(0.1)
 
 
-def test_an_optimizer_of_ones_own_needs_only_an_update():
+def test_custom_optimizer_needs_only_an_update():
     class Sign(optimizers.Optimizer):
         def update(self, w, g, slots):
             return np.sign(g)
@@ -395,21 +338,6 @@ def test_an_optimizer_of_ones_own_needs_only_an_update():
     for old, new in zip(before, model.get_weights(), strict=True):
         assert set(np.unique(np.round(new - old, 3))) <= {-0.25, 0.0, 0.25}
     assert differ(before, model.get_weights())
-
-
-def test_an_optimizer_of_ones_own_may_have_arguments_of_its_own():
-    class Scaled(optimizers.SGD):
-        def __init__(self, scale):
-            super().__init__(0.1 * scale)
-            self.scale = scale
-
-    model, plain = small(seed=0, input_shape=SHAPE), small(seed=0, input_shape=SHAPE)
-    model.compile(Scaled(5))
-    plain.compile(optimizers.SGD(0.5))
-    for each in (model, plain):
-        each.train_on_batch(images(), one_hot())
-    same(model.get_weights(), plain.get_weights())
-    assert model.optimizer.scale == 5
 
 
 def test_compiling_again_starts_the_optimizer_afresh():
@@ -424,26 +352,14 @@ def test_compiling_again_starts_the_optimizer_afresh():
     same(model.get_weights(), fresh.get_weights())
 
 
-def test_a_single_metric_needs_no_list():
-    model = small()
-    model.compile(metrics="accuracy")
-    assert [metric.name for metric in model.metrics] == ["accuracy"]
-
-
 def test_loss_among_the_metrics_is_not_counted_twice():
     model = small(input_shape=SHAPE)
     model.compile(metrics=["loss", "accuracy"])
     assert list(model.evaluate(images(), one_hot())) == ["loss", "accuracy"]
 
 
-def test_kerass_own_default_of_metrics_is_taken():
-    model = small(input_shape=SHAPE)
-    model.compile("adam", "categorical_crossentropy", metrics=None)
-    assert list(model.evaluate(images(), one_hot())) == ["loss"]
-
-
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
-def test_a_cross_entropy_without_softmax_is_refused_and_told_what_to_do(loss):
+def test_a_cross_entropy_without_softmax_is_refused_with_advice(loss):
     model = Sequential([layers.Flatten(), layers.Dense(3)])
     with pytest.raises(ValueError, match="softmax") as caught:
         model.compile(loss=loss)
@@ -451,7 +367,7 @@ def test_a_cross_entropy_without_softmax_is_refused_and_told_what_to_do(loss):
     assert "from_logits=True" in str(caught.value)
 
 
-def test_from_logits_with_softmax_is_refused_and_told_what_to_do():
+def test_from_logits_with_softmax_is_refused():
     with pytest.raises(ValueError, match="from_logits"):
         small().compile(loss=losses.CategoricalCrossentropy(from_logits=True))
 
@@ -461,11 +377,11 @@ def test_from_logits_is_for_a_model_without_softmax():
     model.compile("sgd", losses.CategoricalCrossentropy(from_logits=True), ["accuracy"])
     logits = model.predict(images())
     assert logits.min() < 0  # they stay logits
-    twin = Sequential(
+    with_softmax = Sequential(
         [layers.Flatten(), layers.Dense(3, activation="softmax")], input_shape=SHAPE, seed=0
     )
-    twin.compile("sgd", "categorical_crossentropy", ["accuracy"])
-    assert model.evaluate(images(), one_hot()) == twin.evaluate(images(), one_hot())
+    with_softmax.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    assert model.evaluate(images(), one_hot()) == with_softmax.evaluate(images(), one_hot())
 
 
 def test_a_softmax_layer_counts_as_a_softmax_at_the_end():
@@ -486,7 +402,7 @@ def test_a_compile_that_fails_leaves_the_former_one():
 
 
 @pytest.mark.parametrize("use", ["fit", "train_on_batch", "evaluate"])
-def test_before_compile_they_say_what_to_do(use):
+def test_before_compile_the_error_says_what_to_do(use):
     model = small(input_shape=SHAPE, seed=0)
     options = {"verbose": 0} if use == "fit" else {}
     before = model.get_weights()
@@ -495,7 +411,7 @@ def test_before_compile_they_say_what_to_do(use):
     same(model.get_weights(), before)
 
 
-def test_optimizer_and_loss_before_compile_say_what_to_do():
+def test_optimizer_and_loss_before_compile_are_refused():
     for name in ("optimizer", "loss"):
         with pytest.raises(RuntimeError, match=r"model\.compile\("):
             getattr(small(), name)
@@ -526,27 +442,27 @@ def test_an_activation_object_may_be_given_to_several_layers():
     same(shared.get_weights(), separate.get_weights())
 
 
-def test_a_model_made_of_trained_layers_keeps_what_they_learnt():
+def test_a_second_model_of_trained_layers_does_not_change_their_weights():
     """As in Keras, where features = Sequential(model.layers[:-1]) looks inside a model."""
     model = small(seed=0, input_shape=SHAPE)
     model.compile("sgd")
     model.train_on_batch(images(), one_hot())
     before = model.get_weights()
-    with suppress(ValueError, RuntimeError):  # refusing is honest too
+    with suppress(ValueError, RuntimeError):  # refusing is fine too
         Sequential(model.layers[:3], input_shape=SHAPE, seed=1)
     same(model.get_weights(), before)
 
 
-def test_building_a_built_model_again_does_not_throw_its_weights_away():
+def test_building_a_built_model_again_keeps_its_weights():
     model = small(seed=0, input_shape=SHAPE)
     before = model.get_weights()
-    with suppress(RuntimeError):  # refusing is honest too
+    with suppress(RuntimeError):  # refusing is fine too
         model.build(SHAPE)
     same(model.get_weights(), before)
 
 
 @pytest.mark.parametrize("compile_both_first", [False, True])
-def test_an_optimizer_object_used_for_two_models_does_not_mix_them_up(compile_both_first):
+def test_one_optimizer_object_for_two_models_keeps_them_apart(compile_both_first):
     def make():
         return small(seed=0, input_shape=SHAPE)
 
@@ -562,6 +478,6 @@ def test_an_optimizer_object_used_for_two_models_does_not_mix_them_up(compile_bo
             second.compile(optimizer)
         second.train_on_batch(images(), one_hot())
     except (ValueError, RuntimeError):
-        return  # refusing is honest too (Keras does)
+        return  # refusing is fine too (Keras does)
     alone.train_on_batch(images(), one_hot())
     same(second.get_weights(), alone.get_weights())
