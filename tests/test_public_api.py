@@ -1,7 +1,8 @@
-"""What the README and the design show, typed as they show it."""
+"""The public API: names, imports, a user's program, the code in the README."""
 
 import importlib
 import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import user_program
+from PIL import Image
 
 import minicnn
 
@@ -20,7 +23,7 @@ MODULES = ["minicnn"] + [
 ]
 OPTIONAL = dict.fromkeys(("numba", "llvmlite"), "minicnn.kernels.") | dict.fromkeys(
     ("h11", "plotly", "starlette", "uvicorn"), "minicnn.visor."
-)  # a package that an extra brings: where it may be needed
+)  # package of an extra → the modules that may need it
 
 
 @pytest.fixture(autouse=True)
@@ -30,58 +33,35 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_script_of_the_design_runs_line_by_line(folder, capsys):
-    """With fewer epochs: that it learns is another test's business."""
-    from minicnn import MnistData, Sequential, callbacks, layers, losses, optimizers
-
-    assert optimizers is minicnn.optimizers
-    assert losses is minicnn.losses
-
-    data = MnistData("sample").load()
-    batch = data.next_train_batch(5500)
-    assert (batch.xs.shape, batch.xs.dtype) == ((5500, 784), np.float32)
-    assert (batch.labels.shape, batch.labels.dtype) == ((5500, 10), np.uint8)
-    assert 0 <= batch.xs.min() < batch.xs.max() <= 1
-    x = batch.xs.reshape(-1, 28, 28, 1)
-    test = data.next_test_batch(1000)
-    xt, yt = test.xs.reshape(-1, 28, 28, 1), test.labels
-
-    model = Sequential(
-        [
-            layers.Conv2D(8, 3, activation="relu"),
-            layers.MaxPool2D(2),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.MaxPool2D(2),
-            layers.Flatten(),
-            layers.Dense(128, activation="relu"),
-            layers.Dense(10, activation="softmax"),
-        ],
-        input_shape=(28, 28, 1),
-        seed=0,
-    )
-    model.summary()
-    assert "53,866" in capsys.readouterr().out
-    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(
-        x,
-        batch.labels,
-        batch_size=512,
-        epochs=2,
-        shuffle=True,
-        validation_data=(xt, yt),
-        callbacks=[callbacks.PlotMetrics("run/history.png")],
-    )
-    assert set(history.history) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+def test_a_users_program_runs(folder, capsys):
+    """Type-checked by test_user_program_passes_mypy_strict."""
+    data = minicnn.MnistData("sample").load()
+    Image.fromarray(data.test_images[0].reshape(28, 28)).save("five.png")
+    history = user_program.train("five.png", epochs=1)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(history.history)
+    assert "Conv2D" in capsys.readouterr().out
     assert (folder / "run" / "history.png").read_bytes().startswith(b"\x89PNG")
-    results = model.evaluate(xt, yt)
-    predicted = model.predict(xt)
-    assert results["accuracy"] == pytest.approx((predicted.argmax(1) == yt.argmax(1)).mean())
-    assert results["accuracy"] > 0.5  # a guess is right one time in ten
+    assert (folder / "digits.safetensors").exists()
+    user_program.compute(np.ones((1, 6, 6, 1)), np.ones((3, 3, 1, 2)))
 
-    model.save("digits.safetensors")
-    model = Sequential.load("digits.safetensors")
-    np.testing.assert_array_equal(model.predict(xt), predicted)
-    assert model.evaluate(xt, yt) == results
+
+@pytest.mark.exhaustive
+def test_user_program_passes_mypy_strict(folder):
+    pytest.importorskip("mypy")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--follow-imports=silent",
+            user_program.__file__,
+        ],
+        env=os.environ | {"MYPYPATH": os.fspath(Path(minicnn.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 README = Path(__file__).parent.parent / "README.md"
@@ -96,7 +76,7 @@ def test_the_code_in_the_readme_runs(folder):
     assert (folder / "digits.safetensors").exists()
 
 
-def test_names_of_ones_own_data_are_taken():
+def test_a_missing_sheet_is_a_data_error():
     with pytest.raises(minicnn.DataError):
         minicnn.MnistData(images="mine.png", labels="mine_labels").load()
 
@@ -107,7 +87,7 @@ def test_the_errors_are_value_errors():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_module_imports_and_has_every_name_that_it_promises(name):
+def test_every_module_imports_and_has_the_names_in_its_all(name):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -115,7 +95,7 @@ def test_every_module_imports_and_has_every_name_that_it_promises(name):
         if needed_by and name.startswith(needed_by):
             pytest.skip(f"needs {error.name}")
         raise
-    assert module.__doc__, "a module says what it is for"
+    assert module.__doc__, "a module without a docstring"
     promised = getattr(module, "__all__", [])
     assert [n for n in promised if not hasattr(module, n)] == []
     assert len(set(promised)) == len(promised)
@@ -163,7 +143,7 @@ def test_the_version_is_the_installed_one():
 
 
 def test_importing_is_light():
-    """Matplotlib and Numba take seconds: they come when they are needed."""
+    """Matplotlib and Numba take seconds to import: they are imported when first used."""
     code = (
         "import json, sys, minicnn\n"
         "print(json.dumps([name for name in sys.modules if '.' not in name]))"

@@ -1,4 +1,4 @@
-"""A user's program over the public API. tests/test_strict_types.py checks it with mypy --strict."""
+"""A user's program over the public API: test_public_api.py runs it, and mypy --strict checks it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Patience(Callback):
             state.stop = True
 
 
-def train() -> History:
+def train(picture: str, epochs: int) -> History:
     data = MnistData("sample").load()
     batch = data.next_train_batch(5500)
     x: NDArray[np.float32] = batch.xs.reshape(-1, 28, 28, 1)
@@ -63,7 +63,7 @@ def train() -> History:
         x,
         batch.labels,
         batch_size=512,
-        epochs=20,
+        epochs=epochs,
         validation_data=(xt, yt),
         augmentation=Augmentation(),
         callbacks=[
@@ -78,8 +78,8 @@ def train() -> History:
     model.save("digits.safetensors")
     loaded: Sequential = Sequential.load("digits.safetensors")
     print([w.shape for w in loaded.get_weights()], loaded.num_params)
-    grey = prepare.read_grey("five.png")
-    print(loaded.predict(prepare.mnist_like(grey).image[None, :, :, None]))
+    digit = prepare.mnist_like(prepare.read_grey(picture)).image
+    print(loaded.predict(digit.reshape(1, 28, 28, 1)).argmax())
     return history
 
 
@@ -94,4 +94,4 @@ def compute(x: NDArray[np.float64], w: NDArray[np.float64]) -> None:
 
 
 if __name__ == "__main__":
-    print(train().history["loss"][-1])
+    print(train("five.png", 20).history["loss"][-1])
