@@ -1,4 +1,4 @@
-"""Metrics: what is counted beside the loss. Each gives (N,) values whose mean is shown."""
+"""Metrics: numbers shown beside the loss. Each gives (N,) values, of which the mean is shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Metric:
 
     def per_sample(self, outputs: Array, targets: Array) -> Array:
         """(N,) floats. Targets are one-hot (N, K) or whole numbers (N,)."""
-        raise TypeError(f"{type(self).__name__} counts nothing: override per_sample()")
+        raise TypeError(f"{type(self).__name__} has no per_sample(): override it")
 
 
 @dataclass
@@ -63,8 +63,8 @@ class MeanSquaredError(Metric):
 
 
 def rises(name: str) -> bool | None:
-    """True where more of the metric called `name` is better, False where less is, None where the
-    name doesn't tell."""
+    """True if a higher value of the metric `name` is better, False if a lower one is, None if the
+    name does not say."""
     base = name.removeprefix("val_")
     base = ALIASES.get(base, base)
     if base.startswith("top") or "accuracy" in base:
@@ -94,7 +94,7 @@ def class_indices(targets: Array, outputs: Array) -> Array:
 
 
 def confusion_matrix(true: Array, predicted: Array, num_classes: int) -> Array:
-    """Count how often class i (row) was called class j (column).
+    """Count how often class i (row) was predicted as class j (column).
 
     Args:
         true, predicted: (N,) class indices.
@@ -121,15 +121,15 @@ def confusion_matrix(true: Array, predicted: Array, num_classes: int) -> Array:
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-Z95 = 1.959964  # of the normal distribution: 95 % lie within so many standard deviations
+Z95 = 1.959964  # standard deviations around the mean that hold 95 % of a normal distribution
 
 
 def wilson(right: Any, total: Any, z: float = Z95) -> tuple[Any, Any]:
-    """The interval that holds the true accuracy in 95 of 100 such tests.
+    """The 95 % confidence interval of an accuracy.
 
         (p + z²/2n ± z·√(p(1 - p)/n + z²/4n²)) / (1 + z²/n),   p = right/n, n = total
 
-    Unlike p ± z·√(p(1 - p)/n) it holds for few samples, and is no point where all are right.
+    Unlike p ± z·√(p(1 - p)/n), it is valid for few samples, and if all are right.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
 
@@ -164,7 +164,7 @@ TABLE: dict[str, type[Metric]] = {
 }
 
 
-def get(metric: Any) -> Metric:
+def get(metric: object) -> Metric:
     """A metric from an instance or a name; "acc" is accuracy, "top_3_accuracy" is TopK(3).
 
     Raises:

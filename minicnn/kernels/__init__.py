@@ -1,9 +1,9 @@
-"""The arithmetic of a CNN, as functions of plain arrays: the doorway to the kernels.
+"""The arithmetic of a CNN as functions of plain arrays: the public kernel functions.
 
-Behind it stand, from what is right to what is fast: loops (reference.py), NumPy (im2col and BLAS,
-numpy_kernels.py), Numba (the same, jitted, numba_kernels.py), and the engine (engine.py), whose
-kernels are made for one geometry each. Arguments are checked here, once. What picks among them is
-`backend`, and within Numba `algorithm` (choose.py has the rules).
+They check their arguments, once, and call a backend. From what is right to what is fast: plain
+loops (reference.py), NumPy (im2col and BLAS, numpy_kernels.py), Numba (the same, compiled,
+numba_kernels.py), and the engine (engine/), with kernels compiled for one geometry each. `backend`
+and, within Numba, `algorithm` choose among them (choose.py has the rules).
 
 All arrays are channels-last: x (N, H, W, C), w (KH, KW, C, F), y (N, OH, OW, F); float32 or
 float64, all of one dtype. Common arguments:
@@ -12,8 +12,8 @@ float64, all of one dtype. Common arguments:
     padding: "valid", "same" (TensorFlow's rule), an int, or ((top, bottom), (left, right)).
     backend: "reference", "numpy", "numba", or None for the current one.
 
-Common errors: TypeError for a wrong type or dtype, ValueError for a wrong shape, each with
-what was expected and what came.
+Common errors: TypeError for a wrong type or dtype, ValueError for a wrong shape, each with what was
+expected and what was received.
 """
 
 from .backend import available_backends, current_backend, use_backend

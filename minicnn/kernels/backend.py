@@ -1,4 +1,4 @@
-"""Which implementation of the kernels is in use: reference, numpy or numba."""
+"""The backend: which implementation of the kernels is in use, reference, numpy or numba."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NUMBA_HINT = (
     'Get it with: pip install "minicnn[numba]" (or choose backend "numpy" to silence this)'
 )
 
-_current: str | None = None  # until first asked for
+_current: str | None = None  # until the first current_backend()
 _loaded: dict[str, ModuleType] = {}
 
 
 class use_backend:
     """Make `name` ("reference", "numpy", "numba"; None: the default) the current backend.
 
-    Called plainly it lasts until the next call; as a context manager until the block ends.
+    As a plain call, until the next call; as a context manager, until the block ends.
 
     Raises:
         ValueError: an unknown name.
@@ -50,7 +50,7 @@ class use_backend:
 
 
 def current_backend() -> str:
-    """The backend in use; at first MINICNN_BACKEND, else Numba where it is installed."""
+    """The backend in use; by default MINICNN_BACKEND, else Numba if it is installed."""
     global _current
     if _current is None:
         _current = _default()
@@ -58,12 +58,12 @@ def current_backend() -> str:
 
 
 def available_backends() -> list[str]:
-    """The backends that can be used here, slowest first."""
+    """The backends that work here, slowest first."""
     return [name for name in MODULES if name != "numba" or find_spec("numba")]
 
 
 def module(name: str | None = None) -> ModuleType:
-    """The module that holds the kernels of backend `name` (None: of the current one)."""
+    """The module with the kernels of backend `name` (None: of the current one)."""
     name = current_backend() if name is None else name
     if name in _loaded and name in MODULES:
         return _loaded[name]
@@ -78,8 +78,13 @@ def module(name: str | None = None) -> ModuleType:
 
 
 def engine() -> ModuleType:
-    """The kernels that only Numba can run; imported when first asked for."""
+    """The operations that need Numba; imported at the first call.
+
+    Raises:
+        ImportError: Numba is not installed.
+    """
     if "engine" not in _loaded:
+        module("numba")
         _loaded["engine"] = importlib.import_module(".engine.operations", __package__)
     return _loaded["engine"]
 
@@ -94,7 +99,7 @@ def _default() -> str:
         return "numpy"
     try:
         importlib.import_module("numba")
-    except ImportError as error:  # say, one that does not know this NumPy yet
+    except ImportError as error:  # for example, it does not support this NumPy yet
         warnings.warn(f"Numba is installed but does not work ({error}): using NumPy", stacklevel=4)
         return "numpy"
     return "numba"

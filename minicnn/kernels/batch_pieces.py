@@ -1,8 +1,7 @@
-"""Running pieces of a batch side by side, with the same result to the bit for any thread count.
+"""Pieces of a batch, computed in parallel; the same result to the bit for any number of threads.
 
-Where the pieces are cut depends on the shapes alone, never on the number of threads; each
-piece is computed by one thread with BLAS held to one thread; partial sums are added in the
-order of the pieces. So threads only decide who computes a piece, not what comes out.
+The cuts depend on the shapes alone, never on the number of threads. One thread computes a piece,
+with BLAS limited to one thread; partial sums are added in the order of the pieces.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from contextvars import copy_context
 from functools import cache
 from threading import Lock
-from typing import Any
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
@@ -21,10 +20,10 @@ from ..state_checks import whole_number
 
 Task = Callable[[], None]
 
-_threads: int | None = None  # until first asked for
+_threads: int | None = None  # until the first get_threads()
 
-MOST_PIECES = 16  # enough to keep that many threads busy; bounds the memory of partial sums
-SMALLEST_PIECE = 16  # images: less is not worth handing to another thread
+MOST_PIECES = 16  # bounds the memory of partial sums
+SMALLEST_PIECE = 16  # images; a smaller piece costs more than another thread saves
 
 
 def pieces(n: int, smallest: int = SMALLEST_PIECE) -> list[slice]:
@@ -35,18 +34,18 @@ def pieces(n: int, smallest: int = SMALLEST_PIECE) -> list[slice]:
 
 
 def run(tasks: Sequence[Task]) -> None:
-    """Run the tasks on get_threads() threads, the caller's among them; return when all ended.
+    """Run the tasks on get_threads() threads, including the caller's; return when all have ended.
 
-    An exception of a task is raised here once the others have ended.
+    If a task raises, its exception is raised here after the others have ended.
     """
     workers = min(get_threads(), len(tasks))
-    queue = iter(tasks)  # `next` on it is atomic: each task is taken once
+    queue = iter(tasks)  # `next` is atomic: each task runs once
     with _blas_on_one_thread:
         if workers <= 1:
             _work(queue)
             return
         pool = _pool(workers - 1)
-        # each in a copy of the caller's context, where NumPy keeps what errstate() says
+        # in copies of the caller's context, which holds NumPy's errstate()
         helpers = [pool.submit(copy_context().run, _work, queue) for _ in range(workers - 1)]
         try:
             _work(queue)
@@ -58,7 +57,7 @@ def run(tasks: Sequence[Task]) -> None:
 
 
 def set_threads(n: int | None) -> None:
-    """Use `n` threads; None: MINICNN_THREADS, or else all the processors this process may use.
+    """Use `n` threads; None: MINICNN_THREADS, or all processors that this process may use.
 
     Raises:
         TypeError: n is not a whole number.
@@ -92,27 +91,27 @@ def _blas() -> ThreadpoolController:
 
 
 def _take_over() -> None:
-    """Let this thread change BLAS's limit: threadpoolctl (from 3.8 on) otherwise obeys only the
-    thread that changed it first, and ignores all others without a word."""
+    """Let this thread change BLAS's limit: threadpoolctl (since 3.8) silently ignores all threads
+    but the first one that changed it."""
     clear = getattr(OpenBLASController, "clear_controlling_thread", None)
     if clear is not None:
         clear(force=True)
 
 
 class _BlasOnOneThread:
-    """Hold BLAS to one thread while any region runs; regions may overlap (the page predicts
-    while training runs), so the first one in sets the limit and the last one out lifts it."""
+    """Limit BLAS to one thread while any region runs. Regions may overlap (the page predicts while
+    training runs): the first one sets the limit, the last one lifts it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._regions = 0
-        self._limit: Any = None
+        self._limit = ExitStack()
 
     def __enter__(self) -> None:
         with self._lock:
             if self._regions == 0:
                 _take_over()
-                self._limit = _blas().limit(limits=1, user_api="blas")
+                self._limit.enter_context(_blas().limit(limits=1, user_api="blas"))
             self._regions += 1
 
     def __exit__(self, *_: object) -> None:
@@ -120,7 +119,7 @@ class _BlasOnOneThread:
             self._regions -= 1
             if self._regions == 0:
                 _take_over()
-                self._limit.restore_original_limits()
+                self._limit.close()
                 _take_over()
 
 

@@ -3,8 +3,6 @@ package's docstring."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..typing import Array
@@ -56,9 +54,9 @@ def conv2d_relu_pool(
     if _fuses(algorithm, backend, win, w, (PH, PW)):
         prepared = engine().ConvReLUPool(x.shape, w.shape, win, (PH, PW), x.dtype)
         return prepared.forward(x, w, b), prepared.argmax
-    options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
     # the ReLU of the maximum is the maximum of the ReLUs, with less work
-    y, argmax = max_pool2d(conv2d(x, w, b, **options, backend=backend), (PH, PW), backend=backend)
+    z = conv2d(x, w, b, stride=stride, padding=padding, dilation=dilation, backend=backend)
+    y, argmax = max_pool2d(z, (PH, PW), backend=backend)
     np.maximum(y, 0, out=y)
     return y, np.where(y > 0, argmax, PH * PW).astype(np.uint8)
 
@@ -103,8 +101,16 @@ def conv2d_relu_pool_backward(
     dz = max_pool2d_backward(
         where_or_zero(passes, dy), np.where(passes, argmax, 0), outputs, (PH, PW), backend=backend
     )
-    options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
-    return conv2d_backward(dz, x, w, **options, need_dx=need_dx, backend=backend)
+    return conv2d_backward(
+        dz,
+        x,
+        w,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        need_dx=need_dx,
+        backend=backend,
+    )
 
 
 def _pool_size(size: IntOrPair) -> Pair:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -93,6 +93,12 @@ class AdamStep(NamedTuple):
         )
 
 
+class _Step(Protocol):
+    """engine.operations.Adam."""
+
+    def step(self, numbers: tuple[float, ...]) -> None: ...
+
+
 class PreparedAdam:
     """Adam's step, in place and in one pass, over parameters (w, g, m, s), arrays of one dtype.
 
@@ -104,10 +110,10 @@ class PreparedAdam:
 
     def __init__(self, parameters: Sequence[tuple[Array, Array, Array, Array]]) -> None:
         self.parameters = parameters
-        self._engine: Any = None
+        self._engine: _Step | None = None
 
-    def __reduce__(self) -> tuple[type[PreparedAdam], tuple[list[Any]]]:
-        return PreparedAdam, ([],)  # a copy of an optimizer prepares for its own arrays
+    def __reduce__(self) -> tuple[type[PreparedAdam], tuple[tuple[()]]]:
+        return PreparedAdam, ((),)  # a copy of an optimizer prepares for its own arrays
 
     def is_for(self, parameters: Sequence[tuple[str, Array, Array]]) -> bool:
         """Whether these (name, w, g) are the arrays of this object."""
