@@ -11,7 +11,9 @@ MOVED = {
     "answers": "predict.output",
     "blobs": "pictures.components",
     "callbacks.base": "hooks",
+    "callbacks.health": "layer_stats.problems",
     "callbacks.measures": "layer_stats.array_stats",
+    "callbacks.pace": "callbacks.throttle",
     "callbacks.stats_file": "layer_stats.stats_file",
     "callbacks.strict": "strict_json",
     "checkpoints": "saving.checkpoints",
@@ -26,6 +28,7 @@ MOVED = {
     "kernels.emit": "kernels.engine.codegen.emit",
     "kernels.frame": "kernels.engine.padded_copy",
     "kernels.fused": "kernels.engine.fused",
+    "kernels.gemm": "kernels.numpy_kernels",
     "kernels.multiply": "kernels.engine.codegen.multiply",
     "kernels.numberwise": "kernels.elementwise",
     "kernels.panels": "kernels.engine.panels",
@@ -60,7 +63,11 @@ GALLERY = "minicnn.plots.gallery"  # moved out of the package
 
 
 class MovedFinder:
-    """The last finder of sys.meta_path: called only for modules that no other finder has."""
+    """The first finder of sys.meta_path.
+
+    After an update, an old package can leave a folder of compiled files (minicnn/trace/__pycache__)
+    that a later finder would import as an empty package.
+    """
 
     @staticmethod
     def find_spec(
@@ -72,9 +79,10 @@ class MovedFinder:
             ImportError: the module moved. (A ModuleNotFoundError would be swallowed by
                 `from minicnn import NAME`.)
         """
-        package, _, rest = name.partition(".")
-        if package == "minicnn" and rest in MOVED:
-            raise ImportError(f"{name} has moved: import minicnn.{MOVED[rest]}", name=name)
+        if not name.startswith("minicnn."):
+            return
+        if (new := MOVED.get(name.removeprefix("minicnn."))) is not None:
+            raise ImportError(f"{name} has moved: import minicnn.{new}", name=name)
         if name == GALLERY:
             raise ImportError(
                 f"{name} has moved: run python -m bench.gallery in minicnn's repository", name=name
@@ -82,6 +90,6 @@ class MovedFinder:
 
 
 def install() -> None:
-    """Append the finder to sys.meta_path, once."""
+    """Put the finder into sys.meta_path, once."""
     if MovedFinder not in sys.meta_path:
-        sys.meta_path.append(MovedFinder)
+        sys.meta_path.insert(0, MovedFinder)

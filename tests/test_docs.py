@@ -130,7 +130,11 @@ def has(thing, names):
 
 
 def is_there(path, name):
-    return any((base / name).exists() for base in (path.parent, ROOT, PACKAGE))
+    """Whether there is such a file, or such a folder with more than compiled files."""
+    for place in (base / name for base in (path.parent, ROOT, PACKAGE)):
+        if place.is_file() or (place.is_dir() and set(place.iterdir()) - {place / "__pycache__"}):
+            return True
+    return False
 
 
 def problem(path, code):
