@@ -19,9 +19,11 @@ import importlib
 import pkgutil
 import re
 import shlex
+import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minicnn
@@ -220,16 +222,24 @@ def test_the_map_and_the_picture_show_what_is_there():
         assert name.endswith(".py") or is_there(ROOT / "README.md", name), name
 
 
-def test_the_learners_switch_runs_as_the_tour_shows(capsys):
-    (code,) = re.findall(
-        r"<!-- run -->\n```python\n(.*?)```", text_of(ROOT / "docs/tour.md"), re.DOTALL
-    )
+def test_the_tour_links_every_file_of_the_step_that_it_shows(capsys):
+    tour = text_of(ROOT / "docs" / "tour.md")
+    (code,) = re.findall(r"<!-- run -->\n```python\n(.*?)```", tour, re.DOTALL)
     before = minicnn.current_backend()
+    names, files = {}, set()
     try:
-        exec(code, {})
+        exec(code, names)
+        x, y = np.asarray(names["data"].train_x[:8]), names["data"].train_labels[:8]
+        sys.setprofile(lambda frame, event, _: files.add(frame.f_code.co_filename))
+        names["model"].train_on_batch(x, y)
     finally:
+        sys.setprofile(None)
         minicnn.use_backend(before)
     assert "accuracy" in capsys.readouterr().out
+    paths = [Path(name) for name in files if Path(name).is_relative_to(PACKAGE)]
+    visited = {path.relative_to(ROOT).as_posix() for path in paths}
+    assert visited - {target.removeprefix("../") for target in LINK.findall(tour)} == set()
+    assert len(visited) <= 20
 
 
 # ---- commands ----
