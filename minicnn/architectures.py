@@ -1,7 +1,6 @@
-"""The networks of the tutorial's variants, each visible as one list of layers.
+"""The networks of the tutorial's variants, each as one list of layers for Sequential.
 
-All are called with the number of classes and return layers for Sequential. Parameters are
-counted for 28×28×1 images and 10 classes.
+The numbers of parameters are for 28×28×1 images and 10 classes.
 """
 
 from __future__ import annotations

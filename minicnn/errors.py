@@ -2,20 +2,19 @@
 
 
 class DataError(ValueError):
-    """A file, sheet, label or download is not what it should be.
+    """A file, sheet, label or download is missing, damaged or of the wrong kind.
 
-    The message says what was expected, what came, and what to do.
+    The message says what was expected, what was received, and what to do.
     """
 
 
 class ModelError(ValueError):
-    """A saved model or checkpoint cannot be read, or belongs to something else."""
+    """A saved model or checkpoint cannot be read, or is of another model or run."""
 
 
 class CallbackError(RuntimeError):
-    """A callback raised while training; the message names it, its hook and what it raised."""
+    """A callback raised an error; the message names the callback, its hook and the error."""
 
 
 class RunWarning(RuntimeWarning):
-    """Training goes on, but something that it should have left behind could not be written, or
-    its numbers look ill."""
+    """Training continues, but a file could not be written, or its numbers look wrong."""

@@ -1,9 +1,9 @@
-"""Is backprop right? Compare it with what the definition of a derivative gives.
+"""Checks backpropagation against the definition of a derivative.
 
-For a scalar L of the inputs and parameters, each entry p of an array is moved a little both
-ways: ∂L/∂p ≈ (L(p + ε) - L(p - ε)) / 2ε, whose own error is of the order ε² (central
-difference). In float64 with ε = 1e-5 the two agree to about ten digits if backprop is right,
-and hardly to one if it is wrong.
+For a scalar L of the inputs and parameters, each entry p of an array is changed a little in both
+directions: ∂L/∂p ≈ (L(p + ε) - L(p - ε)) / 2ε (central difference), with an error of order ε². In
+float64 with ε = 1e-5, both agree to about ten digits if backpropagation is right, and to hardly
+one digit if it is wrong.
 
 `python -m minicnn.gradcheck` prints the comparison for every layer and loss.
 """
@@ -14,12 +14,12 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from . import kernels, layers, losses
-from .command_line import ignore_broken_pipe
+from .command_line import run_command
 from .layers import Layer
 from .losses import Loss
 from .network import Network
@@ -33,7 +33,7 @@ class Check(NamedTuple):
     """One line of the table."""
 
     what: str  # the layer or loss, with its options
-    parameter: str  # "x" for the gradient by the input
+    parameter: str  # "x" for the gradient with respect to the input
     shape: Shape
     error: float  # relative
 
@@ -42,7 +42,7 @@ def numerical_gradient(f: Callable[[], float], array: Array, epsilon: float = EP
     """∂f/∂array by central differences, entry by entry.
 
     Args:
-        f: computes L from `array`, which is changed and put back in place.
+        f: computes L from `array`, which is changed in place and restored.
         array: float64, any shape.
         epsilon: the step.
 
@@ -71,19 +71,19 @@ def relative_error(a: Array, b: Array) -> float:
 def spread(shape: Shape, rng: np.random.Generator) -> Array:
     """Distinct numbers in (-1, 1), none near 0, no two near each other, in random order.
 
-    So that no step of ε crosses a kink: of ReLU at 0, of max-pooling where two are equal.
+    Then no step of ε crosses a kink: of ReLU at 0, or of max-pooling where two values are equal.
     """
     n = int(np.prod(shape))
     return ((rng.permutation(n) + 0.5) / n * 2 - 1 + 0.1 / n).reshape(shape)
 
 
 def check_layer(layer: Layer, input_shape: Shape, batch: int = 3, seed: int = 0) -> Iterator[Check]:
-    """Check the gradients of a layer by its input and by each of its parameters.
+    """Check a layer's gradients with respect to its input and to each of its parameters.
 
     L = Σ r · y for fixed random r, plus the layer's penalty.
 
     Args:
-        layer: not built yet, or to be built anew, in float64.
+        layer: is built here, in float64.
         input_shape: without the batch axis.
     """
     rng = np.random.default_rng(seed)
@@ -111,9 +111,9 @@ def check_layer(layer: Layer, input_shape: Shape, batch: int = 3, seed: int = 0)
 
 
 def check_stages(layer_list: list[Layer], input_shape: Shape, seed: int = 0) -> Iterator[Check]:
-    """Check a network of these layers as it is run: fused, prepared, two images at a time.
+    """Check a network of these layers with fused stages, two images at a time.
 
-    L = Σ r · y for fixed random r. (Layers by themselves are checked without all this.)
+    L = Σ r · y for fixed random r. (check_layer() checks layers without fusion.)
     """
     rng = np.random.default_rng(seed)
     network = Network(layer_list, input_shape, seed=seed, dtype=np.float64)
@@ -135,7 +135,7 @@ def check_stages(layer_list: list[Layer], input_shape: Shape, seed: int = 0) -> 
 
 
 def check_loss(loss: Loss, outputs: Array, targets: Array) -> Check:
-    """Check a loss's gradient by the outputs (N, K), float64; L is the sum over the samples."""
+    """Check the gradient with respect to outputs (N, K), float64; L is the sum over samples."""
     numeric = numerical_gradient(lambda: float(np.sum(loss.per_sample(outputs, targets))), outputs)
     error = relative_error(loss.gradient(outputs, targets), numeric)
     smoothing = getattr(loss, "label_smoothing", 0)
@@ -144,7 +144,7 @@ def check_loss(loss: Loss, outputs: Array, targets: Array) -> Check:
 
 
 def all_layers() -> list[tuple[Layer, Shape]]:
-    """Every kind of layer, with options that exercise it, and an input shape."""
+    """Every kind of layer, with various options, and an input shape."""
     image = (6, 5, 3)
     return [
         (layers.Conv2D(4, 3), image),
@@ -171,10 +171,10 @@ def all_layers() -> list[tuple[Layer, Shape]]:
 
 
 def checks(seed: int = 0) -> Iterator[Check]:
-    """Check all layers, some of them run as stages, then all losses."""
+    """Check all layers, a network of fused stages, then all losses."""
     for layer, shape in all_layers():
         yield from check_layer(layer, shape, seed=seed)
-    if kernels.current_backend() != "reference":  # which would take minutes, and fuses nothing
+    if kernels.current_backend() != "reference":  # it would take minutes, and fuses nothing
         pooled = [layers.Conv2D(8, 3, activation="relu"), layers.MaxPool2D(2), layers.Flatten()]
         yield from check_stages([*pooled, layers.Dense(16, activation="relu")], (12, 12, 3), seed)
     rng = np.random.default_rng(seed)
@@ -187,10 +187,7 @@ def checks(seed: int = 0) -> Iterator[Check]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table; 1 if an error is over the tolerance."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print the table; returns 1 if an error is over the tolerance."""
     parser = argparse.ArgumentParser(
         prog="python -m minicnn.gradcheck",
         description="Compare backpropagation with central differences in float64, layer by layer.",
@@ -201,36 +198,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.seed < 0:
         parser.error(f"expected --seed >= 0, received {options.seed}")
+    return run_command("minicnn.gradcheck", lambda: _print_table(options))
+
+
+def _print_table(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
     backend = options.backend or kernels.current_backend()
     table = Table(title=f"Gradient check, {backend} kernels")
-    for heading in ("layer or loss", "gradient by", "shape", "relative error", ""):
+    for heading in ("layer or loss", "gradient of", "shape", "relative error", ""):
         table.add_column(heading, justify="right" if heading == "relative error" else "left")
     failed, previous = 0, ""
     with kernels.use_backend(backend):
         for check in checks(options.seed):
-            right = check.error <= options.tolerance  # a NaN is not
+            right = check.error <= options.tolerance  # False for NaN
             failed += not right
             mark = "ok" if right else "[bold red]WRONG[/]"
             what = "" if check.what == previous else check.what
             error = f"{check.error:.1e}"
             table.add_row(what, check.parameter, str(check.shape), error, mark)
             previous = check.what
+    Console().print(table)
     verdict = f"{failed} wrong" if failed else "all right"
-    with ignore_broken_pipe():
-        Console().print(table)
-        print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
+    print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
     return 1 if failed else 0
 
 
 def _describe(layer: Layer) -> str:
-    """The call that made the layer, without what stands at its default."""
+    """The call that makes the layer, without default arguments."""
     arguments, options = [], []
     for f in fields(layer):
         if not f.init or "initializer" in f.name:
             continue
         value = getattr(layer, f.name)
-        usual = getattr(layer, "pool_size", f.default) if f.name == "strides" else f.default
-        if value == usual or _short(value) == f.default:
+        default = getattr(layer, "pool_size", f.default) if f.name == "strides" else f.default
+        if value == default or _short(value) == f.default:
             continue
         value = _short(value)
         shown = type(value).__name__ if isinstance(value, Layer) else str(value)
@@ -241,8 +244,8 @@ def _describe(layer: Layer) -> str:
     return f"{type(layer).__name__}({', '.join(arguments + options)})"
 
 
-def _short(value: Any) -> Any:
-    """(3, 3) as 3, which is how one writes it."""
+def _short(value: object) -> object:
+    """3 for (3, 3), as one writes it."""
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 

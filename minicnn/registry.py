@@ -1,8 +1,8 @@
 """From a name or a saved configuration to an object, and back.
 
 Layers, optimizers, losses, schedules and initializers are dataclasses: their fields are their
-configuration, and JSON can hold it. No code is ever read from a file: a configuration names
-classes out of a fixed table.
+configuration, as JSON values. A file never contains code: a configuration names classes of a fixed
+table.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 T = TypeVar("T")
 
 
-def lookup(kind: str, given: Any, table: Mapping[str, type[T]], base: type[T]) -> T:
-    """The object that `given` means: an instance, a name of the table, or a configuration.
+def lookup(kind: str, given: object, table: Mapping[str, type[T]], base: type[T]) -> T:
+    """The object for an instance, a class, a name in the table, or a configuration.
 
     Raises:
-        ValueError: an unknown name, or a configuration that does not fit.
-        TypeError: something else altogether.
+        ValueError: an unknown name, or a configuration with unknown options.
+        TypeError: another type.
     """
     if isinstance(given, base):
         return given
@@ -36,7 +36,7 @@ def lookup(kind: str, given: Any, table: Mapping[str, type[T]], base: type[T]) -
         known = {f.name for f in fields(cls) if f.init} if is_dataclass(cls) else set()
         if not options.keys() <= known:
             raise ValueError(
-                f"expected options of {kind} {cls.__name__} out of {sorted(known)}, "
+                f"expected options of {kind} {cls.__name__} from {sorted(known)}, "
                 f"received {sorted(options)}"
             )
         return cls(**options)
@@ -44,22 +44,22 @@ def lookup(kind: str, given: Any, table: Mapping[str, type[T]], base: type[T]) -
 
 
 def find(kind: str, name: str, table: Mapping[str, type[T]]) -> type[T]:
-    """The class called `name`: by its snake_case key or by its class name.
+    """The class with this snake_case key or class name.
 
     Raises:
-        ValueError: unknown; the message lists what there is, and the nearest.
+        ValueError: unknown; the message lists the names, and suggests the nearest.
     """
     by_class = {cls.__name__: cls for cls in table.values()}
     found = table.get(name) or by_class.get(name)
     if found is None:
         close = difflib.get_close_matches(name, [*table, *by_class], 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"unknown {kind} {name!r}{hint}; there are: {', '.join(sorted(table))}")
+        raise ValueError(f"unknown {kind} {name!r}{hint}; known: {', '.join(sorted(table))}")
     return found
 
 
-def config_of(thing: Any) -> Any:
-    """`thing` as JSON can hold it: a dataclass becomes {"class": name, …its fields}."""
+def config_of(thing: object) -> Any:
+    """`thing` as JSON values: a dataclass becomes {"class": name, …its fields}."""
     if is_dataclass(thing) and not isinstance(thing, type):
         values = {f.name: config_of(getattr(thing, f.name)) for f in fields(thing) if f.init}
         return {"class": type(thing).__name__, **values}

@@ -1,9 +1,9 @@
-"""The table that model.summary() prints, and the rows of a diagram."""
+"""The tables of model.summary(), and the rows of a model diagram."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import kernels
 from .typing import Shape
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def print_summary(model: Network, batch_size: int = 1) -> None:
-    """Print layers, output shapes, parameters, FLOPs an image, and bytes at `batch_size`.
+    """Print layers, output shapes, parameters, FLOPs per image, and bytes at `batch_size`.
 
-    Activation bytes are those of the layer's output; patch-matrix bytes what im2col would take
-    for the whole batch at once (the kernels build it a block of images at a time).
+    "outputs" are the bytes of the layer's output; "patches" those of the im2col matrix of the
+    whole batch (the kernels build it for a block of images at a time).
 
     Raises:
-        RuntimeError: the model is not built, so no shape is known.
+        RuntimeError: the model is not built.
     """
     from rich.console import Console
     from rich.table import Table
@@ -37,7 +37,7 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     totals = [0, 0, 0, 0]
     for layer in model.layers:
-        label = Text(layer.label + _activation(layer))  # not markup: a name may hold brackets
+        label = Text(layer.label + _activation(layer))  # Text: a name may contain brackets
         numbers = [
             layer.num_params,
             layer.flops(),
@@ -52,7 +52,7 @@ def print_summary(model: Network, batch_size: int = 1) -> None:
 
 
 def print_stages(model: Network, batch_size: int = 1) -> None:
-    """Print what is run: stages and layers, how each is computed, and what each writes.
+    """Print the stages: their layers, algorithms and output bytes.
 
     Raises:
         RuntimeError: the model is not built.
@@ -70,7 +70,7 @@ def print_stages(model: Network, batch_size: int = 1) -> None:
     table.add_column("stage")
     table.add_column("shape", no_wrap=True)
     table.add_column("algorithm")
-    for heading in ("params", "written", "spared"):
+    for heading in ("params", "written", "saved"):
         table.add_column(heading, justify="right", no_wrap=True)
     for stage in model.stages:
         layers = getattr(stage, "layers", [stage])
@@ -79,15 +79,17 @@ def print_stages(model: Network, batch_size: int = 1) -> None:
         saved = human_bytes(inside if algorithm == "fused" else 0)
         written = human_bytes(prod(stage.output_shape) * item)
         label = Text(" + ".join(layer.label + _activation(layer) for layer in layers))
-        table.add_row(label, str(stage.output_shape), algorithm, f"{stage.num_params:,}", written, saved)
+        table.add_row(
+            label, str(stage.output_shape), algorithm, f"{stage.num_params:,}", written, saved
+        )
     if model.softmax_in_loss:
         table.add_row("Softmax", str(model.output_shape), "in the loss", "0", "", "")
     Console().print(table)
 
 
 def diagram_rows(model: Network) -> list[tuple[str, str, Shape, int, str]]:
-    """(label, kind, output shape, parameters, note) of the input and of every layer, as
-    `plots.model_diagram` takes them.
+    """(label, kind, output shape, parameters, note) of the input and of every layer, for
+    `plots.model_diagram`.
 
     Raises:
         RuntimeError: the model is not built.
@@ -102,15 +104,15 @@ def diagram_rows(model: Network) -> list[tuple[str, str, Shape, int, str]]:
 
 
 def note(layer: Layer) -> str:
-    """What is not usual of a layer, in a few words: "3×3, stride 2, same padding, ReLU"."""
+    """A layer's window and options that are not defaults: "3×3, stride 2, same padding, ReLU"."""
     window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     strides = getattr(layer, "strides", None)
-    usual = getattr(layer, "pool_size", (1, 1))  # a pooling's window moves on by its own size
+    default = getattr(layer, "pool_size", (1, 1))  # of the strides
     padding = getattr(layer, "padding", "valid")
     dilation = getattr(layer, "dilation_rate", (1, 1))
     parts = [
         _by(window) if window else "",
-        f"stride {_by(strides)}" if strides not in (None, usual) else "",
+        f"stride {_by(strides)}" if strides not in (None, default) else "",
         f"dilation {_by(dilation)}" if dilation != (1, 1) else "",
         f"{padding} padding" if isinstance(padding, str) else f"padding {padding}",
         f"rate {rate:g}" if (rate := getattr(layer, "rate", None)) is not None else "",
@@ -121,7 +123,7 @@ def note(layer: Layer) -> str:
     return ", ".join(part for part in parts if part and part != "valid padding")
 
 
-def _by(size: Any) -> str:
+def _by(size: object) -> str:
     """(3, 3) → "3×3"."""
     return "×".join(map(str, size)) if isinstance(size, tuple) else str(size)
 

@@ -168,9 +168,7 @@ def _tested(record: Record, model: Sequential, data: str | None, notes: list[str
     try:
         part = tested_on(record, data)
     except (ValueError, OSError) as error:
-        notes.append(
-            f"The test images are missing; everything that depends on them is left out: {error}"
-        )
+        notes.append(f"Everything that needs the test images is left out: {error}")
         return None
     return Tested(part.x, runs.measure(model, part.x, part.labels), part.class_names)
 
