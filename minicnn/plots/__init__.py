@@ -1,7 +1,7 @@
-"""Figures: of training, of mistakes, of what a network sees, of how a convolution is computed.
+"""Figures of training, of predictions, of a network's inside, and of how a convolution is computed.
 
-Every function takes plain arrays and returns a `matplotlib.figure.Figure` that belongs to nobody
-else: pyplot, its windows and its memory of figures stay out of it. `save` writes one.
+Every function takes plain arrays and returns a new `matplotlib.figure.Figure`, without pyplot (no
+windows, no list of open figures). `save` writes one.
 """
 
 from .activation import activation_maps

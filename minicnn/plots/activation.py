@@ -1,4 +1,4 @@
-"""One image on its way through a network."""
+"""An image and the outputs of each layer for it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def activation_maps(
     class_names: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Show an image and what each layer makes of it, from top to bottom.
+    """Show an image and the output of each layer, from top to bottom.
 
-    A layer of maps has one picture a channel (the first 32), a layer of numbers is a strip; both
-    from dark (its smallest number, but at most 0) to light (its largest), layer by layer. The few
-    numbers of a last layer are written out.
+    An output (H, W, C) has a picture for each of its first 32 channels, an output (K,) is a strip.
+    Each layer has its own scale, from dark (its minimum, or 0) to light (its maximum). Up to 16
+    numbers are also written.
 
     Args:
         image: (H, W, 1) or (H, W, 3), floats in [0, 1].
-        layers: (label, output of the layer for this image: (H, W, C) or (K,)), at most 16; of
-            `explain.activations(model, x)` that is `[(label, y[0]) for label, y in …]`.
-        class_names: of the numbers of the last layer.
+        layers: (label, output of the layer for this image: (H, W, C) or (K,)), at most 16: with
+            `explain.activations(model, x)`, `[(label, y[0]) for label, y in …]`.
+        class_names: for the numbers of the last layer.
 
     Raises:
         ValueError: an array has other axes, or there are more layers.
@@ -47,8 +47,7 @@ def activation_maps(
         )
     if len(layers) > _MOST_LAYERS:
         raise ValueError(
-            f"activation_maps: expected at most {_MOST_LAYERS} layers, received {len(layers)}; "
-            "choose some"
+            f"activation_maps: expected at most {_MOST_LAYERS} layers, received {len(layers)}"
         )
     strips = [_Strip(label, np.asarray(array)) for label, array in layers]
     if strips and class_names is not None and len(class_names) == strips[-1].array.size:
@@ -90,29 +89,29 @@ def _label(axes: Axes, y: float, height: float, name: str, below: str) -> None:
 
 
 class _Strip:
-    """A layer on the sheet."""
+    """The output of a layer."""
 
     def __init__(self, label: str, array: Array) -> None:
         if array.ndim not in (1, 3) or array.size == 0:
             raise ValueError(
                 f"activation_maps: expected {label} as (H, W, C) or (K,), received {array.shape}"
             )
-        self.label, self.array, self.names = label, array, None
+        self.label, self.array = label, array
+        self.names: list[str] | None = None
+        self.columns, self.side = 1, 0.0
         if array.ndim == 1:
             self.height = 0.34 if array.size <= 16 else 0.26
             return
         count = min(array.shape[2], _MOST_MAPS)
         aspect = array.shape[0] / array.shape[1]
         rows = min(range(1, count + 1), key=lambda rows: abs(self._size(rows, count, aspect) - 0.8))
-        self.rows, self.columns = rows, -(-count // rows)
+        self.columns = -(-count // rows)
         self.side = min(self._size(rows, count, aspect), 1.0 / aspect)
         self.height = rows * self.side * aspect + 0.05 * (rows - 1)
 
-    names: list[str] | None
-
     @staticmethod
     def _size(rows: int, count: int, aspect: float) -> float:
-        """Inches that a map is wide."""
+        """The width of a map in inches."""
         return (_WIDTH + 0.05) / -(-count // rows) - 0.05
 
     def draw(self, axes: Axes, y: float) -> None:

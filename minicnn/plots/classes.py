@@ -1,4 +1,4 @@
-"""How well each class is read."""
+"""The accuracy of each class."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def per_class_accuracy(
 ) -> Figure:
     """Draw a bar for the accuracy of each class, with its counts.
 
-    The thin line across a bar's end is the 95 % interval: how far off the figure may be, given
-    how few samples there were. The dashed line is the accuracy over all samples.
+    The thin line across a bar's end is the 95 % confidence interval. The dashed line is the
+    accuracy over all samples.
 
     Args:
         matrix: (C, C) integers >= 0, the confusion matrix; a row for each true class.
         class_names: C names.
-        sort: the worst class first; else in the order given.
+        sort: the class with the lowest accuracy first; False: in the order given.
 
     Raises:
         ValueError: the shapes don't fit.

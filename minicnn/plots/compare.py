@@ -1,4 +1,4 @@
-"""Several runs side by side: one chart a metric, one colour and marker a run."""
+"""Several runs in comparison: a chart for each metric, a colour and a marker for each run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from ..metrics import rises
 from ..typing import Array
+from .curves import NOT_METRICS
 from .panel import spread_out
-from .style import COLOURS, INK, MARKERS, PALE, message, short, styled
+from .style import COLOURS, INK, MARKERS, PALE, floats, message, short, styled, whole_numbers
 
-_NOT_METRICS = ("epoch", "seconds", "images_per_second", "learning_rate")
+_NOT_METRICS = (*NOT_METRICS, "learning_rate")
 _MOST = len(COLOURS)
 
 Run = tuple[Array, Array]  # epochs, values
@@ -29,21 +29,21 @@ def compare(
     zoom: bool = True,
     title: str | None = None,
 ) -> Figure:
-    """Draw the same metrics of several runs on one chart each.
+    """Draw a chart for each metric, with the curves of all runs.
 
-    Each run has a colour and a marker. Validation is a solid line, training faint and dashed;
-    where a run has only one of them, it is solid. To the right of a chart stands each run's best
-    value, in the order of the curves' ends.
+    Each run has a colour and a marker. Validation is a solid line, training a pale, dashed one; if
+    a run has only one of them, it is solid. Right of the chart is each run's best value, in the
+    order of the curves' ends.
 
     Args:
         histories: name of a run → its history, as `plots.history` takes it: "epoch", "loss",
             "val_loss", … The first eight runs are drawn; the title says if there are more.
-        metrics: names without `val_`; None: all that any run has, but times and rates.
-        zoom: cut off where the y axis is ruled by the first fifth of the epochs; False: from 0,
-            accuracy up to 1.
+        metrics: names without `val_`; None: all of any run, except times and rates.
+        zoom: the first fifth of the epochs does not count for the limits of the y axis; False:
+            from 0, accuracy up to 1.
 
     Raises:
-        ValueError: no run has one of the metrics asked for.
+        ValueError: a metric that no run has.
     """
     shown = dict(list(histories.items())[:_MOST])
     names = _metrics(shown, metrics)
@@ -79,7 +79,7 @@ def _metrics(
         return [name for name in there if name not in _NOT_METRICS]
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     if there and (missing := [name for name in wanted if name not in there]):
-        raise ValueError(f"compare: expected metrics out of {list(there)}, received {missing}")
+        raise ValueError(f"compare: expected metrics of {list(there)}, received {missing}")
     return wanted if there else []
 
 
@@ -94,7 +94,7 @@ def _handles(histories: Iterable[str]) -> list[Line2D]:
 
 
 def _label(name: str) -> str:
-    """(Matplotlib leaves labels with an underscore in front out of legends.)"""
+    """Legends omit labels that begin with an underscore."""
     return short(f" {name}" if name.startswith("_") else name, 32)
 
 
@@ -108,7 +108,7 @@ def _chart(
     axes.set_title(name.replace("_", " "))
     axes.set_xlabel("epoch")
     axes.grid(True, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axes.xaxis.set_major_locator(whole_numbers(8))
     drawn: list[Run] = []
     ends: list[tuple[float, str, str, str]] = []  # height, best value, colour, marker
     for history, colour, marker in zip(histories.values(), COLOURS, MARKERS, strict=False):
@@ -128,9 +128,8 @@ def _chart(
 
 
 def _run(history: Mapping[str, Sequence[float]], key: str) -> Run:
-    y = np.asarray(history[key], dtype=np.float64)
-    x = np.asarray(history.get("epoch", range(1, len(y) + 1)), dtype=np.float64)
-    return x, np.where(np.abs(y) < 1e300, y, np.nan)
+    y = floats(history[key])
+    return floats(history.get("epoch", range(1, len(y) + 1))), y
 
 
 def _best(name: str, y: Array) -> str:
@@ -155,7 +154,7 @@ def _limits(axes: Axes, name: str, runs: Sequence[Run], zoom: bool) -> None:
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -> None:
-    """Each run's best value right of the chart, beside the end of its curve, none on another."""
+    """Each run's best value, right of the chart and near the end of its curve, without overlap."""
     bottom, top = axes.get_ylim()
     ends = sorted(ends, key=lambda end: end[0])
     wanted = [min(max((end[0] - bottom) / (top - bottom), 0.0), 1.0) for end in ends]

@@ -26,13 +26,13 @@ def confusion_matrix(
 ) -> Figure:
     """Draw counts of true class against predicted class, and each class's accuracy as a bar.
 
-    Right answers are pale blue, mistakes orange by their share of the true class's samples, so
-    that a few mistakes stand out beside thousands of right answers. An empty cell is a zero.
+    Correct predictions are pale blue, mistakes orange by their share of the true class's samples:
+    a few mistakes are visible among thousands of correct predictions. An empty cell is a zero.
 
     Args:
         matrix: (C, C) integers >= 0; a row for each true class.
         class_names: C names.
-        shares: write percents of the true class instead of counts.
+        shares: write percentages of the true class instead of counts.
 
     Raises:
         ValueError: the shapes don't fit.
@@ -50,9 +50,9 @@ def confusion_matrix(
     figure.suptitle(title or right, x=0.01, ha="left")
     of_true = matrix / np.maximum(totals, 1)[:, None]
     texts = _percents(matrix, of_true) if shares else matrix.astype(str)
-    worst = _cells(cells, matrix, of_true, texts, cell)
-    if worst > 0:
-        note = f"orange: mistakes by their share of the true class, up to {100 * worst:.1f} %"
+    largest = _cells(cells, matrix, of_true, texts, cell)
+    if largest > 0:
+        note = f"orange: mistakes by their share of the true class, up to {100 * largest:.1f} %"
         note = f"numbers: % of the true class; {note}" if shares else note
         cells.set_title(note, fontsize=8, fontweight="normal")
     turn = longest * 0.075 > cell
@@ -76,7 +76,7 @@ def square(function: str, matrix: Array, class_names: Sequence[str]) -> Array:
 
 
 def _percents(counts: Array, shares: Array) -> Array:
-    """ "12.3"; "100" and not "100.0"; "<0.1" for what is there but would read 0.0."""
+    """ "12.3"; "100" and not "100.0"; "<0.1" and not "0.0" for a count above 0."""
     texts = np.array([[f"{100 * share:.1f}" for share in row] for row in shares], dtype=object)
     texts[shares > 0.9995] = ">99.9"
     texts[shares == 1] = "100"
@@ -85,12 +85,12 @@ def _percents(counts: Array, shares: Array) -> Array:
 
 
 def _cells(axes: Axes, counts: Array, shares: Array, texts: Array, cell: float) -> float:
-    """Draw the matrix; return the largest share that one kind of mistake has of its class."""
+    """Draw the matrix; return the largest share of a mistake."""
     wrong = np.where(np.eye(len(shares), dtype=bool), 0.0, shares)
-    worst = float(wrong.max(initial=0))
-    # By the root, one hopeless pair of classes doesn't pale all others; and where there are
-    # hardly any mistakes, none looks grave.
-    colours = _ERRORS(PowerNorm(0.5, 0.0, max(worst, 0.02))(wrong))
+    largest = float(wrong.max(initial=0))
+    # The square root keeps small shares visible beside a large one. With hardly any mistakes
+    # (below 2 %), all are pale.
+    colours = _ERRORS(PowerNorm(0.5, 0.0, max(largest, 0.02))(wrong))
     np.einsum("iic->ic", colours)[:] = _RIGHT(np.diagonal(shares))
     axes.imshow(colours, aspect="auto", interpolation="nearest")
     longest = max((len(texts[i, j]) for i, j in np.argwhere(counts)), default=1)
@@ -103,7 +103,7 @@ def _cells(axes: Axes, counts: Array, shares: Array, texts: Array, cell: float) 
     axes.grid(True, which="minor", axis="both", linewidth=0.6)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    return worst
+    return largest
 
 
 def _bars(axes: Axes, right: Array, totals: Array) -> None:

@@ -1,9 +1,8 @@
-"""Curves over the epochs: one chart a metric."""
+"""Curves over the epochs: a chart for each metric."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,9 +11,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..metrics import rises
 from ..typing import Array
-from .style import BLUE, INK, ORANGE, message, styled
+from .style import BLUE, INK, ORANGE, floats, message, styled, whole_numbers
 
-_NOT_METRICS = ("epoch", "seconds", "images_per_second")
+NOT_METRICS = ("epoch", "seconds", "images_per_second")
 
 
 @styled
@@ -24,21 +23,21 @@ def history(
     batches: Mapping[str, Sequence[float]] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw a chart for each metric, `val_x` on the chart of `x`; the best epoch is ringed.
+    """Draw a chart for each metric, `val_x` on the chart of `x`, with a ring at the best epoch.
 
-    Accuracy is drawn on 0 to 1. Where the later epochs fill less than half of a chart, its empty
-    corner shows them magnified. × at the top marks an epoch that is NaN or infinite.
+    Accuracy is drawn from 0 to 1. If the later epochs fill less than half of a chart, its empty
+    corner shows them magnified. × at the top marks an epoch with NaN or infinity.
 
     Args:
         history: lists of equal length: "epoch" (the x axis; without it, 1, 2, …), "loss",
-            "val_loss", "accuracy", … Times and rates are left out.
-        batches: the same for single batches; their "epoch" is a fraction: 0.5 is halfway
-            through the first. Drawn faintly, with a running mean.
+            "val_loss", "accuracy", … Times are omitted.
+        batches: the same for single batches; their "epoch" is a fraction: 0.5 is in the middle
+            of the first. Drawn in a pale colour, with a running mean.
     """
     batches = batches or {}
     seen = dict.fromkeys(name.removeprefix("val_") for name in [*history, *batches])
-    # The learning rate explains the others: it comes last.
-    names = sorted((n for n in seen if n not in _NOT_METRICS), key=lambda n: n == "learning_rate")
+    # The learning rate is last.
+    names = sorted((n for n in seen if n not in NOT_METRICS), key=lambda n: n == "learning_rate")
     if not any(len(history.get(key, ())) for name in names for key in (name, f"val_{name}")):
         names = [name for name in names if len(batches.get(name, ()))]
     if not names:
@@ -62,16 +61,16 @@ def _chart(
     axes.set_title(name.replace("_", " "), pad=22)
     axes.set_xlabel("epoch")
     axes.grid(True, axis="y")
-    axes.xaxis.set_major_locator(_whole(8))
-    epochs = _floats(history.get("epoch", range(1, 1 + max(map(len, history.values()), default=0))))
+    axes.xaxis.set_major_locator(whole_numbers(8))
+    epochs = floats(history.get("epoch", range(1, 1 + max(map(len, history.values()), default=0))))
     curves = {
-        label: (epochs, _floats(history[key]), colour)
+        label: (epochs, floats(history[key]), colour)
         for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE))
         if len(history.get(key, ()))
     }
     noise = None
     if len(batches.get(name, ())):
-        noise = _floats(batches["epoch"]), _floats(batches[name])
+        noise = floats(batches["epoch"]), floats(batches[name])
     if name == "learning_rate":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     best = _best(name, curves)
@@ -108,7 +107,7 @@ def _curves(
         size = 4.0 if len(x) <= 12 else 3.0 if len(x) <= 40 else 0.0
         size = min(size, largest)
         shape = "s" if label == "validation" else "o"
-        # A lone point, or one between gaps, has no line to show it.
+        # A single point between gaps has no line.
         gaps = np.isfinite(y) & ~(np.isfinite(np.roll(y, 1)) | np.isfinite(np.roll(y, -1)))
         if gaps.any() or len(y) == 1:
             size = max(size, 3)
@@ -122,7 +121,7 @@ def _curves(
 
 
 def _best(name: str, curves: Curves) -> tuple[float, float] | None:
-    """Epoch and value of the best validation (else training) value; None if nobody can say."""
+    """Epoch and value of the best validation (else training) value; None if unknown."""
     rising = rises(name)
     if not curves or rising is None:
         return None
@@ -137,7 +136,7 @@ def _best(name: str, curves: Curves) -> tuple[float, float] | None:
 
 def _limits(axes: Axes, name: str, curves: Curves, noise: tuple[Array, Array] | None) -> None:
     lines = [(x, y) for x, y, _ in curves.values()]
-    if noise is not None:  # single batches may leave the chart, their running mean may not
+    if noise is not None:  # the running mean stays within the chart, single batches may not
         lines.append((noise[0], _running_mean(noise[1])))
     x = np.concatenate([x for x, _ in lines])
     y = np.concatenate([y for _, y in lines])
@@ -152,14 +151,14 @@ def _limits(axes: Axes, name: str, curves: Curves, noise: tuple[Array, Array] | 
 
 
 def _unclip(axes: Axes) -> None:
-    """Let lines that stay within the limits overlap the frame: an accuracy of 1 is all drawn."""
+    """Lines within the limits may overlap the frame, so that an accuracy of 1 is fully drawn."""
     bottom, top = axes.get_ylim()
     for line in axes.lines:
-        y = _floats(line.get_ydata())
+        y = floats(line.get_ydata())
         line.set_clip_on(bool(np.any((y < bottom) | (y > top))))
 
 
-_CORNER = 0.38, 0.42  # an inset takes what is right of the first and beyond the second
+_CORNER = 0.38, 0.42  # shares of the axes that an inset leaves free
 
 
 def _magnify(
@@ -188,28 +187,18 @@ def _magnify(
     pad = 0.12 * (seen.max() - seen.min()) or 0.01
     inset.set_ylim(max(seen.min() - pad, bottom), min(seen.max() + pad, top))
     _unclip(inset)
-    inset.xaxis.set_major_locator(_whole(5))
+    inset.xaxis.set_major_locator(whole_numbers(5))
     inset.yaxis.set_major_locator(MaxNLocator(nbins=4))
     inset.tick_params(labelsize=7, length=2)
     inset.grid(True, axis="y")
     inset.set_facecolor("#FAFAFA")
 
 
-def _whole(most: int) -> MaxNLocator:
-    return MaxNLocator(nbins=most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
-
-
 def _running_mean(y: Array) -> Array:
-    """The mean of a window of a fiftieth of y around each place, NaN left out."""
+    """The mean over a window of a fiftieth of y around each point, without NaN."""
     half = max(len(y) // 100, 1)
     good, window = np.isfinite(y), np.ones(2 * half + 1)
     here = slice(half, half + len(y))
     total = np.convolve(np.where(good, y, 0.0), window)[here]
     count = np.convolve(good, window)[here].round()
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _floats(values: Any) -> Array:
-    """As float64, with NaN for what can't be drawn: infinities, and what is next to them."""
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.abs(array) < 1e300, array, np.nan)

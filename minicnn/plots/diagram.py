@@ -1,10 +1,10 @@
-"""A network as a diagram: its layers from top to bottom, shapes, parameters."""
+"""A network as a diagram: layers from top to bottom, shapes, parameters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,8 +14,16 @@ from ..typing import Shape
 from .panel import sheet
 from .style import AMBER, BLUE, GREEN, GREY, INK, ORANGE, PALE, PINK, SKY, message, short, styled
 
-Row = tuple[str, str, Shape, int, str]
-"""label, kind, shape of what comes out of one sample, parameters, note."""
+
+class Row(NamedTuple):
+    """A layer."""
+
+    label: str
+    kind: str
+    shape: Shape  # of the output for one sample
+    params: int
+    note: str
+
 
 _KINDS = {
     "input": "#FFFFFF", "Conv2D": BLUE, "Dense": GREEN, "MaxPool2D": ORANGE, "AvgPool2D": AMBER,
@@ -27,49 +35,44 @@ _SHAPES, _TEXT, _SIZE, _PARAMS, _BARS, _RIGHT = 0.8, 1.65, 3.95, 6.0, 6.15, 7.6 
 
 
 @styled
-def model_diagram(rows: Sequence[Row], title: str | None = None) -> Figure:
-    """Draw a network: for each layer a block in the shape of its output, what it is, its output's
-    shape, and its parameters with their share of all.
+def model_diagram(
+    rows: Sequence[tuple[str, str, Shape, int, str]], title: str | None = None
+) -> Figure:
+    """Draw a network: for each layer a block in the shape of its output, its name and kind, its
+    output's shape, its parameters and their share of all.
 
-    Blocks are slabs for images (front: height and width; depth: channels) and bars for vectors,
-    both in a scale that lets the small ones be seen (roots and logarithms).
+    Blocks are boxes for images (front: height and width; depth: channels) and bars for vectors.
+    Their sizes grow with roots and logarithms, so that small ones remain visible.
 
     Args:
         rows: (label, kind, output shape, parameters, note), the input first; those of a model are
-            `summary.diagram_rows(model)`. Of more than 60, the middle ones are left out.
+            `summary.diagram_rows(model)`. Of more than 60, the middle ones are omitted.
 
     Raises:
         ValueError: a row has no five entries.
     """
-    rows = [tuple(row) for row in rows]  # type: ignore[misc]
     for row in rows:
         if len(row) != 5:
             raise ValueError(
                 "model_diagram: expected rows (label, kind, output shape, parameters, note), "
-                f"received {row!r}"
+                f"received {tuple(row)!r}"
             )
     if not rows:
         return message("no layers", title)
-    total = sum(row[3] for row in rows)
-    most = max(row[3] for row in rows)
+    shown: list[Row | None] = [Row(*row) for row in rows]
     left_out = len(rows) - _MOST_ROWS
-    shown: list[Row | None] = list(rows)
     if left_out > 0:
-        half = _MOST_ROWS // 2
-        shown = [*rows[:half], None, *rows[-half:]]
+        shown[_MOST_ROWS // 2 : -_MOST_ROWS // 2] = [None]
     pitch = 0.58 if len(shown) <= 20 else 0.42
     top = 0.75 if title else 0.45
     height = top + pitch * len(shown) + 0.45
     figure, axes = sheet(_RIGHT + 0.2, height)
     if title:
         axes.text(0.12, 0.1, title, fontsize=11, fontweight="bold", va="top")
-    for x, text, side in (
-        (_TEXT, "layer", "left"), (_SIZE, "output", "left"), (_PARAMS, "parameters", "right"),
-    ):  # fmt: skip
-        axes.text(x, top - 0.16, text, fontsize=8, color=GREY, ha=side, va="bottom")
-    axes.plot([0.12, _RIGHT], [top - 0.1] * 2, color=PALE, linewidth=0.8)
-    above = 0.0  # where the block before ends
+    _header_and_total(axes, top, top + pitch * len(shown) + 0.05, sum(row[3] for row in rows))
+    most = max(row[3] for row in rows)
     largest = max((max(row[2][:2]) for row in rows if len(row[2]) == 3), default=1)
+    above = 0.0  # the end of the block before
     for number, item in enumerate(shown):
         middle = top + (number + 0.5) * pitch
         tall = 0.0
@@ -80,11 +83,18 @@ def model_diagram(rows: Sequence[Row], title: str | None = None) -> Figure:
         if number:
             _arrow(axes, above, middle - tall / 2)
         above = middle + tall / 2
-    bottom = top + pitch * len(shown) + 0.05
+    return figure
+
+
+def _header_and_total(axes: Axes, top: float, bottom: float, total: int) -> None:
+    small = {"fontsize": 8, "color": GREY, "va": "bottom"}
+    axes.text(_TEXT, top - 0.16, "layer", small)
+    axes.text(_SIZE, top - 0.16, "output", small)
+    axes.text(_PARAMS, top - 0.16, "parameters", small, ha="right")
+    axes.plot([0.12, _RIGHT], [top - 0.1] * 2, color=PALE, linewidth=0.8)
     axes.plot([0.12, _RIGHT], [bottom] * 2, color=PALE, linewidth=0.8)
     axes.text(_TEXT, bottom + 0.08, "total", va="top", fontweight="bold")
     axes.text(_PARAMS, bottom + 0.08, f"{total:,}", va="top", ha="right", fontweight="bold")
-    return figure
 
 
 def _row(axes: Axes, row: Row, y: float, pitch: float, largest: int, most: int) -> float:
@@ -116,18 +126,15 @@ def _arrow(axes: Axes, start: float, end: float) -> None:
     )  # fmt: skip
 
 
-def _block(axes: Axes, shape: Shape, y: float, room: float, largest: int, colour: str) -> float:
+def _block(axes: Axes, shape: Shape, y: float, space: float, largest: int, colour: str) -> float:
     """Draw a shape around y; return its height."""
-    look: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.8}
     if len(shape) != 3:  # a vector: a bar, by the logarithm of its length
-        length = 0.1 + 0.1 * math.log2(math.prod(shape) + 1)
-        length = min(length, 1.3)
-        axes.add_patch(
-            Rectangle((_SHAPES - length / 2, y - 0.055), length, 0.11, facecolor=colour, **look)
-        )
+        length = min(0.1 + 0.1 * math.log2(math.prod(shape) + 1), 1.3)
+        corner = _SHAPES - length / 2, y - 0.055
+        axes.add_patch(Rectangle(corner, length, 0.11, fc=colour, ec=INK, linewidth=0.8))
         return 0.11
     H, W, C = shape
-    h, w = (0.72 * room * math.sqrt(side / largest) + 0.03 for side in (H, W))
+    h, w = (0.72 * space * math.sqrt(side / largest) + 0.03 for side in (H, W))
     depth = 0.045 * math.log2(C) + 0.03
     dx, dy = depth, -0.55 * depth
     x, y = _SHAPES - (w + dx) / 2, y - (h + dy) / 2
@@ -135,5 +142,6 @@ def _block(axes: Axes, shape: Shape, y: float, room: float, largest: int, colour
     side = [(x + w, y), (x + w + dx, y + dy), (x + w + dx, y + h + dy), (x + w, y + h)]
     above = [(x, y), (x + dx, y + dy), (x + w + dx, y + dy), (x + w, y)]
     for corners, shade in ((front, 1.0), (side, 0.55), (above, 0.75)):
-        axes.add_patch(Polygon(corners, facecolor=(colour, shade), joinstyle="round", **look))
+        face = colour, shade
+        axes.add_patch(Polygon(corners, fc=face, ec=INK, linewidth=0.8, joinstyle="round"))
     return h - dy

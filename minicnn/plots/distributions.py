@@ -1,4 +1,4 @@
-"""How numbers are spread: of one array, and of a layer over the epochs."""
+"""Histograms: of one array, and of a layer over the epochs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _EPOCHS = LinearSegmentedColormap.from_list("epochs", ["#D6E9F5", "#69B1DB", BLU
 
 @styled
 def values_distribution(values: Array, title: str | None = None, *, bins: int = 50) -> Figure:
-    """Draw a histogram of all numbers of an array, and what can be said of them in numbers.
+    """Draw a histogram of all numbers of an array, and their statistics.
 
-    Exact zeros (what a ReLU cuts off) have a bar of their own, hatched; NaN and infinities are
-    counted beside the chart.
+    Exact zeros (as from a ReLU) have a separate, hatched bar; NaN and infinities are counted beside
+    the chart.
 
     Args:
         values: of any shape; floats, integers or booleans.
@@ -52,13 +52,13 @@ def values_distribution(values: Array, title: str | None = None, *, bins: int = 
 def _bars(axes: Axes, finite: Array, bins: int) -> None:
     zeros = int(np.count_nonzero(finite == 0))
     others = finite[finite != 0]
-    # float64's largest numbers overflow where a range is computed: draw them a little smaller
+    # The range of float64's largest numbers would overflow.
     others = np.clip(others, -1e307, 1e307)
     counts, edges = np.histogram(others if others.size else finite, bins, _range(finite))
     counts = counts if others.size else np.zeros_like(counts)
     axes.stairs(counts, edges, fill=True, color=BLUE)
     highest = int(counts.max(initial=0))
-    # a bar of zeros far above the others is cut: it would press them flat
+    # A much taller bar of zeros is cut: the others would be invisible.
     top = 1.12 * (min(zeros, 1.4 * highest) if highest else zeros)
     top = max(top, 1.08 * highest)
     if zeros:
@@ -68,7 +68,7 @@ def _bars(axes: Axes, finite: Array, bins: int) -> None:
             linewidth=1.2,
         )  # fmt: skip
         cut = " (bar cut)" if zeros > top else ""
-        left = edges[0] + edges[-1] > 0  # the text goes where there is more room
+        left = edges[0] + edges[-1] > 0  # the text is on the side with more space
         text = f"{zeros:,} zero{'s' * (zeros > 1)}{cut}"
         axes.annotate(
             text, (0, min(zeros, top)), (9 if left else -9, -3), fontsize=8,
@@ -76,7 +76,7 @@ def _bars(axes: Axes, finite: Array, bins: int) -> None:
         )  # fmt: skip
     axes.set_ylim(0, top)
     axes.set_xlabel("value")
-    axes.set_ylabel("how many")
+    axes.set_ylabel("count")
     axes.grid(True, axis="y")
 
 
@@ -89,18 +89,18 @@ def _range(finite: Array) -> tuple[float, float]:
 
 
 def _facts(shape: tuple[int, ...], flat: Array, finite: Array) -> list[tuple[str, str]]:
-    few: list[tuple[str, str]] = [("count", f"{flat.size:,}"), ("shape", str(shape))]
+    facts: list[tuple[str, str]] = [("count", f"{flat.size:,}"), ("shape", str(shape))]
     if finite.size:
-        scale = float(np.abs(finite).max()) or 1.0  # or squares of large numbers overflow
+        scale = float(np.abs(finite).max()) or 1.0  # squares of large numbers would overflow
         mean, std = scale * (finite / scale).mean(), scale * (finite / scale).std()
         measures = {"min": finite.min(), "max": finite.max(), "mean": mean, "std": std}
-        few += [(name, f"{value:.4g}") for name, value in measures.items()]
+        facts += [(name, f"{value:.4g}") for name, value in measures.items()]
     kinds = {"zeros": flat == 0, "NaN": np.isnan(flat), "infinite": np.isinf(flat)}
     for name, which in kinds.items():
         n = int(np.count_nonzero(which))
         share = 100 * n / flat.size
-        few.append((name, f"{n:,} ({share:.1f} %)" if n else "0"))
-    return few
+        facts.append((name, f"{n:,} ({share:.1f} %)" if n else "0"))
+    return facts
 
 
 def _numbers(axes: Axes, facts: Sequence[tuple[str, str]]) -> None:
@@ -121,21 +121,20 @@ def layer_histograms(
     edges: Array, counts: Array, epochs: Sequence[float] | Array | None = None,
     title: str | None = None, *, xlabel: str = "value",
 ) -> Figure:  # fmt: skip
-    """Draw how the distribution of a layer's weights, gradients or activations moves.
+    """Draw how the distribution of a layer's weights, gradients or activations changes.
 
-    One ridge an epoch, the first at the top; each is scaled to its own peak, so that shapes and
-    places can be compared, not heights. A dot marks the median, a bar the middle half.
+    One ridge for each epoch, the first at the top. Each is scaled to its own peak: compare shapes
+    and positions, not heights. A dot marks the median, a bar the middle half.
 
     Args:
         edges: (B + 1,) rising, of all epochs, or (E, B + 1), of each.
         counts: (E, B) >= 0.
-        epochs: (E,) what to write beside the ridges; None: 1, 2, …
-        xlabel: what is counted.
-
-    Of more than 20 epochs, 20 are drawn, evenly apart, the first and the last among them.
+        epochs: (E,) labels of the ridges; None: 1, 2, … Of more than 20, 20 evenly spaced ones are
+            drawn, with the first and the last.
+        xlabel: the quantity.
 
     Raises:
-        ValueError: the shapes don't fit; counts below 0; edges that fall.
+        ValueError: the shapes don't fit; counts below 0; falling edges.
     """
     counts, edges = np.asarray(counts, np.float64), np.asarray(edges, np.float64)
     if counts.ndim != 2 or edges.shape[-1:] != (counts.shape[1] + 1,) or not (

@@ -1,4 +1,4 @@
-"""Convolution weights as pictures."""
+"""Pictures of convolution weights."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def filters(w: Array, title: str | None = None) -> Figure:
     """Draw convolution weights: blue is negative, red positive, white zero; one scale for all.
 
     Args:
-        w: (KH, KW, C, F). One input channel: a grid of filters. More: a column a filter, a row
-            an input channel, at most 32 × 16 of them; the title says what was left out.
+        w: (KH, KW, C, F). One input channel: a grid of filters. More: a column for each filter, a
+            row for each input channel, at most 32 × 16; the title says how many are omitted.
 
     Raises:
         ValueError: w is not 4-dimensional.
@@ -41,7 +41,7 @@ def filters(w: Array, title: str | None = None) -> Figure:
     size = (inches * columns + 1.2, inches * -(-channels * count // columns) + 0.5)
     figure = Figure(figsize=(max(size[0], 3.6), max(size[1], 1.8)))
     axes = figure.add_subplot(anchor="NW")
-    axes.set_title((title or "filters") + _left_out(w.shape, shown.shape), fontsize=11)
+    axes.set_title((title or "filters") + _omitted(w.shape, shown.shape), fontsize=11)
     axes.imshow(canvas, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -49,14 +49,14 @@ def filters(w: Array, title: str | None = None) -> Figure:
     if channels > 1:
         axes.set_xlabel("filter")
         axes.set_ylabel("input channel")
-    wide = inches * columns  # an inset, unlike an axes of its own, is as tall as the grid
+    wide = inches * columns  # an inset is as tall as the grid, separate axes are not
     bar = axes.inset_axes((1 + 0.15 / wide, 0, 0.14 / wide, 1))
     figure.colorbar(ScalarMappable(norm, "RdBu_r"), cax=bar, label="weight")
     return figure
 
 
 def _mosaic(tiles: Array, columns: int, norm: Normalize, colours: Colormap) -> Array:
-    """Tiles (n, h, w) side by side as one RGBA image: hundreds of axes would take seconds."""
+    """Tiles (n, h, w) in one RGBA image: hundreds of axes would take seconds."""
     scale = max(1, 24 // max(tiles.shape[1:]))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     height, width = tiles.shape[1:]
@@ -70,10 +70,7 @@ def _mosaic(tiles: Array, columns: int, norm: Normalize, colours: Colormap) -> A
     return canvas
 
 
-def _left_out(whole: tuple[int, ...], shown: tuple[int, ...]) -> str:
-    parts = [
-        f"{few} of {many} {what}"
-        for few, many, what in zip(shown[2:], whole[2:], ("input channels", "filters"), strict=True)
-        if few < many
-    ]
+def _omitted(whole: tuple[int, ...], shown: tuple[int, ...]) -> str:
+    counts = zip(shown[2:], whole[2:], ("input channels", "filters"), strict=True)
+    parts = [f"{drawn} of {total} {kind}" for drawn, total, kind in counts if drawn < total]
     return f" ({', '.join(parts)})" if parts else ""

@@ -1,4 +1,4 @@
-"""Images with captions: samples, right and wrong, and mistakes."""
+"""Images with captions: samples with predictions, and mistakes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..typing import Array
-from .style import ORANGE, message, percent, short, styled
+from .style import ORANGE, message, percent, same_lengths, short, styled
 
 
 @styled
@@ -23,45 +23,43 @@ def mistakes(
     limit: int = 32,
     total: int | None = None,
 ) -> Figure:
-    """Show the misread images of which the model was most sure; worst first.
+    """Show the misclassified images, most confident predictions first.
+
+    Without a mistake it shows the images with the least confident predictions.
 
     Args:
-        images: (n, H, W, 1) or (n, H, W, 3), floats in [0, 1]; the right ones may be left out.
+        images: (n, H, W, 1) or (n, H, W, 3), floats in [0, 1]; correct ones may be omitted.
         true, predicted: (n,) integers: class indices.
         probabilities: (n, C) floats, or (n,): those of the predicted class.
-        limit: most images to show, >= 1.
+        limit: how many images to show at most, >= 1.
         total: how many images were tested, for the title; None: n.
-
-    Without a mistake it shows the images of which the model was least sure.
 
     Raises:
         ValueError: the shapes don't fit.
     """
     images, true, predicted = np.asarray(images), np.asarray(true), np.asarray(predicted)
-    sure = np.asarray(probabilities)
-    if not len(images) == len(true) == len(predicted) == len(sure):
-        raise ValueError(
-            "mistakes: expected as many images, true and predicted classes and probabilities, "
-            f"received {len(images)}, {len(true)}, {len(predicted)} and {len(sure)}"
-        )
+    confidence = np.asarray(probabilities)
+    same_lengths(
+        "mistakes", images=images, true=true, predicted=predicted, probabilities=confidence
+    )
     if len(images) == 0:
         return message("no images")
     total = len(images) if total is None else total
-    if sure.ndim == 2:
-        sure = np.take_along_axis(sure, predicted[:, None], axis=1)[:, 0]
+    confidence = _of_predicted(confidence, predicted)
     names = [short(name, 16) for name in class_names]
     wrong = np.flatnonzero(true != predicted)
     if len(wrong) == 0:
-        shown = np.argsort(sure, kind="stable")[: min(limit, 8)]
-        captions = [f"{names[true[i]]}\n({percent(sure[i])})" for i in shown]
-        return grid(images[shown], captions, f"All {total:,} right. The least sure:")
-    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:limit]
+        shown = np.argsort(confidence, kind="stable")[: min(limit, 8)]
+        captions = [f"{names[true[i]]}\n({percent(confidence[i])})" for i in shown]
+        return grid(images[shown], captions, f"All {total:,} right. The least confident:")
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
     captions = [
-        f"true {names[true[i]]}, read as\n{names[predicted[i]]} ({percent(sure[i])})" for i in shown
+        f"true {names[true[i]]}, predicted\n{names[predicted[i]]} ({percent(confidence[i])})"
+        for i in shown
     ]
-    title = f"{len(wrong):,} of {total:,} misread"
+    title = f"{len(wrong):,} of {total:,} misclassified"
     if len(shown) < len(wrong):
-        title += f"; the {len(shown)} of which the model was most sure"
+        title += f"; the {len(shown)} most confident"
     return grid(images[shown], captions, title)
 
 
@@ -75,9 +73,9 @@ def samples(
     predicted: Array | None = None,
     probabilities: Array | None = None,
 ) -> Figure:
-    """Show images with the names of their classes and, if given, what a network takes them for.
+    """Show images with the names of their classes and, if given, the predictions.
 
-    A misread image has a thick frame, and ✗ before the predicted class; a right one has ✓.
+    A misclassified image has a thick frame, and ✗ before the predicted class; a correct one has ✓.
 
     Args:
         images: (n, H, W, 1) or (n, H, W, 3), floats in [0, 1].
@@ -89,18 +87,16 @@ def samples(
         ValueError: the shapes don't fit.
     """
     images, labels = np.asarray(images), np.asarray(labels)
-    sure = None if probabilities is None else np.asarray(probabilities)
-    if sure is not None and sure.ndim == 2 and predicted is None:
-        predicted = sure.argmax(axis=1)
-    if sure is not None and predicted is None:
+    confidence = None if probabilities is None else np.asarray(probabilities)
+    if confidence is not None and confidence.ndim == 2 and predicted is None:
+        predicted = confidence.argmax(axis=1)
+    if confidence is not None and predicted is None:
         raise ValueError(
-            f"samples: expected probabilities (n, C), or predicted too, received {sure.shape}"
+            f"samples: expected probabilities (n, C), or predicted too, received {confidence.shape}"
         )
-    for name, array in (("labels", labels), ("predicted", predicted), ("probabilities", sure)):
-        if array is not None and len(array) != len(images):
-            raise ValueError(
-                f"samples: expected as many {name} as images, {len(images)}, received {len(array)}"
-            )
+    same_lengths(
+        "samples", images=images, labels=labels, predicted=predicted, probabilities=confidence
+    )
     if len(images) == 0:
         return message("no images", title)
     names = [short(name, 16) for name in class_names]
@@ -109,14 +105,20 @@ def samples(
     predicted = np.asarray(predicted)
     right = labels == predicted
     captions = [f"{'✓' if ok else '✗'} {names[k]}" for ok, k in zip(right, predicted, strict=True)]
-    if sure is not None:
-        if sure.ndim == 2:
-            sure = np.take_along_axis(sure, predicted[:, None], axis=1)[:, 0]
-        captions = [f"{text} ({percent(p)})" for text, p in zip(captions, sure, strict=True)]
+    if confidence is not None:
+        confidence = _of_predicted(confidence, predicted)
+        captions = [f"{text} ({percent(p)})" for text, p in zip(captions, confidence, strict=True)]
     truth = ["" if ok else f"\nis {names[k]}" for ok, k in zip(right, labels, strict=True)]
     captions = [text + more for text, more in zip(captions, truth, strict=True)]
     title = title or f"{right.sum():,} of {len(right):,} right"
     return grid(images, captions, title, framed=~right)
+
+
+def _of_predicted(probabilities: Array, predicted: Array) -> Array:
+    """(n,): of the predicted class, given (n, C) or these (n,)."""
+    if probabilities.ndim == 1:
+        return probabilities
+    return np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
 
 
 def grid(
@@ -131,13 +133,13 @@ def grid(
 
     Args:
         framed: (n,) booleans: which have a thick frame.
-        least: inches that an image is wide, or more if its caption is long.
+        least: the smallest width of an image in inches; long captions need more.
     """
     lines = [caption.split("\n") for caption in captions]
     inches = max(least, 0.064 * max(len(line) for some in lines for line in some))
     columns = min(len(images), 8, max(int(10 / inches), 1))
     rows = -(-len(images) // columns)
-    # Everything is placed in one system of axes, in pixels of an image.
+    # All images are on the same axes, meaconfidenced in their pixels.
     height, width = images.shape[1:3]
     across = 1.07 * width
     down = height + (0.14 * max(map(len, lines)) + 0.14) / inches * across

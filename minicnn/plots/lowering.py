@@ -1,4 +1,4 @@
-"""What im2col makes of one image: the numbers behind the figure of a patch matrix."""
+"""The numbers of the figure of a patch matrix: im2col of one image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Limits = tuple[float, float]
 
 @dataclass
 class Lowering:
-    """An image and weights, and what im2col makes of them."""
+    """An image, weights, and their im2col."""
 
     image: Array  # (H, W, C)
     w: Array  # (KH, KW, C, F)
@@ -27,7 +27,7 @@ class Lowering:
 
     @property
     def padded(self) -> Array:
-        """(top + H + bottom, left + W + right, C), as the windows read it."""
+        """(top + H + bottom, left + W + right, C)."""
         win = self.win
         return np.pad(self.image, ((win.top, win.bottom), (win.left, win.right), (0, 0)))
 
@@ -42,35 +42,35 @@ class Lowering:
 
     @property
     def limits(self) -> Limits:
-        """What is black and what is white in the image."""
+        """Black and white in the image."""
         usual = self.image.min() >= 0 and self.image.max() <= 1
         return (0.0, 1.0) if usual else span(self.image)
 
     @property
     def weight_limits(self) -> Limits:
-        """Of the weights' colours: white is 0; their darkest, which swallow numbers, stay free."""
+        """Of the weights' colours: white is 0; the darkest are not used, as text is on them."""
         most = 1.4 * float(np.abs(self.weights).max()) or 1.0
         return -most, most
 
 
 def span(values: Array) -> Limits:
-    """Minimum and maximum, or where they are one, numbers around it."""
+    """Minimum and maximum; if they are equal, numbers around them."""
     low, high = float(values.min()), float(values.max())
     return (low, high) if low < high else (low - 1, high + 1)
 
 
 def shown(image: Array) -> Array:
-    """(H, W, C) as it can be drawn: in colours, or, if it has none, its first channel (H, W)."""
+    """(H, W, C) as it can be drawn: in colours, or its first channel (H, W)."""
     if image.shape[2] == 3 and image.min() >= 0 and image.max() <= 1:
         return image
     return image[:, :, 0]
 
 
 def lower(image: Array, w: Array, stride: IntOrPair, padding: Padding) -> Lowering:
-    """Check what was given, and compute.
+    """Check the arguments, and compute.
 
     Raises:
-        ValueError, TypeError: it does not fit together; says how.
+        ValueError, TypeError: the arguments don't fit together; the message says why.
     """
     image, w = np.asarray(image, np.float64), np.asarray(w, np.float64)
     image = image[..., None] if image.ndim == 2 else image
@@ -90,15 +90,14 @@ def lower(image: Array, w: Array, stride: IntOrPair, padding: Padding) -> Loweri
 
 
 def choose(low: Lowering, windows: Sequence[tuple[int, int]] | None) -> list[int]:
-    """The rows of the patch matrix that belong to these output pixels (None: to some that show
-    much), rising.
+    """The rows of the patch matrix for these output pixels (None: for interesting ones), rising.
 
     Raises:
-        ValueError: not one to three pixels, or outside.
+        ValueError: not one to three pixels, or outside the output.
     """
     OH, OW = low.win.OH, low.win.OW
     if windows is None:
-        return _telling(low)
+        return _interesting(low)
     inside = all(0 <= oh < OH and 0 <= ow < OW for oh, ow in windows)
     if not 1 <= len(windows) <= 3 or not inside:
         raise ValueError(
@@ -108,9 +107,9 @@ def choose(low: Lowering, windows: Sequence[tuple[int, int]] | None) -> list[int
     return sorted({oh * OW + ow for oh, ow in windows})
 
 
-def _telling(low: Lowering) -> list[int]:
-    """Of the upper, middle and lower third of the windows: where most, least and most varied is
-    found, among those that aren't plain."""
+def _interesting(low: Lowering) -> list[int]:
+    """In the upper third of the windows, the one with the largest output; in the middle third, with
+    the smallest; in the lower third, with the largest variation. Plain windows are skipped."""
     varied = low.cols.std(axis=1)
     found = []
     for third, worth in zip(
@@ -119,7 +118,7 @@ def _telling(low: Lowering) -> list[int]:
         strict=True,
     ):
         if len(third):
-            trim = len(third) // 6  # so that no two are neighbours
+            trim = len(third) // 6  # no two are neighbours
             rows = third[trim : len(third) - trim]
             rows = rows[varied[rows] >= 0.6 * varied[rows].max()]
             found.append(int(rows[worth[rows].argmax()]))

@@ -1,4 +1,4 @@
-"""Images beside what a network sees in them: saliency and occlusion."""
+"""Images beside their saliency or occlusion maps."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from matplotlib.figure import Figure
 
 from ..typing import Array
 from .images import grid
-from .style import INK, message, styled
+from .style import INK, message, same_lengths, styled
 
-_LINES = 0.25  # of the largest drop: where lines are drawn
-_FAINT = 0.35  # how much of an image is left under a map
+_LINES = 0.25  # contour lines are at this share of the largest drop
+_FAINT = 0.35  # opacity of the image on its map
 
 
 @styled
 def saliency(
     images: Array, maps: Array, captions: Sequence[str], title: str | None = None
 ) -> Figure:
-    """Show each image beside the size of its gradient: the lighter, the more a pixel matters.
+    """Show each image beside the absolute value of its gradient: light pixels matter most.
 
-    Of several channels the largest counts, as in Simonyan et al. (2014), section 3.1. Each map is
-    scaled to its own largest value.
+    The maximum over the channels is shown, as in Simonyan et al. (2014), section 3.1. Each map is
+    scaled to its maximum.
 
     Args:
         images: (n, H, W, 1) or (n, H, W, 3), floats in [0, 1].
-        maps: (n, H, W, C), as `explain.saliency` gives them, or (n, H, W).
-        captions: (n,) what to write below each pair.
+        maps: (n, H, W, C), from `explain.saliency`, or (n, H, W).
+        captions: (n,), below each pair.
 
     Raises:
         ValueError: the shapes don't fit.
@@ -45,7 +45,8 @@ def saliency(
     shares = finite / np.maximum(finite.max(axis=(1, 2), keepdims=True), 1e-300)
     painted = mpl.colormaps["inferno"](shares)[..., :3]
     figure = _pairs(images, painted, captions, title)
-    _bar(figure, ScalarMappable(Normalize(0, 1), "inferno"), "|∂ score / ∂ pixel|, of the largest")
+    label = "|∂ score / ∂ pixel|, share of the largest"
+    _bar(figure, ScalarMappable(Normalize(0, 1), "inferno"), label)
     return figure
 
 
@@ -54,14 +55,14 @@ def occlusion(
     images: Array, maps: Array, captions: Sequence[str], title: str | None = None
 ) -> Figure:
     """Show each image beside its map: where covering it lowers the probability of the class (red:
-    what is there speaks for the class) or raises it (blue: it speaks against).
+    evidence for the class) or raises it (blue: evidence against it).
 
-    One scale for all. Lines, solid and dashed, surround what lowers and what raises it much.
+    All maps have one scale. Solid lines surround large drops, dashed lines large rises.
 
     Args:
-        images: (n, H, W, 1) or (n, H, W, 3), floats in [0, 1]; they shine faintly through.
-        maps: (n, ⌈H / stride⌉, ⌈W / stride⌉), as `explain.occlusion` gives them.
-        captions: (n,) what to write below each pair.
+        images: (n, H, W, 1) or (n, H, W, 3), floats in [0, 1]; they are faintly visible on the map.
+        maps: (n, ⌈H / stride⌉, ⌈W / stride⌉), from `explain.occlusion`.
+        captions: (n,), below each pair.
 
     Raises:
         ValueError: the shapes don't fit.
@@ -77,7 +78,7 @@ def occlusion(
     norm = Normalize(-most, most)
     colours = mpl.colormaps["RdBu_r"].with_extremes(bad="#555555")
     painted = colours(norm(np.ma.masked_invalid(maps)))[..., :3]
-    # over the map, the image: its light parts darken the colour
+    # Light parts of the image darken the map.
     painted = painted * (1 - _FAINT * images.mean(axis=-1, keepdims=True).clip(0, 1))
     figure = _pairs(images, painted, captions, title)
     level = _LINES * most
@@ -92,11 +93,7 @@ def _checked(
     function: str, images: Array, maps: Array, captions: Sequence[str]
 ) -> tuple[Array, Array]:
     images, maps = np.asarray(images), np.asarray(maps)
-    if not len(images) == len(maps) == len(captions):
-        raise ValueError(
-            f"{function}: expected as many images, maps and captions, "
-            f"received {len(images)}, {len(maps)} and {len(captions)}"
-        )
+    same_lengths(function, images=images, maps=maps, captions=captions)
     fits = images.ndim == 4 and images.shape[-1] in (1, 3) and maps.ndim in (3, 4)
     if len(images) and function == "saliency":
         fits = fits and images.shape[1:3] == maps.shape[1:3]
@@ -111,7 +108,7 @@ def _checked(
 
 
 def _pairs(images: Array, painted: Array, captions: Sequence[str], title: str | None) -> Figure:
-    """Each image with its map right of it, as one picture."""
+    """Each image and, on its right, its map in one picture."""
     gap = max(images.shape[2] // 14, 1)
     white = np.ones((*images.shape[:2], gap, 3))
     colour = np.broadcast_to(images.clip(0, 1), (*images.shape[:3], 3))
@@ -122,10 +119,10 @@ def _pairs(images: Array, painted: Array, captions: Sequence[str], title: str | 
 def _contours(
     axes: Axes, extent: tuple[float, float, float, float], drops: Array, level: float
 ) -> None:
-    """Lines on the right one of a pair: so that paper without colours tells drops from rises."""
+    """Lines on the right image of a pair: they show drops and rises in black and white, too."""
     _, right, bottom, top = extent
     height, width = drops.shape
-    x = right - width + np.arange(width) + 0.5  # a pair is measured in pixels of the image
+    x = right - width + np.arange(width) + 0.5  # in pixels of the image
     y = top + (np.arange(height) + 0.5) * (bottom - top) / height
     seen = np.nan_to_num(drops)
     if height < 2 or width < 2:

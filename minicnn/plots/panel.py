@@ -1,4 +1,4 @@
-"""Pieces of figures that are laid out by hand: everything in inches, y downwards, on one axes."""
+"""Parts of figures with a manual layout: one axes, in inches, y downwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Colour = Callable[[float], tuple[float, ...]]
 
 
 def sheet(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of this size, and axes that cover it, measured in inches from its upper left."""
+    """A figure of this size, and axes that cover it, in inches from the upper left corner."""
     figure = Figure(figsize=(width, height))
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
@@ -46,7 +46,7 @@ class Box(NamedTuple):
     def part(
         self, row: float, column: float, rows: float, columns: float, shape: tuple[int, ...]
     ) -> Box:
-        """The box of some of its rows and columns, if it is cut into shape[0] × shape[1] cells."""
+        """The box of some rows and columns of shape[0] × shape[1] cells."""
         tall, wide = self.height / shape[0], self.width / shape[1]
         return Box(self.x + column * wide, self.y + row * tall, columns * wide, rows * tall)
 
@@ -62,11 +62,9 @@ def picture(
 
 
 def outline(axes: Axes, box: Box, colour: str, width: float, hatch: str | None = None) -> None:
-    """A frame around the box; a thick one has a dark rim, so that it is seen on light and dark.
-
-    With a hatch, it lies below pictures.
-    """
-    grow = 0.5 * width / 72 if width > 1 else 0.0  # what is inside stays free
+    """A frame around the box, below pictures if it is hatched. A thick one has a dark rim: it is
+    visible on light and dark pictures."""
+    grow = 0.5 * width / 72 if width > 1 else 0.0  # it covers nothing inside
     frame = Rectangle(
         (box.x - grow, box.y - grow), box.width + 2 * grow, box.height + 2 * grow, fill=False,
         edgecolor=colour, linewidth=width, hatch=hatch, zorder=1 if hatch else 5,
@@ -87,15 +85,15 @@ def badge(axes: Axes, x: float, y: float, letter: str, colour: str, scale: float
 
 
 def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str) -> None:
-    """A level arrow with a word above it."""
+    """A horizontal arrow with text above it."""
     axes.annotate("", end, start, arrowprops={
         "arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0,
     })  # fmt: skip
     axes.text((start[0] + end[0]) / 2, start[1] - 0.07, text, ha="center", va="bottom", fontsize=8)
 
 
-def says(axes: Axes, x: float, y: float, text: str, size: float) -> None:
-    """A word or sign around a point."""
+def centred(axes: Axes, x: float, y: float, text: str, size: float) -> None:
+    """Text around a point."""
     axes.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
@@ -135,8 +133,8 @@ def brief(value: float) -> str:
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Heights near the wanted ones (rising), at least `gap` apart and within [low, high].
 
-    Neighbours that are too close are merged into a block around their mean, again and again; a
-    block too tall for the room is closed up.
+    Neighbours that are too close are merged into a block around their mean, repeatedly. If there
+    is not enough space for all, the gap is smaller.
     """
     gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
     blocks: list[list[float]] = []

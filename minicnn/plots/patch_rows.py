@@ -1,4 +1,4 @@
-"""The lower part of the figure of a patch matrix: some of its rows, number by number."""
+"""The lower part of the figure of a patch matrix: the numbers of some of its rows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 
 from ..typing import Array
 from .lowering import Limits, Lowering, shown, span
-from .panel import Box, Colour, arrow, badge, brief, cells, outline, picture, says
+from .panel import Box, Colour, arrow, badge, brief, cells, centred, outline, picture
 from .style import AMBER, GREY, PINK, SKY
 
-MARKS = (("A", AMBER), ("B", SKY), ("C", PINK))  # seen on black and on white
-_MOST_CELLS = 12  # of a row or column that is written out
-_CELL, _PITCH, _HEAD = 0.29, 1.03, 0.72  # inches: a weight's height, a row's, the words above
-_LEFT, _WIDE = 2.35, 4.9  # where the rows begin, how wide they may be
-_HOW_MANY = ("", "One", "Two", "Three")
+MARKS = (("A", AMBER), ("B", SKY), ("C", PINK))  # visible on black and on white
+_MOST_CELLS = 12  # numbers that are written of a row or column
+_CELL, _PITCH, _HEAD = 0.29, 1.03, 0.72  # inches: heights of a weight, a row, the text above
+_LEFT, _WIDE = 2.35, 4.9  # left edge and largest width of the rows
+_COUNTS = ("", "One", "Two", "Three")
 
 
 def height_of_rows(low: Lowering, places: Sequence[int]) -> float:
@@ -29,14 +29,14 @@ def _tall(low: Lowering, places: Sequence[int]) -> float:
 
 
 def _written(count: int) -> list[int | None]:
-    """Which of `count` numbers are written out; None: an ellipsis."""
+    """The indices of the numbers that are written; None: an ellipsis."""
     if count <= _MOST_CELLS:
         return list(range(count))
     return [*range(_MOST_CELLS - 2), None, count - 1]
 
 
 def draw_rows(axes: Axes, low: Lowering, places: Sequence[int], y: float, right: float) -> None:
-    """Window, row, weights and result of each place, from y downwards."""
+    """Window, row, weights and result for each row of the patch matrix in `places`."""
     written = _written(len(low.weights))
     wide = min(_WIDE / len(written), 0.44)
     tall = _tall(low, places)
@@ -60,8 +60,8 @@ def draw_rows(axes: Axes, low: Lowering, places: Sequence[int], y: float, right:
         if number == 0:
             for i, k in enumerate(written):
                 _index(axes, row.x + (i + 0.5) * wide, row.y - 0.12, k)
-        says(axes, row.right + 0.27, middle, "·", 24)
-        says(axes, column.right + 0.25, middle, "=", 15)
+        centred(axes, row.right + 0.27, middle, "·", 24)
+        centred(axes, column.right + 0.25, middle, "=", 15)
         result = Box(column.right + 0.5, middle - 0.17, 0.62, 0.34)
         cells(axes, result, [[low.y[place, 0]]], grey_y, 9)
         outline(axes, result, colour, 2.2)
@@ -72,7 +72,7 @@ def draw_rows(axes: Axes, low: Lowering, places: Sequence[int], y: float, right:
 def _head(axes: Axes, low: Lowering, places: Sequence[int], y: float, right: float) -> None:
     axes.plot([0.3, right], [y - 0.12] * 2, color="#DDDDDD", linewidth=0.8)
     filters = low.weights.shape[1]
-    title = f"{_HOW_MANY[len(places)]} of its rows, number by number"
+    title = f"{_COUNTS[len(places)]} of its rows, number by number"
     title += f" (filter 1 of {filters})" if filters > 1 else ""
     axes.text(0.3, y, title, va="top", fontsize=10, fontweight="bold")
     numbers = [brief(v) for v in low.cols[places[0]]]
@@ -91,7 +91,7 @@ def _weights(axes: Axes, low: Lowering, box: Box, written: Sequence[int | None])
     cells(axes, box, [[value] for value in values], _shade(low.weight_limits, "RdBu_r"))
     for i, k in enumerate(written):
         _index(axes, box.x - 0.11, box.y + (i + 0.5) * _CELL, k)
-    says(axes, box.x + box.width / 2, box.y - 0.12, "weights", 8)
+    centred(axes, box.x + box.width / 2, box.y - 0.12, "weights", 8)
 
 
 def _index(axes: Axes, x: float, y: float, k: int | None) -> None:
@@ -111,7 +111,7 @@ def _shade(limits: Limits, name: str) -> Colour:
 def _window(
     axes: Axes, low: Lowering, place: int, box: Box, colour: str, shade: Colour
 ) -> None:  # fmt: skip
-    """The window as a table, or as a picture if it is in colours or too fine."""
+    """The window as a table of numbers, or, if it has colours or many pixels, as a picture."""
     patch = low.patch(place)
     KH, KW, C = patch.shape
     side = min(box.width / KW, box.height / KH)

@@ -1,4 +1,4 @@
-"""How a convolution becomes one matrix product: im2col, drawn."""
+"""A figure of im2col: how a convolution becomes one matrix product."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from ..kernels.window import IntOrPair, Padding
 from ..typing import Array
 from .lowering import Lowering, choose, lower, shown, span
-from .panel import Box, arrow, badge, outline, picture, says, sheet, spread_out
+from .panel import Box, arrow, badge, centred, outline, picture, sheet, spread_out
 from .patch_rows import MARKS, draw_rows, height_of_rows
 from .style import GREY, INK, PALE, styled
 
 _WIDTH, _TALL = 10.8, 2.5  # inches: of the figure, of its pictures
 _HEAD, _FOOT = 0.98, 0.85  # above and below the pictures
-_FINE = 0.04  # rows lower than this are marked by a line, not a frame
+_FINE = 0.04  # lower rows are marked by a line instead of a frame
 
 
 @styled
@@ -29,20 +29,20 @@ def patch_matrix(
     windows: Sequence[tuple[int, int]] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw the convolution of one image as what it is computed as: patch matrix · weights.
+    """Draw the convolution of one image as the product: patch matrix · weights.
 
-    Above, the whole: the image, its patch matrix (each window of the image is a row), the weights
-    (each filter is a column), their product, and the same folded to an image again. Below, some
-    windows, A, B and C, with the numbers of their rows, and what comes out for the first filter.
+    Above: the image, its patch matrix (each window of the image is a row), the weights (each filter
+    is a column), their product, and the product as an image again. Below: three windows, A, B and
+    C, with the numbers of their rows and the output of the first filter.
 
     Args:
-        image: (H, W), (H, W, 1) or (H, W, 3); of other numbers of channels the first is shown.
+        image: (H, W) or (H, W, C); with C other than 1 and 3, only the first channel is shown.
         w: (KH, KW), or (KH, KW, C, F) as in Conv2D.
         stride, padding: as in Conv2D.
-        windows: (row, column) of one to three output pixels; None: some that show much.
+        windows: (row, column) of one to three output pixels; None: interesting ones.
 
     Raises:
-        ValueError, TypeError: it does not fit together; says how.
+        ValueError, TypeError: the arguments don't fit together; the message says why.
 
     Source of the method: Chellapilla, Puri, Simard, "High Performance Convolutional Neural
     Networks for Document Processing" (2006); see kernels/gemm.py.
@@ -54,7 +54,7 @@ def patch_matrix(
     figure, axes = sheet(_WIDTH, height)
     title = title or "A convolution as one matrix product (im2col)"
     axes.text(0.3, 0.16, title, va="top", fontsize=13, fontweight="bold")
-    how = "Every window of the image is copied into a row; one product does all the sums at once."
+    how = "Every window of the image is copied into a row; one product computes all sums."
     axes.text(0.3, 0.45, how, va="top", fontsize=9)
     _whole(axes, low, places)
     draw_rows(axes, low, places, upper, _WIDTH - 0.3)
@@ -80,8 +80,8 @@ def _whole(axes: Axes, low: Lowering, places: Sequence[int]) -> None:
         outline(axes, weights.part(0, 0, K, 1, low.weights.shape), INK, 1.0)
     middle = y + _TALL / 2
     arrow(axes, (3.12, middle), (3.9, middle), "each window\nis a row")
-    says(axes, (matrix.right + weights.x) / 2, middle, "·", 28)
-    says(axes, (weights.right + product.x) / 2, middle, "=", 15)
+    centred(axes, (matrix.right + weights.x) / 2, middle, "·", 28)
+    centred(axes, (weights.right + product.x) / 2, middle, "=", 15)
     arrow(axes, (product.right + 0.35, middle), (output.x - 0.08, middle), "folded")
     _mark_rows(axes, matrix, places, len(low.cols), -1)
     _mark_rows(axes, product, places, len(low.cols), 1)
@@ -94,7 +94,7 @@ def _whole(axes: Axes, low: Lowering, places: Sequence[int]) -> None:
 
 
 def _fit(shape: tuple[int, ...], x: float, width: float) -> Box:
-    """The largest box of these proportions, in the middle of its room."""
+    """The largest box of these proportions, in the middle of the space."""
     scale = min(width / shape[1], _TALL / shape[0])
     wide, tall = shape[1] * scale, shape[0] * scale
     return Box(x + (width - wide) / 2, _HEAD + (_TALL - tall) / 2, wide, tall)
@@ -115,14 +115,14 @@ def _image(axes: Axes, low: Lowering, places: Sequence[int], box: Box) -> None:
 
 
 def _badge_at(axes: Axes, box: Box, letter: str, colour: str) -> None:
-    """The letter at a corner, each at one of its own: so neighbours don't hide each other's."""
+    """The letter at a corner: each at another one, so that neighbours don't overlap."""
     x = box.right + 0.1 if letter == "B" else box.x - 0.1
     y = box.bottom + 0.08 if letter == "C" else box.y - 0.08
     badge(axes, x, y, letter, colour)
 
 
 def _mark_rows(axes: Axes, box: Box, places: Sequence[int], rows: int, side: int) -> None:
-    """Frame rows of the box, with their letters left (side -1) or right (1) of it."""
+    """Frame rows of the box, with their letters on the left (side -1) or right (1)."""
     edge = box.x if side < 0 else box.right
     strips = [box.part(row, 0, 1, 1, (rows, 1)) for row in places]
     middles = [strip.y + strip.height / 2 for strip in strips]

@@ -1,4 +1,4 @@
-"""What the network saw: the picture, what was made of it, and what it was taken for."""
+"""Pictures, the images that the network gets for them, and the predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..typing import Array
-from .style import BLUE, ORANGE, PALE, message, percent, short, styled
+from .style import BLUE, ORANGE, PALE, message, percent, same_lengths, short, styled
 
 Box = tuple[int, int, int, int]
 BARS = 10  # classes with a bar, at most
@@ -27,16 +27,16 @@ def seen(
     boxes: Sequence[Box | None] | None = None,
     total: int | None = None,
 ) -> Figure:
-    """Show, a row a picture: the picture, the image that the network saw, the probabilities.
+    """Show a row for each picture: the picture, the network's input, the probabilities.
 
     Args:
         pictures: n arrays (h, w), floats in [0, 1], each of its own size.
         images: (n, H, W, 1) or (n, H, W), floats in [0, 1].
-        probabilities: (n, C) floats; up to ten classes have a bar: all, or the likeliest.
+        probabilities: (n, C) floats; at most the ten largest have a bar.
         class_names: C names.
-        titles: n, one over each picture.
-        boxes: of each picture (top, left, bottom, right) of what was cut out, or None.
-        total: how many pictures there are, if more than are shown.
+        titles: n, one above each picture.
+        boxes: for each picture (top, left, bottom, right) of the part that was cut out, or None.
+        total: the number of pictures, if more than are shown.
 
     Raises:
         ValueError: the lengths don't fit.
@@ -44,11 +44,10 @@ def seen(
     images = np.asarray(images)
     images = images.reshape(images.shape[:3])
     boxes = [None] * len(pictures) if boxes is None else boxes
-    if not len(pictures) == len(images) == len(probabilities) == len(titles) == len(boxes):
-        raise ValueError(
-            "seen: expected as many pictures, images, probabilities, titles and boxes, received "
-            f"{len(pictures)}, {len(images)}, {len(probabilities)}, {len(titles)}, {len(boxes)}"
-        )
+    same_lengths(
+        "seen", pictures=pictures, images=images, probabilities=probabilities, titles=titles,
+        boxes=boxes,
+    )  # fmt: skip
     if not pictures:
         return message("no images")
     names = [short(name, 16) for name in class_names]
@@ -62,34 +61,26 @@ def seen(
         figure.suptitle(f"The first {len(pictures)} of {total:,} pictures", x=0.01, ha="left")
     grid = figure.subplots(len(pictures), 3, squeeze=False, width_ratios=[1.6, 1, 1.6])
     for row, axes in enumerate(grid):
-        _picture(axes[0], pictures[row], boxes[row], short(titles[row], 32))
-        _image(axes[1], images[row])
+        _picture(axes[0], pictures[row], "antialiased", box=boxes[row])
+        axes[0].set_title(short(titles[row], 32), fontsize=9)
+        height, width = images[row].shape
+        _picture(axes[1], images[row], "nearest")
+        axes[1].set_title(f"seen, {height}×{width}", fontsize=9, fontweight="normal")
         _bars(axes[2], np.asarray(probabilities[row]), names)
     return figure
 
 
-def _picture(axes: Axes, picture: Array, box: Box | None, title: str) -> None:
-    axes.imshow(picture, cmap="gray", vmin=0.0, vmax=1.0, interpolation="antialiased")
-    axes.set_title(title, fontsize=9)
-    _frame(axes)
+def _picture(axes: Axes, picture: Array, interpolation: str, box: Box | None = None) -> None:
+    axes.imshow(picture, cmap="gray", vmin=0.0, vmax=1.0, interpolation=interpolation)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(True)
     if box is not None:
         top, left, bottom, right = box
         corner = (left - 0.5, top - 0.5)
         axes.add_patch(
             Rectangle(corner, right - left, bottom - top, fill=False, edgecolor=ORANGE, lw=1.2)
         )
-
-
-def _image(axes: Axes, image: Array) -> None:
-    axes.imshow(image, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
-    axes.set_title(f"seen, {image.shape[0]}×{image.shape[1]}", fontsize=9, fontweight="normal")
-    _frame(axes)
-
-
-def _frame(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(True)
 
 
 def _bars(axes: Axes, probabilities: Array, names: Sequence[str]) -> None:

@@ -195,9 +195,11 @@ def test_a_series_has_nan_for_missing_values():
     np.testing.assert_array_equal(series.values()["a"], [math.nan, 3.0])
 
 
-def test_importing_the_callbacks_is_cheap():
+def test_lazy_imports_and_no_pyplot(tmp_path):
     code = (
         "import sys, minicnn.callbacks as c; c.ProgressBar(); c.PlotMetrics('a.png');"
-        "assert not {'matplotlib', 'rich', 'IPython'} & set(sys.modules)"
+        "assert not {'matplotlib', 'rich', 'IPython'} & set(sys.modules);"
+        "from minicnn import plots; plots.save(plots.history({'loss': [1]}), sys.argv[1]);"
+        "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What is on a figure."""
+"""Helpers that read figures."""
 
 import io
 
@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgba
 
 
 def texts(figure):
-    """Every word on the figure, by drawing it: so it also checks that it can be drawn."""
+    """All text of the figure, which is drawn for it (a test that it can be drawn)."""
     figure.savefig(io.BytesIO(), format="png", dpi=40)
     return [t.get_text() for t in figure.findobj(mpl.text.Text) if t.get_text()]
 

@@ -1,4 +1,4 @@
-"""One image and the outputs of every layer on one sheet."""
+"""An image and the outputs of every layer in one figure."""
 
 import numpy as np
 import pytest
@@ -9,16 +9,16 @@ from minicnn import plots
 IMAGE = np.linspace(0, 1, 36).reshape(6, 6, 1)
 
 
-def test_a_picture_a_channel_and_a_strip_for_numbers():
+def test_pictures_of_channels_and_strips_of_numbers():
     rng = np.random.default_rng(0)
     layers = [("conv", rng.random((4, 4, 8))), ("dense", rng.random(20)), ("out", rng.random(3))]
-    figure = plots.activation_maps(IMAGE, layers)
+    figure = plots.activation_maps(np.repeat(IMAGE, 3, axis=2), layers)
     (axes,) = figure.axes  # hundreds of axes would take seconds
     assert len(axes.images) == 1 + 8 + 1 + 1
     assert {"image", "conv", "4×4×8", "dense", "20", "out", "3"} <= set(texts(figure))
 
 
-def test_dark_is_the_smallest_and_light_the_largest_of_a_layer():
+def test_each_layer_has_one_scale():
     maps = np.zeros((2, 2, 2))
     maps[0, 0, 0], maps[1, 1, 1] = 4.0, 2.0
     _, first, second = plots.activation_maps(IMAGE, [("a", maps)]).axes[0].images
@@ -43,7 +43,7 @@ def test_the_last_numbers_have_the_names_of_the_classes():
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (26, 26, 33), (3, 40, 5), (40, 3, 5), (1,), (16,), (17,), (3000,)]
 )
-def test_any_shape_on_a_sheet_of_bounded_size(shape):
+def test_any_shape_in_a_figure_of_bounded_size(shape):
     figure = plots.activation_maps(IMAGE, [("x" * 50, np.ones(shape))], title="$a sheet")
     words = texts(figure)
     assert "$a sheet" in words
@@ -57,13 +57,7 @@ def test_any_values_can_be_drawn(value):
     texts(plots.activation_maps(IMAGE, layers))
 
 
-def test_colour_images_and_no_layers():
-    figure = plots.activation_maps(np.random.default_rng(0).random((5, 9, 3)), [])
-    assert len(figure.axes[0].images) == 1
-    texts(figure)
-
-
-def test_what_does_not_fit_is_named():
+def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"image \(H, W, 1\) or \(H, W, 3\), received \(6, 6\)"):
         plots.activation_maps(IMAGE[:, :, 0], [])
     with pytest.raises(ValueError, match=r"conv as \(H, W, C\) or \(K,\), received \(1, 4, 4, 8\)"):

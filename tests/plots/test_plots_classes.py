@@ -26,7 +26,7 @@ def test_a_bar_is_the_accuracy_of_its_class():
     assert "78.57 % of 14 right" in words
 
 
-def test_sorted_the_worst_comes_first_and_the_untested_last():
+def test_sorted_by_accuracy():
     figure = plots.per_class_accuracy(MATRIX, ["cat", "dog", "owl"], sort=True)
     assert [name for name, _ in bars(figure)] == ["owl", "cat", "dog"]
     words = [text.get_text() for text in figure.axes[0].texts]
@@ -43,19 +43,19 @@ def test_any_number_of_classes_with_any_names(count):
 
 
 def test_no_samples_at_all():
-    assert (
-        texts(plots.per_class_accuracy(np.zeros((2, 2), int), ["a", "b"])).count("no samples") == 3
-    )
+    for draw in (plots.per_class_accuracy, plots.confusion_matrix):
+        assert texts(draw(np.zeros((2, 2), int), ["a", "b"])).count("no samples") == 3
+    texts(plots.confusion_matrix(np.zeros((2, 2), int), ["a", "b"], shares=True))
 
 
 @pytest.mark.parametrize("draw", [plots.per_class_accuracy, plots.confusion_matrix])
 @pytest.mark.parametrize(("shape", "names"), [((2, 3), "ab"), ((3, 3), "ab"), ((0, 0), "")])
-def test_a_wrong_shape_is_named(draw, shape, names):
+def test_wrong_shapes(draw, shape, names):
     with pytest.raises(ValueError, match=rf"{draw.__name__}: expected .* received \({shape[0]}, "):
         draw(np.zeros(shape, int), list(names))
 
 
-def test_shares_are_percents_of_the_true_class():
+def test_shares_are_percentages_of_the_true_class():
     matrix = np.array([[990, 10, 0], [0, 5, 0], [1, 0, 2999]])
     figure = plots.confusion_matrix(matrix, ["cat", "dog", "owl"], shares=True)
     cells = {
@@ -71,7 +71,3 @@ def test_the_colours_are_those_of_the_counts():
     matrix = np.random.default_rng(0).integers(0, 50, (5, 5))
     counts, shares = (plots.confusion_matrix(matrix, list("abcde"), shares=s) for s in (0, 1))
     np.testing.assert_array_equal(*(f.axes[0].images[0].get_array() for f in (counts, shares)))
-
-
-def test_shares_without_samples():
-    texts(plots.confusion_matrix(np.zeros((2, 2), int), ["a", "b"], shares=True))

@@ -1,4 +1,4 @@
-"""Several runs on one chart a metric."""
+"""Several runs on the same charts."""
 
 import math
 from itertools import pairwise
@@ -38,7 +38,7 @@ def legend(figure):
     return [text.get_text() for text in box.get_texts()]
 
 
-def test_validation_is_solid_and_training_faint_and_dashed():
+def test_validation_is_solid_and_training_dashed():
     first, second = run(), run(0.1)
     axes = charts(plots.compare({"one": first, "two": second}))
     assert list(axes) == ["loss", "accuracy"]
@@ -66,7 +66,7 @@ def test_more_than_eight_say_so():
     assert "many (the first 8 of 11)" in texts(figure)
 
 
-def test_the_best_value_of_each_run_stands_beside_it():
+def test_the_best_value_of_each_run():
     better = run(-0.01)
     better["val_accuracy"][3] = 0.995  # its best, not its last
     words = texts(plots.compare({"one": run(), "two": better}))
@@ -76,7 +76,7 @@ def test_the_best_value_of_each_run_stands_beside_it():
 
 
 @pytest.mark.parametrize("zoom", [True, False])
-def test_zoom_leaves_the_first_epochs_out_of_the_limits(zoom):
+def test_zoom_ignores_the_first_epochs(zoom):
     axes = charts(plots.compare({"one": run(epochs=20)}, zoom=zoom))
     low, high = axes["accuracy"].get_ylim()
     assert (low > 0.5) == zoom
@@ -89,11 +89,11 @@ def test_zoom_leaves_the_first_epochs_out_of_the_limits(zoom):
 def test_metrics_are_chosen_by_name():
     assert list(charts(plots.compare({"one": run()}, metrics=["accuracy"]))) == ["accuracy"]
     assert list(charts(plots.compare({"one": run()}, metrics="learning_rate"))) == ["learning rate"]
-    with pytest.raises(ValueError, match=r"metrics out of .*'loss'.* received \['acurracy'\]"):
+    with pytest.raises(ValueError, match=r"metrics of .*'loss'.* received \['acurracy'\]"):
         plots.compare({"one": run()}, metrics=["loss", "acurracy"])
 
 
-def test_runs_of_other_length_and_with_other_metrics():
+def test_runs_with_other_lengths_and_metrics():
     other = {"loss": [3.0, 2.0, 1.0], "top_3_accuracy": [0.1, 0.2, 0.3]}
     figure = plots.compare({"one": run(), "other": other})
     axes = charts(figure)
@@ -135,6 +135,6 @@ def test_labels_are_spread_out(wanted, gap):
         np.testing.assert_allclose(places, wanted, atol=1e-12)
 
 
-def test_labels_too_close_lie_around_their_middle():
+def test_close_labels_are_around_their_mean():
     np.testing.assert_allclose(spread_out([0.5, 0.5, 0.5], 0.1, 0, 1), [0.4, 0.5, 0.6])
     np.testing.assert_allclose(spread_out([0.98, 1.0], 0.1, 0, 1), [0.9, 1.0])

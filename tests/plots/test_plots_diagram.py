@@ -8,7 +8,7 @@ from minicnn import Sequential, architectures, layers, plots
 from minicnn.summary import diagram_rows
 
 
-def test_the_course_network_word_by_word():
+def test_the_course_network():
     model = Sequential(architectures.course(), input_shape=(28, 28, 1))
     words = texts(plots.model_diagram(diagram_rows(model), "course"))
     assert words.count("Conv2D") == words.count("MaxPool2D") == words.count("Dense") == 2
@@ -17,7 +17,7 @@ def test_the_course_network_word_by_word():
     assert {"80", "1,168", "51,328", "1,290", "53,866", "3×3, ReLU", "2×2", "Softmax"} <= set(words)
 
 
-def test_a_slab_for_each_image_and_a_bar_for_its_share():
+def test_blocks_and_bars():
     rows = [("in", "input", (8, 8, 3), 0, ""), ("a", "Conv2D", (4, 4, 9), 30, ""),
             ("b", "Dense", (5,), 60, "")]  # fmt: skip
     (axes,) = plots.model_diagram(rows).axes
@@ -26,7 +26,7 @@ def test_a_slab_for_each_image_and_a_bar_for_its_share():
     assert bars[1] == pytest.approx(2 * bars[0])
 
 
-def test_names_of_one_s_own_come_with_the_kind():
+def test_given_names_are_shown_with_the_kind():
     model = Sequential([layers.Dense(2, name="$out_1$")], input_shape=(4,))
     assert "$out_1$  (Dense)" in texts(plots.model_diagram(diagram_rows(model)))
 
@@ -47,7 +47,7 @@ def test_any_shape(shape):
     texts(plots.model_diagram([("x", "Odd", shape, 0, "")]))
 
 
-def test_no_layers_and_rows_of_another_form():
+def test_no_layers_and_wrong_rows():
     assert texts(plots.model_diagram([], "empty")) == ["empty", "no layers"]
     with pytest.raises(ValueError, match=r"rows \(label, kind, .* received \('a', 'b'\)"):
         plots.model_diagram([("a", "b")])
@@ -56,7 +56,7 @@ def test_no_layers_and_rows_of_another_form():
 # ---- the rows of a model -------------------------------------------------------------------
 
 
-def test_the_notes_tell_what_is_unusual():
+def test_notes_of_unusual_options():
     model = Sequential(
         [
             layers.Conv2D(4, (3, 5), strides=2, padding="same", activation="tanh", use_bias=False),

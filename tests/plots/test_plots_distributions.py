@@ -16,7 +16,7 @@ def facts(figure):
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def test_the_numbers_are_right():
+def test_statistics():
     values = np.array([[0.0, 1.0, 2.0, 3.0], [NAN, INF, -INF, -2.0]])
     assert facts(plots.values_distribution(values)) == {
         "count": "8", "shape": "(2, 4)", "min": "-2", "max": "3", "mean": "0.8",
@@ -25,7 +25,7 @@ def test_the_numbers_are_right():
     }  # fmt: skip
 
 
-def test_the_bars_hold_every_finite_value_but_the_zeros():
+def test_the_bars_hold_every_finite_value_except_zeros():
     values = np.random.default_rng(0).standard_normal(1000)
     values[:300] = 0
     axes = plots.values_distribution(values, bins=20).axes[0]
@@ -38,7 +38,7 @@ def test_the_bars_hold_every_finite_value_but_the_zeros():
     assert zeros.get_x() < 0 < zeros.get_x() + zeros.get_width()
 
 
-def test_zeros_without_number_do_not_press_the_others_flat():
+def test_a_tall_bar_of_zeros_is_cut():
     values = np.concatenate([np.zeros(100_000), np.linspace(0.1, 1, 100)])
     figure = plots.values_distribution(values, "relu", bins=10)
     axes = figure.axes[0]
@@ -59,12 +59,12 @@ def test_any_values_can_be_drawn(values):
     assert texts(plots.values_distribution(np.asarray(values)))
 
 
-def test_none_at_all_and_none_finite_are_said():
+def test_no_values_and_no_finite_values():
     assert texts(plots.values_distribution(np.zeros((3, 0)), "w")) == ["w", "no values"]
     assert "no finite value" in texts(plots.values_distribution(np.array([NAN])))
 
 
-def test_no_bars_is_an_error():
+def test_wrong_bins():
     with pytest.raises(ValueError, match="bins >= 1, received 0"):
         plots.values_distribution(np.ones(3), bins=0)
 
@@ -84,7 +84,7 @@ def epochs_of(figure):
     return [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 
-def test_a_ridge_an_epoch_with_its_median():
+def test_a_ridge_for_each_epoch_with_its_median():
     counts = np.array([[0, 4, 0, 0], [0, 0, 0, 4], [1, 1, 1, 1]])
     figure = plots.layer_histograms(np.arange(5.0), counts, [10, 20, 30], "w", xlabel="weight")
     (axes,) = figure.axes
@@ -96,14 +96,14 @@ def test_a_ridge_an_epoch_with_its_median():
     assert "w" in texts(figure)
 
 
-def test_edges_may_be_those_of_each_epoch():
+def test_edges_of_each_epoch():
     counts = np.array([[1, 2, 1], [1, 2, 1]])
     axes = plots.layer_histograms(np.array([[0, 1, 2, 3], [10, 11, 12, 13]]), counts).axes[0]
     low, high = axes.get_xlim()
     assert low < 0 < 13 < high
 
 
-def test_of_many_epochs_twenty_are_drawn():
+def test_at_most_twenty_epochs():
     figure = plots.layer_histograms(EDGES, counted(101))
     drawn = epochs_of(figure)
     assert len(drawn) == 20
@@ -142,11 +142,11 @@ def test_an_epoch_without_values_says_so():
         (-np.arange(5), np.ones((2, 4)), "edges that rise"),
     ],
 )
-def test_what_does_not_fit_is_named(edges, counts, message):
+def test_wrong_shapes(edges, counts, message):
     with pytest.raises(ValueError, match=message):
         plots.layer_histograms(edges, counts)
 
 
-def test_epochs_of_another_number():
+def test_wrong_number_of_epochs():
     with pytest.raises(ValueError, match=r"expected 2 epochs, received \(3,\)"):
         plots.layer_histograms(np.arange(5), np.ones((2, 4)), [1, 2, 3])

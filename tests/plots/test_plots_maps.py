@@ -15,7 +15,7 @@ def halves(figure, width):
     return [(pair[:, :width], pair[:, -width:]) for pair in pairs]
 
 
-def test_saliency_is_the_size_of_the_gradient_whatever_its_sign():
+def test_saliency_is_the_absolute_gradient():
     gradient = np.zeros((2, 4, 5, 3))
     gradient[0, 1, 2] = [0.1, -0.4, 0.2]
     gradient[0, 3, 3, 0] = 0.2
@@ -28,7 +28,7 @@ def test_saliency_is_the_size_of_the_gradient_whatever_its_sign():
     np.testing.assert_array_equal(second[0, 0], first[1, 2])
 
 
-def test_occlusion_is_red_where_covering_hurts_and_blue_where_it_helps():
+def test_drops_are_red_and_rises_blue():
     drops = np.zeros((1, 6, 6))
     drops[0, 1, 1], drops[0, 4, 4] = 0.5, -0.5
     ((_, painted),) = halves(plots.occlusion(np.zeros((1, 6, 6, 1)), drops, ["a"]), 6)
@@ -37,7 +37,7 @@ def test_occlusion_is_red_where_covering_hurts_and_blue_where_it_helps():
     assert painted[3, 0].min() > 0.9
 
 
-def test_lines_tell_drops_from_rises_without_colours():
+def test_lines_around_drops_and_rises():
     y, x = np.mgrid[:10, :10]
     drops = np.exp(-((y - 2) ** 2 + (x - 2) ** 2) / 4) - np.exp(-((y - 7) ** 2 + (x - 7) ** 2) / 4)
     axes = plots.occlusion(np.zeros((1, 10, 10, 1)), drops[None], ["a"]).axes[0]
@@ -88,9 +88,11 @@ def test_no_images(draw):
 
 
 @pytest.mark.parametrize("draw", BOTH)
-def test_what_does_not_fit_is_named(draw):
+def test_wrong_arguments(draw):
     image = np.zeros((1, 4, 4, 1))
-    with pytest.raises(ValueError, match=f"{draw.__name__}: .* received 1, 2 and 1"):
+    with pytest.raises(
+        ValueError, match=f"{draw.__name__}: .* received 1 images, 2 maps, 1 captions"
+    ):
         draw(image, np.zeros((2, 4, 4)), ["a"])
     with pytest.raises(ValueError, match="maps of their size"):
         draw(image, np.zeros((1, 9, 9)), ["a"])

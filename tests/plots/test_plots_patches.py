@@ -1,4 +1,4 @@
-"""im2col, drawn: the numbers on the figure are those of the convolution."""
+"""The figure of im2col: its numbers are those of the convolution."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,7 @@ def test_the_product_is_the_convolution(rng):
         np.testing.assert_allclose(low.output, y[:, :, 0], atol=1e-12)
 
 
-def test_every_window_is_where_its_outline_is(rng):
-    """The padded image, read at the place where the figure draws a window, gives its row."""
+def test_windows_are_at_their_outlines(rng):
     image, w = rng.random((7, 6, 1)), rng.random((3, 3))
     for stride, padding in ((1, "valid"), (2, "same"), (3, 2)):
         low = lower(image, w, stride, padding)
@@ -36,7 +35,7 @@ def test_mnist_is_676_rows_of_9():
     assert {"28 × 28 × 1", "676 × 9", "9 × 8", "676 × 8", "26 × 26 × 8"} <= set(words)
 
 
-def test_the_numbers_of_a_row_are_written_out():
+def test_the_numbers_of_a_row():
     image = np.arange(16.0).reshape(4, 4)
     sobel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
     words = texts(plots.patch_matrix(image, sobel, windows=[(0, 1), (1, 0)]))
@@ -57,7 +56,7 @@ def outlines(figure, colour):
     ]  # fmt: skip
 
 
-def test_the_same_window_has_one_colour_and_letter_everywhere(rng):
+def test_a_window_has_the_same_colour_and_letter_everywhere(rng):
     figure = plots.patch_matrix(rng.random((6, 6)), rng.random((3, 3)))
     words = texts(figure)
     for letter, colour in (("A", "#e69f00"), ("B", "#56b4e9"), ("C", "#cc79a7")):
@@ -66,8 +65,7 @@ def test_the_same_window_has_one_colour_and_letter_everywhere(rng):
         assert words.count(letter) == 5
 
 
-def test_the_windows_chosen_are_telling():
-    """Not on plain ground, and no two beside each other."""
+def test_the_chosen_windows_are_interesting():
     image = np.zeros((28, 28))
     image[6:22, 12:16] = 1
     low = lower(image, np.array([[1.0, 0, -1]] * 3), 1, "valid")
@@ -78,12 +76,15 @@ def test_the_windows_chosen_are_telling():
     assert low.y[places[0], 0] > 0 > low.y[places[1], 0]
 
 
-@settings(max_examples=12)
-@given(
+GEOMETRY = st.tuples(
     st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 3, 5]),
     st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 2, 8, 40]),
 )  # fmt: skip
-def test_any_geometry_can_be_drawn(H, W, size, stride, channels, filters):
+
+
+@pytest.mark.parametrize("geometry", [(1, 1, 1, 1, 1, 1), (9, 4, 5, 2, 3, 8), (3, 9, 2, 3, 2, 40)])
+def test_geometries(geometry):
+    H, W, size, stride, channels, filters = geometry
     rng = np.random.default_rng(0)
     w = rng.standard_normal((size, size, channels, filters))
     figure = plots.patch_matrix(rng.random((H, W, channels)), w, stride=stride, padding="same")
@@ -92,12 +93,19 @@ def test_any_geometry_can_be_drawn(H, W, size, stride, channels, filters):
     texts(figure)
 
 
+@pytest.mark.exhaustive
+@settings(max_examples=12)
+@given(GEOMETRY)
+def test_any_geometry(geometry):
+    test_geometries(geometry)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, 255.0, -3.5, 12345.678, 1e-20])
 def test_plain_images_of_any_value_can_be_drawn(value):
     assert brief(value) in texts(plots.patch_matrix(np.full((5, 5), value), np.zeros((3, 3))))
 
 
-def test_padding_is_hatched_and_said():
+def test_padding_is_hatched():
     figure = plots.patch_matrix(np.ones((5, 5)), np.ones((3, 3)), padding="same", title="$mine")
     words = texts(figure)
     assert {"image, padding hatched", "$mine"} <= set(words)
@@ -116,13 +124,13 @@ def test_padding_is_hatched_and_said():
         (np.ones((5, 5)), np.ones((0, 3)), r"received .* \(0, 3, 1, 1\)"),
     ],
 )
-def test_what_does_not_fit_is_named(image, w, message):
+def test_wrong_arguments(image, w, message):
     with pytest.raises(ValueError, match=message):
         plots.patch_matrix(image, w)
 
 
 @pytest.mark.parametrize("windows", [[], [(0, 3)], [(-1, 0)], [(0, 0)] * 4])
-def test_windows_outside_are_named(windows):
+def test_wrong_windows(windows):
     with pytest.raises(ValueError, match=r"one to three windows .* inside 3×3"):
         plots.patch_matrix(np.ones((5, 5)), np.ones((3, 3)), windows=windows)
 

@@ -1,20 +1,15 @@
-"""Structure of the figures: what is on which chart, within which limits, in which words."""
+"""The figures' structure: what is on which chart, its limits, its text."""
 
-import io
 import math
-import subprocess
-import sys
-import tempfile
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from figure_reading import texts
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from PIL import Image
 
 from minicnn import plots
-from minicnn.metrics import rises
 from minicnn.plots.curves import _running_mean
 
 NAN, INF = math.nan, math.inf
@@ -44,12 +39,6 @@ def line(axes, label):
     return next(line for line in axes.lines if line.get_label() == label)
 
 
-def texts(figure):
-    """Every word on the figure, by drawing it: so it also checks that it can be drawn."""
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    return [t.get_text() for t in figure.findobj(mpl.text.Text) if t.get_text()]
-
-
 def legend(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
@@ -59,7 +48,8 @@ def legend(axes):
 
 def test_validation_is_on_the_chart_of_training():
     history = curves()
-    axes = charts(plots.history(history, title="a run"))
+    figure = plots.history(history, title="a run")
+    axes = charts(figure)
     assert list(axes) == ["loss", "accuracy"]
     for name in axes:
         for label, key in (("training", name), ("validation", f"val_{name}")):
@@ -67,7 +57,7 @@ def test_validation_is_on_the_chart_of_training():
             assert list(drawn.get_xdata()) == history["epoch"]
             assert list(drawn.get_ydata()) == history[key]
         assert axes[name].get_xlabel() == "epoch"
-    assert "a run" in texts(plots.history(history, title="a run"))
+    assert "a run" in texts(figure)
 
 
 def test_accuracy_goes_from_0_to_1():
@@ -95,7 +85,7 @@ def test_late_epochs_are_magnified_in_the_empty_corner(name, corner):
     assert (centre < of_axes) == (corner == "below")
 
 
-def test_no_inset_hides_a_curve():
+def test_no_inset_without_an_empty_corner():
     n = np.arange(1.0, 21)
     falling = {"epoch": n, "accuracy": 1 - n / 25, "loss": n}
     assert [inset(axes) for axes in charts(plots.history(falling)).values()] == [None, None]
@@ -117,21 +107,14 @@ def test_no_inset_hides_a_curve():
         ("loss", [NAN] * 4, None),
     ],
 )
-def test_the_best_epoch_is_ringed(name, values, best):
+def test_a_ring_at_the_best_epoch(name, values, best):
     base = name.removeprefix("val_")
     history = {"epoch": [1, 2, 3, 4], base: [0.2] * 4, name: values}
     axes = charts(plots.history(history))[base]
     assert [text for text in legend(axes) if text.startswith("best")] == ([best] if best else [])
 
 
-@pytest.mark.parametrize("name", ["loss", "accuracy", "top_5", "mean_squared_error", "score"])
-def test_the_best_goes_the_way_of_early_stopping(name):
-    axes = plots.history({"epoch": [1, 2], name: [0.2, 0.1]}).axes[0]
-    best = {True: ["best 0.2 (epoch 1)"], False: ["best 0.1 (epoch 2)"], None: []}[rises(name)]
-    assert [text for text in legend(axes) if text.startswith("best")] == best
-
-
-def test_an_accuracy_of_1_is_all_drawn_and_a_wild_one_is_clipped():
+def test_an_accuracy_of_1_is_not_clipped_and_a_huge_one_is():
     history = {"accuracy": [1.0] * 4, "val_accuracy": [0.9, 1.0, 1e30, 1.0]}
     axes = plots.history(history).axes[0]
     assert not line(axes, "training").get_clip_on()
@@ -160,7 +143,7 @@ def test_a_value_between_gaps_is_a_point():
     )
 
 
-def test_what_is_not_finite_leaves_a_gap_and_a_cross():
+def test_nan_and_infinity_leave_a_gap_and_a_cross():
     axes = charts(plots.history({"epoch": [1, 2, 3, 4], "loss": [2.0, NAN, INF, 1.0]}))["loss"]
     np.testing.assert_array_equal(line(axes, "training").get_ydata(), [2, NAN, NAN, 1])
     crosses = next(line for line in axes.lines if line.get_marker() == "x")
@@ -168,7 +151,7 @@ def test_what_is_not_finite_leaves_a_gap_and_a_cross():
     assert math.isfinite(sum(axes.get_ylim()))
 
 
-@pytest.mark.parametrize("value", [NAN, INF, 0.0, -1.0, 1e30, 1.7e308, 1e-300])
+@pytest.mark.parametrize("value", [NAN, INF, 0.0, -1.0, 1.7e308, 1e-300])
 @pytest.mark.parametrize("batches", [False, True])
 def test_extreme_values_can_be_drawn(value, batches):
     values = {"epoch": [0.5, 1.0, 2.0], "loss": [value] * 3, "accuracy": [value] * 3}
@@ -193,14 +176,14 @@ def test_batches_before_the_first_epoch():
     texts(plots.history({"epoch": []}, batches=batches))
 
 
-def test_times_are_no_metrics_and_the_learning_rate_comes_last():
+def test_times_are_omitted_and_the_learning_rate_is_last():
     history = {"learning_rate": [1e-3] * 8, "seconds": [1] * 8, "images_per_second": [9] * 8}
     figure = plots.history({**history, **curves()})
     assert list(charts(figure)) == ["loss", "accuracy", "learning rate"]
     assert "0.001" in texts(figure)
 
 
-@pytest.mark.parametrize("count", range(1, 8))
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
 def test_any_number_of_metrics(count):
     history = {f"metric_{i}": [1.0, 2.0] for i in range(count)}
     figure = plots.history(history)
@@ -208,7 +191,7 @@ def test_any_number_of_metrics(count):
     texts(figure)
 
 
-def test_the_running_mean_is_the_mean_and_skips_nan():
+def test_running_mean():
     y = np.random.default_rng(0).random(500)
     smooth = _running_mean(y)
     np.testing.assert_allclose(smooth[250], y[245:256].mean())
@@ -216,7 +199,7 @@ def test_the_running_mean_is_the_mean_and_skips_nan():
     y[250] = NAN
     np.testing.assert_allclose(_running_mean(y)[250], np.nanmean(y[245:256]))
     assert np.isnan(_running_mean(np.full(5, NAN))).all()
-    y[100] = 1e30  # one spike doesn't drown what follows
+    y[100] = 1e30  # a spike has no effect outside its window
     assert 0 < _running_mean(y)[200] < 1
     np.testing.assert_array_equal(_running_mean(np.array([3.0])), [3.0])
 
@@ -248,7 +231,7 @@ def contrast(ink, paper):
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_counts_stand_in_their_cells():
+def test_counts_are_in_their_cells():
     matrix = np.array([[8, 2, 0], [0, 5, 0], [1, 0, 0]])
     figure = plots.confusion_matrix(matrix, ["cat", "dog", "owl"])
     assert {place: cell[0] for place, cell in cells(figure).items()} == {
@@ -271,7 +254,7 @@ def test_the_bars_are_the_accuracy_of_each_class():
     assert bars.get_xlim() == (0, 1)
 
 
-def test_numbers_can_be_read_on_every_cell():
+def test_numbers_are_readable_on_every_cell():
     matrix = np.diag(np.full(30, 500)) + np.arange(900).reshape(30, 30) // 3
     for text, ink, paper in cells(
         plots.confusion_matrix(matrix, list(map(str, range(30))))
@@ -289,13 +272,7 @@ def test_mistakes_stand_out_beside_right_answers():
     assert paper[0, 0][2] > paper[0, 0][0]  # blue
 
 
-def test_hardly_any_mistakes_look_harmless():
-    matrix = np.diag(np.full(10, 1000))
-    matrix[3, 5] = 1
-    assert luminance(cells(plots.confusion_matrix(matrix, NAMES))[3, 5][2]) > 0.6
-
-
-@pytest.mark.parametrize("count", [1, 2, 10, 50])
+@pytest.mark.parametrize("count", [1, 2, 15, pytest.param(50, marks=pytest.mark.exhaustive)])
 def test_any_number_of_classes_with_any_names(count):
     matrix = np.random.default_rng(0).integers(0, 2000, (count, count))
     names = [f"class {i} " + "long " * (i % 9) + "$_" for i in range(count)]
@@ -303,17 +280,6 @@ def test_any_number_of_classes_with_any_names(count):
     assert max(figure.get_size_inches()) < 20
     assert len([t for t in figure.axes[0].texts if t.get_fontsize() < 3.9]) == 0
     assert f"{np.trace(matrix) / matrix.sum():.2%} of".replace("%", " %") in " ".join(texts(figure))
-
-
-def test_no_samples_at_all():
-    words = texts(plots.confusion_matrix(np.zeros((2, 2), int), ["a", "b"]))
-    assert words.count("no samples") == 3
-
-
-@pytest.mark.parametrize("shape", [(2, 3), (3, 3), (2,), (2, 2, 2)])
-def test_a_wrong_shape_of_matrix(shape):
-    with pytest.raises(ValueError, match=r"expected \(2, 2\).* received"):
-        plots.confusion_matrix(np.zeros(shape, int), ["a", "b"])
 
 
 # ---- images --------------------------------------------------------------------------------
@@ -328,7 +294,7 @@ def pictures(figure):
 
 @pytest.fixture
 def tested():
-    """Six images; 1, 3 and 4 are misread, 3 with most confidence. Image i is all i/10."""
+    """Six images, all i/10; 1, 3 and 4 are misclassified, 3 with the highest confidence."""
     images = np.ones((6, 5, 4, 1)) * np.arange(6).reshape(6, 1, 1, 1) / 10
     true = np.array([0, 1, 2, 3, 4, 5])
     predicted = np.array([0, 7, 2, 8, 9, 5])
@@ -337,48 +303,39 @@ def tested():
     return images, true, predicted, probabilities
 
 
-def test_mistakes_come_worst_first(tested):
+def test_the_most_confident_mistakes_first(tested):
     figure = plots.mistakes(*tested, NAMES)
     shown, captions = pictures(figure)
     assert [image[0, 0] for image in shown] == [0.3, 0.4, 0.1]
     assert [" ".join(caption.split()) for caption in captions] == [
-        "true 3, read as 8 (97 %)",
-        "true 4, read as 9 (70 %)",
-        "true 1, read as 7 (60 %)",
+        "true 3, predicted 8 (97 %)",
+        "true 4, predicted 9 (70 %)",
+        "true 1, predicted 7 (60 %)",
     ]
-    assert "3 of 6 misread" in texts(figure)
+    assert "3 of 6 misclassified" in texts(figure)
 
 
-def test_mistakes_take_the_probability_of_the_prediction_alone(tested):
-    images, true, predicted, probabilities = tested
-    alone = probabilities.max(axis=1)
-    assert (
-        pictures(plots.mistakes(images, true, predicted, alone, NAMES))[1]
-        == (pictures(plots.mistakes(*tested, NAMES))[1])
-    )
-
-
-def test_the_rest_of_the_mistakes_is_counted(tested):
+def test_the_title_counts_all_mistakes(tested):
     figure = plots.mistakes(*tested, NAMES, limit=2)
     assert len(pictures(figure)[0]) == 2
-    assert "3 of 6 misread; the 2 of which the model was most sure" in texts(figure)
+    assert "3 of 6 misclassified; the 2 most confident" in texts(figure)
 
 
-def test_the_right_ones_may_be_left_out(tested):
+def test_mistakes_without_the_correct_ones(tested):
     wrong = [values[[1, 3, 4]] for values in tested]
     figure = plots.mistakes(*wrong, NAMES, total=6)
     assert pictures(figure)[1] == pictures(plots.mistakes(*tested, NAMES))[1]
-    assert "3 of 6 misread" in texts(figure)
+    assert "3 of 6 misclassified" in texts(figure)
 
 
-def test_no_mistakes_shows_what_was_least_sure(tested):
+def test_without_mistakes_the_least_confident(tested):
     images, true, _, probabilities = tested
-    sure = probabilities.max(axis=1)
-    figure = plots.mistakes(images, true, true, sure, NAMES, limit=2)
+    confidence = probabilities.max(axis=1)
+    figure = plots.mistakes(images, true, true, confidence, NAMES, limit=2)
     shown, captions = pictures(figure)
     assert [image[0, 0] for image in shown] == [0.2, 0.1]
     assert captions == ["2\n(30 %)", "1\n(60 %)"]
-    assert "All 6 right. The least sure:" in texts(figure)
+    assert "All 6 right. The least confident:" in texts(figure)
 
 
 def test_no_images():
@@ -389,16 +346,16 @@ def test_no_images():
     assert texts(plots.samples(np.zeros((0, 2, 2, 1)), none, NAMES)) == ["no images"]
 
 
-def test_a_broken_model_s_nan_comes_last(tested):
+def test_nan_is_the_last(tested):
     images, true, predicted, probabilities = tested
     probabilities[3] = NAN
     _, captions = pictures(plots.mistakes(images, true, predicted, probabilities, NAMES))
-    assert captions[-1] == "true 3, read as\n8 (nan %)"
+    assert captions[-1] == "true 3, predicted\n8 (nan %)"
 
 
-def test_mistakes_of_different_length(tested):
+def test_mistakes_of_different_lengths(tested):
     images, true, predicted, probabilities = tested
-    with pytest.raises(ValueError, match="received 6, 5, 6 and 6"):
+    with pytest.raises(ValueError, match="received 6 images, 5 true, 6 predicted, 6 prob"):
         plots.mistakes(images, true[:5], predicted, probabilities, NAMES)
 
 
@@ -449,7 +406,7 @@ def test_filters_have_one_scale_with_zero_in_the_middle():
         ((7, 2, 1, 100), "filters (32 of 100 filters)"),
     ],
 )
-def test_filters_say_what_they_leave_out(shape, title):
+def test_the_title_says_which_filters_are_omitted(shape, title):
     figure = plots.filters(np.ones(shape))
     assert title in texts(figure)
     height, width = figure.axes[0].images[0].get_array().shape[:2]
@@ -478,7 +435,7 @@ def test_filters_without_a_finite_weight(value):
     assert np.allclose(middle, grey) == (value != 0.0)
 
 
-def test_filters_want_four_axes():
+def test_filters_need_four_axes():
     with pytest.raises(ValueError, match=r"\(KH, KW, C, F\), received \(3, 3\)"):
         plots.filters(np.zeros((3, 3)))
 
@@ -486,30 +443,20 @@ def test_filters_want_four_axes():
 # ---- style and files -----------------------------------------------------------------------
 
 
-def test_the_user_s_own_settings_stay_and_have_no_say():
+def test_the_user_s_settings_have_no_effect_and_stay():
     with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "axes.grid": True}):
         before = dict(mpl.rcParams)
-        wild = plots.history(curves())
+        changed = plots.history(curves())
         assert dict(mpl.rcParams) == before
-    calm = plots.history(curves())
-    for a, b in zip(wild.findobj(mpl.text.Text), calm.findobj(mpl.text.Text), strict=True):
+    default = plots.history(curves())
+    for a, b in zip(changed.findobj(mpl.text.Text), default.findobj(mpl.text.Text), strict=True):
         assert a.get_fontsize() == b.get_fontsize()
-
-
-def test_pyplot_stays_out_of_it():
-    code = (
-        "import sys; from minicnn import plots; f = plots.history({'loss': [1]});"
-        "plots.save(f, sys.argv[1]); assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", code, f"{folder}/a.png"]
-        subprocess.run(command, check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
     ("name", "magic"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("A.PDF", b"%PDF")]
 )
-def test_the_suffix_decides_and_the_bytes_repeat(tmp_path, name, magic):
+def test_formats_and_equal_bytes(tmp_path, name, magic):
     written = []
     for folder in ("one", "two"):
         plots.save(plots.history(curves()), tmp_path / folder / name)
@@ -520,13 +467,13 @@ def test_the_suffix_decides_and_the_bytes_repeat(tmp_path, name, magic):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.png.txt"])
-def test_another_suffix_is_an_error_that_lists_them(tmp_path, name):
+def test_wrong_suffix(tmp_path, name):
     with pytest.raises(ValueError, match=rf"\.png, \.svg, \.pdf, received '.*{name}'"):
         plots.save(Figure(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failing_save_leaves_the_old_picture(tmp_path, monkeypatch):
+def test_a_failing_save_keeps_the_old_picture(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     path.write_text("old")
     figure = plots.history(curves())
@@ -539,9 +486,3 @@ def test_a_failing_save_leaves_the_old_picture(tmp_path, monkeypatch):
         plots.save(figure, path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_dpi_is_pixels_an_inch(tmp_path):
-    plots.save(Figure(figsize=(2, 1)), tmp_path / "a.png", dpi=50)
-    with Image.open(tmp_path / "a.png") as image:
-        assert image.size == (100, 50)
