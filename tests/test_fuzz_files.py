@@ -1,7 +1,6 @@
-"""Thousands of damaged models and checkpoints: each is read, or is a ModelError, and no more.
+"""Damaged models and checkpoints: each is read or raises a ModelError, at a limited cost.
 
-The damage is drawn from seeds. What is behind the checksum is damaged too, by writing the file
-anew, as somebody would who means it.
+The damage is random. Contents are also damaged with a valid checksum, as by a hostile writer.
 """
 
 import json
@@ -24,7 +23,7 @@ from minicnn.saving import checkpoints, sealed_file
 
 SHAPE, N = (6, 6, 1), 10
 NAME = "epoch-0001+000002.safetensors"
-SECONDS, BYTES = 5, 300e6  # what reading and training on may cost: CPU time, memory
+SECONDS, BYTES = 5, 300e6  # limits of reading and resuming: CPU time, memory
 
 X = np.random.default_rng(0).random((N, *SHAPE), dtype=np.float32)
 Y = np.eye(3, dtype=np.uint8)[np.random.default_rng(1).integers(0, 3, N)]
@@ -62,9 +61,8 @@ def train(model, folder, resume=None, *more):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quickly():
-    """No flushing to disk, no pictures (only what they would be drawn from), and no kernels
-    compiled for the networks that damage makes of ours."""
+def fast():
+    """Don't flush to disk, don't draw pictures, and don't compile kernels."""
     with pytest.MonkeyPatch.context() as patch, kernels.use_backend("numpy"):
         patch.setattr(os, "fsync", lambda handle: None)
         patch.setattr(PlotMetrics, "_draw", lambda self, state: self._batches.values())
@@ -73,7 +71,7 @@ def quickly():
 
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory):
-    """The bytes of a checkpoint from the midst of an epoch, and of a model."""
+    """The bytes of a checkpoint within an epoch, and of a model."""
     folder = tmp_path_factory.mktemp("intact")
     model = new_model()
     model.class_names = ["a", "b", "c"]
@@ -82,7 +80,7 @@ def intact(tmp_path_factory):
     return {name: (folder / name).read_bytes() for name in (NAME, "model.safetensors")}
 
 
-# ---- taking a file apart and putting it together again ----
+# ---- the parts of a file ----
 
 
 def split(content):
@@ -97,8 +95,8 @@ def joined(header, body):
     return struct.pack("<Q", len(text)) + text + body
 
 
-def parts(content):
-    """(what the file says of itself, its tensors)"""
+def contents_of(content):
+    """(contents, tensors)"""
     about = json.loads(split(content)[0]["__metadata__"]["minicnn"])
     return about, load_tensors(content)
 
@@ -109,13 +107,13 @@ def sealed_again(about, tensors):
     return save_tensors(tensors, {"minicnn": json.dumps(about)})
 
 
-def places(value, way=()):
-    """The ways to every value in what JSON holds."""
+def paths_in(value, path=()):
+    """The path of each value in JSON."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
-        yield (*way, key)
+        yield (*path, key)
         if isinstance(item, (dict, list)):
-            yield from places(item, (*way, key))
+            yield from paths_in(item, (*path, key))
 
 
 def pick(rng, items):
@@ -126,7 +124,7 @@ def pick(rng, items):
 
 
 def bytes_changed(rng, content):
-    """A bit flipped, bytes overwritten, cut off, put in, taken out, repeated."""
+    """Bytes that are flipped, overwritten, cut off, inserted, deleted or repeated."""
     damaged = bytearray(content)
     header = 8 + struct.unpack("<Q", content[:8])[0]
     at = int(rng.integers(pick(rng, [8, header, len(content)])))
@@ -150,7 +148,7 @@ def bytes_changed(rng, content):
 
 
 def header_changed(rng, content):
-    """Another length, dtype, shape, offset or name in the header of the file."""
+    """Another length, dtype, shape, offset or name in the file's header."""
     header, body = split(content)
     name = pick(rng, [name for name in header if name != "__metadata__"])
     entry = header[name]
@@ -197,12 +195,12 @@ NONSENSE = [
 
 
 def one_change(rng, about):
-    """A value replaced, taken out, put in, renamed, or changed with another, in place."""
-    found = list(places(about))
-    deep = [way for way in found if way[0] == "training"] if rng.random() < 0.7 else []
-    *way, last = pick(rng, deep or found)
+    """Replace, delete, add, rename or exchange a value, in place."""
+    found = list(paths_in(about))
+    deep = [path for path in found if path[0] == "training"] if rng.random() < 0.7 else []
+    *path, last = pick(rng, deep or found)
     holder = about
-    for key in way:
+    for key in path:
         holder = holder[key]
     kind = pick(rng, ["nonsense"] * 6 + ["other", "delete", "add", "rename", "nested", "sign"])
     if kind == "nonsense":
@@ -228,7 +226,7 @@ def one_change(rng, about):
 
 
 def contents_changed(rng, content, changes=1):
-    about, tensors = parts(content)
+    about, tensors = contents_of(content)
     for _ in range(changes):
         one_change(rng, about)
     return sealed_again(about, tensors)
@@ -256,13 +254,13 @@ def one_tensor(rng, tensors):
 
 
 def tensors_changed(rng, content):
-    about, tensors = parts(content)
+    about, tensors = contents_of(content)
     one_tensor(rng, tensors)
     return sealed_again(about, tensors)
 
 
 def all_at_once(rng, content):
-    about, tensors = parts(content)
+    about, tensors = contents_of(content)
     for _ in range(int(rng.integers(2, 5))):
         one_change(rng, about)
         if tensors and rng.random() < 0.5:
@@ -271,64 +269,64 @@ def all_at_once(rng, content):
     return bytes_changed(rng, content) if rng.random() < 0.2 else content
 
 
-# ---- reading it ----
+# ---- reading ----
 
 
-class Escapes:
-    """What a reader of a file raised beside ModelError, what was read, and at what cost."""
+class Readers:
+    """Counts what readers of a file do; records other errors than ModelError, and slow readers."""
 
     def __init__(self):
-        self.count, self.escaped, self.slow = Counter(), {}, {}
+        self.count, self.unexpected, self.slow = Counter(), {}, {}
 
     def read(self, case, name, reader):
-        """Whether it was refused, as it should be if it can't be read."""
-        begun = time.process_time()
+        """Call reader(); returns whether it raised a ModelError."""
+        start = time.process_time()
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")  # of overflows in what a NaN or 1e30 leads to
+                warnings.simplefilter("ignore")  # of overflows after a NaN or 1e30
                 reader()
         except ModelError as error:
             if "\n" in str(error):
-                self.escaped[f"{name}: more than a line: {error!s:.300}"] = case
+                self.unexpected[f"{name}: more than a line: {error!s:.300}"] = case
             self.count[f"{name} refused"] += 1
             return True
         except Exception as error:
-            self.escaped.setdefault(f"{name}: {type(error).__name__}: {error!s:.300}", case)
+            self.unexpected.setdefault(f"{name}: {type(error).__name__}: {error!s:.300}", case)
         else:
             self.count[f"{name} read"] += 1
         finally:
-            if (seconds := time.process_time() - begun) > SECONDS:
+            if (seconds := time.process_time() - start) > SECONDS:
                 self.slow[name, case] = seconds
         return False
 
 
 def peak_memory():
-    resource = pytest.importorskip("resource", reason="needs a measure of memory")
+    resource = pytest.importorskip("resource", reason="measures memory")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-DAMAGE = {
-    "bytes": (bytes_changed, 500),
-    "header": (header_changed, 400),
-    "contents": (contents_changed, 1200),
-    "tensors": (tensors_changed, 300),
-    "all at once": (all_at_once, 400),
+DAMAGE = {  # and the number of files in the exhaustive test
+    bytes_changed: 500,
+    header_changed: 400,
+    contents_changed: 1200,
+    tensors_changed: 300,
+    all_at_once: 400,
 }
+CASES = [(damage, 20) for damage in DAMAGE]
+CASES += [pytest.param(*case, marks=pytest.mark.exhaustive) for case in DAMAGE.items()]
 
 
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_checkpoint_is_read_or_is_a_model_error(tmp_path, intact, kind):
-    damage, count = DAMAGE[kind]
-    path, model, found = tmp_path / NAME, new_model(), Escapes()
-    begun = []  # holds something if the callbacks have heard of the run
-    told = LambdaCallback(on_train_begin=begun.append)
+@pytest.mark.parametrize(("damage", "count"), CASES)
+def test_a_damaged_checkpoint_is_read_or_is_a_model_error(tmp_path, intact, damage, count):
+    path, model, found = tmp_path / NAME, new_model(), Readers()
+    begun = []  # not empty if training has begun
 
-    def train_on():
+    def resume():
         begun.clear()
-        train(model, tmp_path, path, told)
+        train(model, tmp_path, path, LambdaCallback(on_train_begin=begun.append))
 
     path.write_bytes(intact[NAME])
-    train_on()
+    resume()
     before = peak_memory()
     for seed in range(count):
         content = damage(np.random.default_rng(seed), intact[NAME])
@@ -336,28 +334,25 @@ def test_a_damaged_checkpoint_is_read_or_is_a_model_error(tmp_path, intact, kind
         found.read(seed, "Sequential.load", lambda: Sequential.load(path))
         found.read(seed, "checkpoints.read", lambda: checkpoints.read(path))
         weights = model.get_weights()
-        if found.read(seed, "fit", train_on) and not begun:
+        if found.read(seed, "fit", resume) and not begun:
             for one, other in zip(weights, model.get_weights(), strict=True):
                 np.testing.assert_array_equal(one, other)
         for other in tmp_path.glob("epoch-*"):
             other.unlink()
-    print(f"\n{count} checkpoints, {kind}: {dict(found.count)}")
-    assert found.escaped == {}
+    assert found.unexpected == {}
     assert found.slow == {}
     assert found.count["fit refused"] > count / 4
     assert peak_memory() - before < BYTES
 
 
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_model_is_read_or_is_a_model_error(tmp_path, intact, kind):
-    damage, count = DAMAGE[kind]
-    path, found, before = tmp_path / "model.safetensors", Escapes(), peak_memory()
+@pytest.mark.parametrize(("damage", "count"), CASES)
+def test_a_damaged_model_is_read_or_is_a_model_error(tmp_path, intact, damage, count):
+    path, found, before = tmp_path / "model.safetensors", Readers(), peak_memory()
     for seed in range(count // 2):
         path.write_bytes(damage(np.random.default_rng(1_000_000 + seed), intact[path.name]))
         found.read(seed, "Sequential.load", lambda: Sequential.load(path))
         found.read(seed, "checkpoints.read", lambda: checkpoints.read(path))
-    print(f"\n{count // 2} models, {kind}: {dict(found.count)}")
-    assert found.escaped == {}
+    assert found.unexpected == {}
     assert found.slow == {}
     assert found.count["checkpoints.read read"] == 0
     assert peak_memory() - before < BYTES

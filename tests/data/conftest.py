@@ -1,4 +1,4 @@
-"""Small sheets for the tests of the loader, and a place for its cache."""
+"""Small sheets for the tests of the loader, and a folder for its cache."""
 
 import struct
 import zlib
@@ -16,7 +16,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(width: int, height: int, raw: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
-    """A PNG written by hand: any header over any pixels."""
+    """A PNG with any header and any pixel data."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
     return SIGNATURE + b"".join(chunk(*part) for part in parts)
@@ -52,7 +52,7 @@ def sheets(tmp_path: Path) -> Sheets:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test touches the user's own cache."""
+    """A cache folder for the test."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MINICNN_DATA", str(folder))
     return folder

@@ -1,4 +1,4 @@
-"""The sheet that is shipped with minicnn."""
+"""The sample sheet."""
 
 import json
 
@@ -28,14 +28,14 @@ def test_counts_and_balance(data):
     assert (data.test_labels.sum(0, int) == largest_remainder(np.array(TEST), 2_000)).all()
 
 
-def test_looks_like_mnist(data):
+def test_pixels_are_like_those_of_mnist(data):
     for images in (data.train_images, data.test_images):
         assert 0.12 < (images / 255).mean() < 0.14  # MNIST's mean is 0.1307
         frame = images.reshape(-1, 28, 28)[:, [0, -1]]
         assert frame.mean() < 1
     assert len(np.unique(data.train_images, axis=0)) == 10_000
     both = np.concatenate([data.train_images, data.test_images])
-    assert len(np.unique(both, axis=0)) == 12_000  # no test image was trained on
+    assert len(np.unique(both, axis=0)) == 12_000  # no test image is a training image
 
 
 def test_size_and_licence():
@@ -56,7 +56,7 @@ def test_the_manifest():
     assert "/" not in manifest["source"]
 
 
-def test_subset_draws_from_each_part(data, tmp_path):
+def test_subset(data, tmp_path):
     subset(SAMPLE, tmp_path / "a", train=300, test=60, seed=3)
     subset(SAMPLE, tmp_path / "b", train=300, test=60, seed=3)
     for name in ("subset_images.png", "subset_labels_uint8", "subset.json"):

@@ -11,7 +11,7 @@ def images():
     return pixels, ScaledImages(pixels, (2, 3, 1))
 
 
-def test_scale_gives_the_float32_nearest_to_k_over_255():
+def test_scale_rounds_to_the_nearest_float32():
     exact = np.array([np.float32(k / 255) for k in range(256)])
     scaled = scale(np.arange(256, dtype=np.uint8))
     assert scaled.dtype == np.float32
@@ -32,7 +32,7 @@ def test_scale_gives_the_float32_nearest_to_k_over_255():
     ],
     ids=str,
 )
-def test_many(images, index):
+def test_several_images(images, index):
     pixels, view = images
     got = view[index]
     assert got.dtype == np.float32
@@ -41,12 +41,12 @@ def test_many(images, index):
 
 
 @pytest.mark.parametrize("index", [0, -1, np.int64(3)])
-def test_one(images, index):
+def test_one_image(images, index):
     pixels, view = images
     assert (view[index] == scale(pixels[index]).reshape(2, 3, 1)).all()
 
 
-def test_is_like_an_array(images):
+def test_array_interface(images):
     _, view = images
     assert (len(view), view.shape, view.dtype, view.ndim) == (5, (5, 2, 3, 1), np.float32, 4)
     assert np.asarray(view).shape == (5, 2, 3, 1)
@@ -55,7 +55,7 @@ def test_is_like_an_array(images):
     assert "5, 2, 3, 1" in repr(view)
 
 
-def test_a_copy_is_not_the_pixels(images):
+def test_results_are_copies(images):
     pixels, view = images
     view[0][:] = 9
     np.asarray(view)[:] = 9
@@ -63,7 +63,7 @@ def test_a_copy_is_not_the_pixels(images):
 
 
 @pytest.mark.parametrize("index", [(0, 1), None, Ellipsis, True])
-def test_indexes_images_only(images, index):
+def test_other_indices(images, index):
     with pytest.raises(TypeError, match="images only"):
         images[1][index]
 
@@ -73,7 +73,7 @@ def test_out_of_range(images):
         images[1][5]
 
 
-def test_wants_uint8_and_a_fitting_shape():
+def test_invalid_arguments():
     with pytest.raises(TypeError, match="uint8"):
         ScaledImages(np.zeros((2, 4), np.float32), (2, 2, 1))
     with pytest.raises(ValueError, match="4 pixels"):

@@ -1,4 +1,4 @@
-"""Every kind of PNG that may hold a sheet, and the kinds that may not."""
+"""Kinds of PNG that can hold a sheet, and kinds that can't."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_modes_of_eight_bits(tmp_path, grey, mode, rows, monkeypatch):
 
 @pytest.mark.parametrize("colour", [0, 2, 4, 6])
 def test_sixteen_bits_keep_the_upper_eight(tmp_path, grey, colour, sheets):
-    """Grey, RGB, grey with alpha, RGBA; the values aren't multiples of 257."""
+    """Grey, RGB, grey with alpha, RGBA; values that aren't multiples of 257."""
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
     values = grey.astype(np.uint16) * 256 + 100
     planes = np.repeat(values[:, :, None], channels, axis=2)
@@ -48,7 +48,7 @@ def test_sixteen_bits_keep_the_upper_eight(tmp_path, grey, colour, sheets):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
-def test_few_bits_are_stretched_to_255(tmp_path, depth, sheets):
+def test_less_than_eight_bits_are_scaled_to_255(tmp_path, depth, sheets):
     levels = sheets.pixels(8) % (1 << depth)
     bits = (levels[..., None] >> np.arange(depth - 1, -1, -1).astype(np.uint8)) & 1
     raw = b"".join(b"\0" + np.packbits(row.reshape(-1)).tobytes() for row in bits)
@@ -57,7 +57,7 @@ def test_few_bits_are_stretched_to_255(tmp_path, depth, sheets):
 
 
 def adam7(pixels):
-    """The rows of the seven passes, unfiltered, as an interlaced PNG stores them."""
+    """The rows of the seven passes of an interlaced PNG, unfiltered."""
     raw = b""
     for left, top, across, down in (
         (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
@@ -79,7 +79,7 @@ def test_interlaced(tmp_path, sheets, rows, columns):
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 @pytest.mark.parametrize("rows", [7, 40])
-def test_channels_that_differ_name_the_row(tmp_path, grey, mode, rows, monkeypatch):
+def test_channels_that_differ(tmp_path, grey, mode, rows, monkeypatch):
     monkeypatch.setattr("minicnn.data.sheet._STRIP_BYTES", rows * 16 * 4)
     if mode == "P":
         grey = np.where(grey == 200, 0, grey).astype(np.uint8)
@@ -99,7 +99,7 @@ def test_channels_that_differ_name_the_row(tmp_path, grey, mode, rows, monkeypat
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_transparent_pixels_name_the_row(tmp_path, grey, mode):
+def test_transparent_pixels(tmp_path, grey, mode):
     planes = np.array(Image.fromarray(grey).convert(mode))
     planes[11, 3, -1] = 254
     Image.fromarray(planes).save(tmp_path / "s.png")

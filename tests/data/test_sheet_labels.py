@@ -5,7 +5,7 @@ from minicnn import DataError
 from minicnn.data.labels import check_one_hot, check_size, one_hot, read_labels
 
 
-def test_reads_what_was_written(tmp_path):
+def test_round_trip(tmp_path):
     labels = one_hot(np.array([2, 0, 1, 1]), 3)
     assert labels.tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 1, 0]]
     (tmp_path / "l").write_bytes(labels.tobytes())
@@ -13,7 +13,7 @@ def test_reads_what_was_written(tmp_path):
 
 
 @pytest.mark.parametrize("row", [[0, 0, 0], [1, 1, 0], [2, 0, 0], [0, 255, 0], [1, 0, 2]], ids=str)
-def test_names_the_first_row_that_is_not_one_hot(row):
+def test_rows_that_are_not_one_hot(row):
     labels = one_hot(np.arange(9) % 3, 3)
     labels[4] = labels[7] = row
     with pytest.raises(DataError, match=r"labels.bin: expected one-hot.* in row 4 .*2 such rows"):
@@ -21,7 +21,7 @@ def test_names_the_first_row_that_is_not_one_hot(row):
 
 
 @pytest.mark.parametrize("size", [0, 1, 12, 39, 41, 12 * 1001])
-def test_a_size_that_does_not_fit(size):
+def test_invalid_sizes(size):
     with pytest.raises(DataError, match=r"expected 12 rows of labels.*120 bytes for 10"):
         check_size(size, 12, "labels.bin")
 

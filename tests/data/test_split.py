@@ -25,7 +25,7 @@ def test_counts(split, n, manifest, expected):
 
 
 @pytest.mark.parametrize("split", ["half", 0, 9, -1, 10, 0.0, 1.0, -0.5, 1.5, 0.01, float("nan")])
-def test_refused(split):
+def test_invalid_splits(split):
     with pytest.raises(ValueError, match="expected"):
         train_count(split, 9)
 
@@ -36,6 +36,6 @@ def test_one_image_cannot_be_split():
 
 
 @pytest.mark.parametrize("split", [None, True, [1], b"standard"])
-def test_of_the_wrong_type(split):
+def test_wrong_types(split):
     with pytest.raises(TypeError, match="expected split"):
         train_count(split, 9)

@@ -1,5 +1,4 @@
-"""From a folder of one's own pictures to a network that names others of them: what sprite build
-made of the pictures is made of those that predict and the visor are given."""
+"""Own pictures: sprite build, training and predict preprocess pictures in the same way."""
 
 import json
 
@@ -19,12 +18,12 @@ from minicnn.saving.model_file import CONTENTS
 SIDE = 24  # of an image for the network
 
 
-def picture(kind, rng, ground=255, ink=0):
-    """A circle, or a small or large square, somewhere: where and how large it is tells it apart
-    from others, which fitting and centring would undo."""
-    image = Image.new("L", (60, 48), ground)
+def picture(kind, rng, background=255, ink=0):
+    """A circle, or a small or large square, at a random place. MNIST preprocessing would make the
+    two squares equal."""
+    image = Image.new("L", (60, 48), background)
     side = {"circle": 22, "small": 8, "large": 22}[kind]
-    left, top = (int(rng.integers(2, room - side - 2)) for room in image.size)
+    left, top = (int(rng.integers(2, size - side - 2)) for size in image.size)
     draw = ImageDraw.Draw(image)
     shape = draw.ellipse if kind == "circle" else draw.rectangle
     shape([left, top, left + side, top + side], fill=ink)
@@ -72,41 +71,39 @@ def network(sheet, tmp_path_factory):
     return path
 
 
-def named(capsys, *arguments):
-    """(exit code, {picture: its class}, stderr)"""
+def predict(capsys, *arguments):
+    """(exit code, {picture: predicted class}, stderr)"""
     code = command.main([*map(str, arguments), "--json"])
     out, err = capsys.readouterr()
     lines = map(json.loads, out.splitlines())
     return code, {line["image"]: line["name"] for line in lines}, err
 
 
-@pytest.mark.parametrize("colours", [{}, {"ground": 0, "ink": 255}])
-def test_a_network_names_new_pictures_of_the_kind_it_was_trained_on(
-    network, tmp_path, capsys, colours
-):
-    rng, right = np.random.default_rng(1), {}
+@pytest.mark.parametrize("colours", [{}, {"background": 0, "ink": 255}])
+def test_predictions_for_new_pictures(network, tmp_path, capsys, colours):
+    rng, correct = np.random.default_rng(1), {}
     for number in range(60):
         kind = ("circle", "small", "large")[number % 3]
         path = tmp_path / f"{number}.png"
         picture(kind, rng, **colours).save(path)
-        right[str(path)] = kind
-    code, read, _ = named(capsys, network, tmp_path)
+        correct[str(path)] = kind
+    code, predicted, _ = predict(capsys, network, tmp_path)
     assert code == 0
-    assert np.mean([read[path] == kind for path, kind in right.items()]) > 0.9
-    code, read, _ = named(capsys, network, tmp_path, "--mnist")
+    assert np.mean([predicted[path] == kind for path, kind in correct.items()]) > 0.9
+    code, predicted, _ = predict(capsys, network, tmp_path, "--mnist")
     assert code == 0
-    assert np.mean([read[path] == kind for path, kind in right.items()]) < 0.8
+    assert np.mean([predicted[path] == kind for path, kind in correct.items()]) < 0.8
 
 
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 @pytest.mark.parametrize("invert", ["auto", "each", "yes", "no"])
-@pytest.mark.parametrize("ground", [0, 255])
-def test_the_pixels_are_those_of_the_sheet(pictures, tmp_path, fit, invert, ground):
+@pytest.mark.parametrize("background", [0, 255])
+def test_the_pixels_are_those_of_the_sheet(pictures, tmp_path, fit, invert, background):
     rng, folder = np.random.default_rng(2), tmp_path / "in"
     for kind in ("circle", "small"):
         (folder / kind).mkdir(parents=True)
         for number in range(3):
-            image = picture(kind, rng, ground, 255 - ground)
+            image = picture(kind, rng, background, 255 - background)
             image.save(folder / kind / f"{number}.png")
     build_from_folder(folder, tmp_path / "out", size=(20, 26), fit=fit, invert=invert)
     data = MnistData(tmp_path / "out", image_shape=(20, 26), cache_dir=tmp_path / "cache").load()
@@ -114,46 +111,46 @@ def test_the_pixels_are_those_of_the_sheet(pictures, tmp_path, fit, invert, grou
     images = [*np.asarray(data.train_x), *np.asarray(data.test_x)]
     in_sheet = {image.tobytes() for image in images}
     for path in folder.rglob("*.png"):
-        made = prepare.prepare_picture(prepare.read_grey(path), (20, 26), data.preparation)
-        assert made.image[..., None].tobytes() in in_sheet
+        prepared = prepare.prepare_picture(prepare.read_grey(path), (20, 26), data.preparation)
+        assert prepared.image[..., None].tobytes() in in_sheet
 
 
 def test_polarity_can_be_given():
     page = np.zeros((8, 8), np.float32)
     page[2:5, 2:5] = 1
     for polarity, image in (("bright-on-dark", page), ("dark-on-bright", 1 - page)):
-        made = prepare.sheet_like(page, 8, polarity=polarity)
-        np.testing.assert_array_equal(made.image, image)
+        prepared = prepare.sheet_like(page, 8, polarity=polarity)
+        np.testing.assert_array_equal(prepared.image, image)
 
 
 @pytest.mark.parametrize("options", [{"fit": "cut"}, {"invert": "maybe"}, {"polarity": "grey"}])
-def test_what_it_does_not_know_is_refused(options):
+def test_invalid_options(options):
     with pytest.raises(ValueError, match=f"expected {next(iter(options))}"):
         prepare.sheet_like(np.zeros((8, 8), np.float32), **options)
 
 
-def test_box_goes_with_mnist(network, pictures, capsys):
-    code, _, err = named(capsys, network, pictures / "circle", "--box", 10)
+def test_box_needs_mnist(network, pictures, capsys):
+    code, _, err = predict(capsys, network, pictures / "circle", "--box", 10)
     assert code == 2
     assert "add --mnist" in err
-    assert named(capsys, network, pictures / "circle", "--box", 10, "--mnist")[0] == 0
+    assert predict(capsys, network, pictures / "circle", "--box", 10, "--mnist")[0] == 0
 
 
-# ---- it stays with the data and the model ----
+# ---- data and models keep the preparation ----
 
 
-def test_a_part_of_the_sheet_was_made_alike(sheet, tmp_path):
+def test_a_subset_keeps_it(sheet, tmp_path):
     subset(sheet, tmp_path / "part", train=30, test=9, cache_dir=tmp_path / "cache")
     data = MnistData(tmp_path / "part", cache_dir=tmp_path / "cache").load()
     assert data.preparation == {"fit": "pad", "invert": "auto"}
 
 
-def test_mnist_needs_none(digits, digit_run):
+def test_mnist_has_none(digits, digit_run):
     assert digits.preparation is None
     assert load_classifier(digit_run).preparation is None
 
 
-def test_a_run_of_the_command_line_has_it(sheet, tmp_path, monkeypatch):
+def test_a_run_keeps_it(sheet, tmp_path, monkeypatch):
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "cache"))
     options = ["--data", sheet, "--epochs", 1, "--model", "codelab", "--backend", "numpy"]
     run = tmp_path / "run"
@@ -163,7 +160,7 @@ def test_a_run_of_the_command_line_has_it(sheet, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [3, {"fit": "pad"}, {"fit": "pad", "invert": "no", "x": 1}])
-def test_nonsense_in_a_file_is_a_model_error(network, tmp_path, value):
+def test_an_invalid_preparation_in_a_file(network, tmp_path, value):
     contents, tensors = sealed_file.read(network, CONTENTS)
     contents["model"]["preparation"] = value
     path = tmp_path / "model.safetensors"
@@ -172,7 +169,7 @@ def test_nonsense_in_a_file_is_a_model_error(network, tmp_path, value):
         Sequential.load(path)
 
 
-def test_a_model_of_before_there_was_any_is_read(network, tmp_path):
+def test_a_file_of_an_older_version(network, tmp_path):
     contents, tensors = sealed_file.read(network, CONTENTS)
     del contents["model"]["preparation"]
     path = tmp_path / "model.safetensors"

@@ -1,4 +1,4 @@
-"""From a picture of any kind to what a network trained on MNIST expects."""
+"""Preprocessing of pictures: MNIST preprocessing, and no preprocessing."""
 
 import io
 import struct
@@ -12,12 +12,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw, ImageFilter
 
 from minicnn import DataError, Sequential, kernels
-from minicnn.data.picture import Unreadable, open_grey
 from minicnn.pictures import imaging, ink, prepare
 from minicnn.pictures.components import connected_components
 
 PAGE = (300, 400)
-COUNT = 150  # test digits
+COUNT = 60  # test digits
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +25,8 @@ def images(digits):
 
 
 @pytest.fixture(scope="module")
-def read(digit_run):
-    """Images (28, 28) → the classes that the network tells."""
+def predict(digit_run):
+    """A function from images (28, 28) to their predicted classes."""
     model = Sequential.load(digit_run / "model.safetensors")
 
     def classes(images):
@@ -38,8 +37,9 @@ def read(digit_run):
 
 
 @pytest.fixture(scope="module")
-def before(read, images):
-    return read(images / np.float32(255))
+def expected(predict, images):
+    """The predictions for the original images."""
+    return predict(images / np.float32(255))
 
 
 def ring(shape=(100, 100), centre=(50, 50), outer=30, inner=20):
@@ -49,14 +49,13 @@ def ring(shape=(100, 100), centre=(50, 50), outer=30, inner=20):
     return ((distance <= outer) & (distance >= inner)).astype(np.float32)
 
 
-# ---- digits of MNIST, in other pictures: read as before ----
+# ---- digits of MNIST in other pictures: the prediction stays the same ----
 
 
-def pasted(image, rng, page=PAGE, zoom=7, smooth=True):
-    """A digit, enlarged, somewhere on a page: 0 … 1 (H, W), bright on dark."""
+def pasted(image, rng, page=PAGE, zoom=7):
+    """An enlarged digit at a random place of a page: 0 … 1 (H, W), bright on dark."""
     side = 28 * zoom
-    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    large = Image.fromarray(image).resize((side, side), how)
+    large = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
     top, left = (int(rng.integers(0, whole - side + 1)) for whole in page)
     found = np.zeros(page)
     found[top : top + side, left : left + side] = np.asarray(large) / 255
@@ -65,10 +64,6 @@ def pasted(image, rng, page=PAGE, zoom=7, smooth=True):
 
 def white_page(image, rng):
     return 1 - pasted(image, rng)
-
-
-def square_pixels(image, rng):
-    return 1 - pasted(image, rng, smooth=False)
 
 
 def black_canvas(image, rng):
@@ -84,7 +79,7 @@ def faint_pencil(image, rng):
 
 
 def photograph(image, rng):
-    """Half as bright at one corner, grainy, and through JPEG."""
+    """Half as bright at one corner, with grain and JPEG artifacts."""
     y, x = np.mgrid[: PAGE[0], : PAGE[1]]
     page = 0.92 - 0.42 * x / PAGE[1] - 0.2 * y / PAGE[0]
     photo = page * (1 - 0.8 * pasted(image, rng)) + rng.normal(0, 0.03, PAGE)
@@ -94,14 +89,14 @@ def photograph(image, rng):
 
 
 def shadow(image, rng):
-    """The edge of a shadow falls across the page."""
+    """The edge of a shadow across the page."""
     x = np.arange(PAGE[1]) - rng.integers(50, 350)
     light = 0.95 - 0.45 / (1 + np.exp(-x / 6))
     return light * (1 - 0.8 * pasted(image, rng)) + rng.normal(0, 0.02, PAGE)
 
 
 def dust_and_table(image, rng):
-    """Specks on the paper, and a strip of a dark table beside it."""
+    """Specks on the paper and a strip of a dark table."""
     page = 1 - pasted(image, rng)
     for _ in range(6):
         y, x = rng.integers(0, 297), rng.integers(0, 380)
@@ -112,30 +107,28 @@ def dust_and_table(image, rng):
 @pytest.mark.parametrize(
     ("picture", "least"),
     [
-        (white_page, 0.97),
-        (square_pixels, 0.97),
-        (black_canvas, 0.97),
-        (small_on_a_large_page, 0.95),
-        (faint_pencil, 0.97),
+        (black_canvas, 0.95),
+        (faint_pencil, 0.95),
         (photograph, 0.95),
-        (shadow, 0.90),
-        (dust_and_table, 0.93),
+        (dust_and_table, 0.92),
+        pytest.param(white_page, 0.95, marks=pytest.mark.exhaustive),
+        pytest.param(small_on_a_large_page, 0.95, marks=pytest.mark.exhaustive),
+        pytest.param(shadow, 0.90, marks=pytest.mark.exhaustive),
     ],
 )
-def test_digits_in_other_pictures_are_read_as_before(images, before, read, rng, picture, least):
+def test_digits_in_other_pictures(images, expected, predict, rng, picture, least):
     pages = [np.clip(picture(image, rng), 0, 1) for image in images]
-    now = read([prepare.mnist_like(page).image for page in pages])
-    assert (now == before).mean() >= least
+    found = predict([prepare.mnist_like(page).image for page in pages])
+    assert (found == expected).mean() >= least
 
 
-def test_without_it_hardly_any_would_be_read(images, before, read, rng):
-    """Or the tests above would prove nothing: the tutorial's way, on a dark canvas."""
-    seen = [prepare.tutorial_like(pasted(image, rng, (280, 280), 5)) for image in images]
-    assert (read(seen) == before).mean() < 0.6
+def test_without_preprocessing_most_digits_are_misclassified(images, expected, predict, rng):
+    sampled = [prepare.tutorial_like(pasted(image, rng, (280, 280), 5)) for image in images]
+    assert (predict(sampled) == expected).mean() < 0.6
 
 
-def test_turned_round_is_the_same(images, rng):
-    for image in images[:40]:
+def test_a_negative_gives_the_same_image(images, rng):
+    for image in images[:20]:
         page = white_page(image, rng)
         dark, bright = prepare.mnist_like(page), prepare.mnist_like(1 - page)
         assert (dark.inverted, bright.inverted) == (True, False)
@@ -143,48 +136,37 @@ def test_turned_round_is_the_same(images, rng):
         np.testing.assert_allclose(dark.image, bright.image, atol=0.02)
 
 
-def test_what_is_mnist_already_stays_as_it_is(images):
-    """20 pixels at most, in the middle: fitted by a factor of 1, moved by 0."""
+def test_images_of_mnist_hardly_change(images):
+    """Their digits already fit into 20×20 pixels and are centred."""
     changes = []
     for image in images:
-        made = prepare.mnist_like(image / np.float32(255))
-        changes.append(np.abs(made.image - image / 255).mean())
+        prepared = prepare.mnist_like(image / np.float32(255))
+        changes.append(np.abs(prepared.image - image / 255).mean())
     assert np.median(changes) < 0.005
     assert np.mean(np.array(changes) < 0.02) > 0.95
-
-
-def test_where_it_lies_on_the_page_does_not_matter(images):
-    first = None
-    for top, left in ((0, 3), (40, 100), (101, 199)):
-        page = np.ones((300, 400))
-        page[top : top + 196, left : left + 196] -= np.kron(images[0] / 255, np.ones((7, 7)))
-        made = prepare.mnist_like(page)
-        first = made.image if first is None else first
-        np.testing.assert_allclose(made.image, first, atol=0.02)
 
 
 # ---- by hand ----
 
 
 def test_a_square_is_fitted_and_centred():
-    """40 pixels to 20 pixels; its centre of mass, 9.5 of 0 … 19, goes to pixel 14 (4 or 5 up)."""
+    """40 pixels become 20; their centre of mass, 9.5, moves to pixel 14."""
     page = np.zeros((100, 200))
     page[10:50, 120:160] = 1
-    made = prepare.mnist_like(page)
-    assert made.box == (10, 120, 50, 160)
-    assert made.scale == 0.5
-    assert not made.inverted
-    assert not made.flattened
-    assert made.widened == 0
-    assert 0 < made.threshold < 1
+    prepared = prepare.mnist_like(page)
+    assert prepared.box == (10, 120, 50, 160)
+    assert prepared.scale == 0.5
+    assert not prepared.inverted
+    assert not prepared.flattened
+    assert prepared.widened == 0
+    assert 0 < prepared.threshold < 1
     expected = np.zeros((28, 28), np.float32)
     expected[4:24, 4:24] = 1
-    np.testing.assert_allclose(made.image, expected, atol=1e-6)
-    assert made.image.dtype == np.float32
+    np.testing.assert_allclose(prepared.image, expected, atol=1e-6)
+    assert prepared.image.dtype == np.float32
 
 
-def test_the_centre_of_mass_decides_not_the_box():
-    """A heavy head and a thin foot: the head comes nearer to the middle."""
+def test_centred_by_mass_not_by_box():
     page = np.zeros((120, 120))
     page[10:40, 40:80] = 1  # 40 × 30
     page[40:60, 54:66] = 1
@@ -195,7 +177,7 @@ def test_the_centre_of_mass_decides_not_the_box():
     assert abs(columns - 14) <= 0.5
     used = np.flatnonzero(image.any(axis=1))
     assert used[-1] - used[0] + 1 == 20
-    assert used[0] > 4  # by its box it would begin there
+    assert used[0] > 4  # centred by its box, it would begin there
 
 
 def test_proportions_are_kept():
@@ -220,33 +202,22 @@ def test_proportions_are_kept():
     ],
 )
 def test_any_size_and_box(size, box, expected):
-    made = prepare.mnist_like(ring(), size, box)
-    assert made.image.shape == ((size, size) if isinstance(size, int) else size)
-    used = [int(made.image.any(axis=axis).sum()) for axis in (1, 0)]
-    assert used == [min(expected)] * 2  # a ring is as wide as it is tall
+    prepared = prepare.mnist_like(ring(), size, box)
+    assert prepared.image.shape == ((size, size) if isinstance(size, int) else size)
+    used = [int(prepared.image.any(axis=axis).sum()) for axis in (1, 0)]
+    assert used == [min(expected)] * 2
 
 
-def test_a_fine_pens_strokes_are_widened():
-    """One pixel of 200 is a tenth of a pixel of 20: it would be a shade, not a stroke."""
+def test_thin_strokes_are_widened():
     page = np.zeros((300, 300))
     page[50:250, 150] = page[50, 100:200] = 1
-    made = prepare.mnist_like(page)
-    assert made.widened > 10
-    across = made.image[15]
+    prepared = prepare.mnist_like(page)
+    assert prepared.widened > 10
+    across = prepared.image[15]
     assert across.max() > 0.7
     assert 1 <= across.sum() <= 3
-    assert made.box == (50, 100, 250, 200)  # of what was drawn
-
-
-def test_broad_strokes_are_left_alone():
+    assert prepared.box == (50, 100, 250, 200)  # without the widening
     assert prepare.mnist_like(ring()).widened == 0
-
-
-def test_the_brightest_is_one_and_nothing_is_negative(images, rng):
-    for image in images[:20]:
-        made = prepare.mnist_like(np.clip(photograph(image, rng), 0, 1)).image
-        assert made.max() == 1
-        assert made.min() == 0
 
 
 # ---- polarity ----
@@ -254,7 +225,7 @@ def test_the_brightest_is_one_and_nothing_is_negative(images, rng):
 
 @pytest.mark.parametrize("low", [0.0, 0.3])
 @pytest.mark.parametrize("high", [0.6, 1.0])
-def test_polarity_is_that_of_the_border(low, high):
+def test_polarity(low, high):
     drawn = ring()
     assert prepare.polarity(low + (high - low) * drawn) == "bright-on-dark"
     assert prepare.polarity(high - (high - low) * drawn) == "dark-on-bright"
@@ -267,13 +238,7 @@ def test_a_digit_that_fills_its_picture(bright):
     assert prepare.polarity(page) == ("bright-on-dark" if bright else "dark-on-bright")
 
 
-def test_a_page_half_in_the_shade_is_still_a_page():
-    shade = np.where(np.arange(100) < 50, 0.9, 0.4)
-    assert prepare.polarity(shade * (1 - 0.8 * ring())) == "dark-on-bright"
-
-
 def test_polarity_can_be_given():
-    """Of a black ring on white, the white disc inside is the drawing, if one says so."""
     page = 1 - ring()
     assert prepare.mnist_like(page, polarity="dark-on-bright").box == (20, 20, 81, 81)
     assert prepare.mnist_like(page, polarity="bright-on-dark").box == (31, 31, 70, 70)
@@ -291,7 +256,7 @@ def test_a_blank_picture(shape, value):
         prepare.mnist_like(np.full(shape, value))
 
 
-def test_a_blank_photograph(rng):
+def test_a_blank_photo(rng):
     y, x = np.mgrid[:300, :400]
     for noise in (0.0, 0.01, 0.04):
         page = 0.9 - 0.3 * x / 400 - 0.2 * y / 300 + rng.normal(0, noise, (300, 400))
@@ -312,39 +277,23 @@ VALUES = st.floats(0, 1, width=32)
 
 
 @given(st.data())
-@settings(max_examples=150)
-def test_anything_is_an_image_or_nothing_drawn(data):
+@settings(max_examples=50)
+def test_any_array(data):
     page = data.draw(arrays(np.float32, SHAPES, elements=VALUES))
     size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     try:
-        made = prepare.mnist_like(page, size)
+        prepared = prepare.mnist_like(page, size)
     except DataError:
         return
-    assert made.image.shape == size
-    assert made.image.dtype == np.float32
-    assert 0 <= made.image.min() <= made.image.max() == pytest.approx(1)
-    top, left, bottom, right = made.box
+    assert prepared.image.shape == size
+    assert prepared.image.dtype == np.float32
+    assert 0 <= prepared.image.min() <= prepared.image.max() == pytest.approx(1)
+    top, left, bottom, right = prepared.box
     assert 0 <= top < bottom <= page.shape[0]
     assert 0 <= left < right <= page.shape[1]
 
 
-@given(
-    st.integers(0, 60), st.integers(0, 60), st.integers(40, 120), st.floats(0, 0.4),
-    st.floats(0.6, 1),
-)  # fmt: skip
-@settings(max_examples=60)
-def test_a_ring_is_a_ring_wherever_and_however_bright(top, left, outer, low, high):
-    page = np.zeros((320, 320))
-    size = 2 * outer + 1
-    drawn = ring((size, size), (outer, outer), outer, 0.6 * outer)
-    page[top : top + size, left : left + size] = drawn[: 320 - top, : 320 - left]
-    made = prepare.mnist_like(high - (high - low) * page)
-    assert made.inverted
-    expected = prepare.mnist_like(np.pad(drawn, 30))
-    np.testing.assert_allclose(made.image, expected.image, atol=0.1)
-
-
-# ---- the tutorial's way ----
+# ---- no preprocessing ----
 
 
 def test_every_tenth_pixel():
@@ -354,7 +303,7 @@ def test_every_tenth_pixel():
     assert seen.dtype == np.float32
 
 
-def test_other_sizes_are_sampled_too():
+def test_nearest_pixels_of_other_sizes():
     page = np.arange(12.0).reshape(3, 4) / 12
     assert prepare.tutorial_like(page, (1, 2)).tolist() == [[0, np.float32(2 / 12)]]
     large = prepare.tutorial_like(page, (6, 4))
@@ -374,7 +323,7 @@ def test_other_sizes_are_sampled_too():
         (np.array([[[51], [255]]], np.uint8), [[0.2, 1]]),
         (np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8), [[0.299, 0.587]]),
         (np.array([[[0, 0, 255], [255, 255, 255]]], np.uint8), [[0.114, 1]]),
-        # white visible, so transparent is black; and the other way round
+        # the visible pixel is white, so the transparent one is black; then the opposite
         (np.array([[[255, 255, 255, 255], [9, 9, 9, 0]]], np.uint8), [[1, 0]]),
         (np.array([[[0, 0, 0, 255], [9, 9, 9, 0]]], np.uint8), [[0, 1]]),
         (np.array([[[0, 0, 0, 51], [0, 0, 0, 0]]], np.uint8), [[0.8, 1]]),
@@ -408,7 +357,7 @@ def test_grey_of_a_large_array_is_averaged():
         (np.zeros((2, 2, 2, 1), np.uint8), ValueError, "1, 3 or 4 channels"),
     ],
 )
-def test_other_arrays_are_refused(image, error, words):
+def test_invalid_arrays(image, error, words):
     with pytest.raises(error, match=words):
         prepare.grey(image)
 
@@ -424,7 +373,7 @@ def test_other_arrays_are_refused(image, error, words):
         (np.full((2, 2), np.inf), "infinity"),
     ],
 )
-def test_what_is_not_grey_is_refused(call, page, words):
+def test_arrays_that_are_not_grey(call, page, words):
     with pytest.raises(ValueError, match=words):
         call(page)
 
@@ -440,12 +389,12 @@ def test_what_is_not_grey_is_refused(call, page, words):
         ((28, 10), (20, 20), "within 28×10"),
     ],
 )
-def test_sizes_that_make_no_sense(size, box, words):
+def test_invalid_sizes(size, box, words):
     with pytest.raises(ValueError, match=words):
         prepare.mnist_like(ring(), size, box)
 
 
-# ---- files of every kind ----
+# ---- kinds of files ----
 
 
 def drawing():
@@ -462,7 +411,7 @@ def transparent():
 
 
 def keyed():
-    """16 bits; of a dark drawing the paper is the transparent key, which is black."""
+    """16 bits; a dark drawing, whose paper has the transparent colour, black."""
     pixels = np.asarray(drawing()).astype(np.uint16) * 257
     image = Image.fromarray(np.where(pixels == 65535, 0, np.maximum(pixels, 1)))
     image.info["transparency"] = 0
@@ -491,19 +440,19 @@ MODES = {
 
 
 @pytest.mark.parametrize("kind", MODES)
-def test_every_kind_of_file_is_the_same_digit(tmp_path, kind):
+def test_kinds_of_files(tmp_path, kind):
     make, form = MODES[kind]
     path = tmp_path / "seven"
     make().save(path, form)
     expected = prepare.mnist_like(prepare.grey(drawing()))
-    made = prepare.mnist_like(prepare.read_grey(path))
-    assert made.inverted
-    assert np.abs(made.image - expected.image).mean() < 0.03
+    prepared = prepare.mnist_like(prepare.read_grey(path))
+    assert prepared.inverted
+    assert np.abs(prepared.image - expected.image).mean() < 0.03
 
 
 def test_a_picture_is_turned_upright(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held upright: turn by 90°
+    exif[0x0112] = 6  # rotate by 90°
     drawing().rotate(90, expand=True).save(tmp_path / "p.jpg", exif=exif, quality=95)
     found = prepare.read_grey(tmp_path / "p.jpg")
     assert found.shape == (100, 120)
@@ -517,7 +466,7 @@ def test_the_first_frame_of_an_animation(tmp_path):
     assert np.abs(found - prepare.grey(drawing())).mean() < 0.02
 
 
-def test_a_file_object_can_be_read():
+def test_a_file_object():
     file = io.BytesIO()
     drawing().save(file, "PNG")
     found = prepare.read_grey(file)
@@ -526,14 +475,14 @@ def test_a_file_object_can_be_read():
         prepare.read_grey(io.BytesIO(b"no picture"))
 
 
-def test_a_large_photograph_is_made_smaller(tmp_path):
+def test_a_large_picture_is_averaged_down(tmp_path):
     Image.new("L", (5000, 2000), 200).save(tmp_path / "l.png")
     found = prepare.read_grey(tmp_path / "l.png")
     assert max(found.shape) <= 2048
     assert found.shape == (667, 1667)
 
 
-def test_a_limit_of_ones_own(tmp_path):
+def test_the_limit_of_pixels(tmp_path):
     drawing().save(tmp_path / "d.png")
     assert prepare.read_grey(tmp_path / "d.png", most=12_000).shape == (100, 120)
     with pytest.raises(DataError, match=r"d\.png: .*at most 11,999 pixels, received 120×100"):
@@ -577,7 +526,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_file_is_a_data_error_that_names_it(tmp_path, kind):
+def test_hostile_files(tmp_path, kind):
     path = tmp_path / "bad.png"
     if kind == "numbers of 32 bits":
         Image.fromarray(np.array([[0, 1 << 20]], np.int32)).save(path, "TIFF")
@@ -589,7 +538,7 @@ def test_a_hostile_file_is_a_data_error_that_names_it(tmp_path, kind):
         prepare.read_grey(path)
 
 
-def test_a_folder_a_pipe_and_nothing_at_all(tmp_path):
+def test_a_folder_a_pipe_and_a_missing_file(tmp_path):
     import os
 
     with pytest.raises(DataError, match="expected a picture file, received a folder"):
@@ -602,9 +551,10 @@ def test_a_folder_a_pipe_and_nothing_at_all(tmp_path):
             prepare.read_grey(tmp_path / "pipe.png")
 
 
+@pytest.mark.exhaustive
 @given(st.data())
 @settings(max_examples=100)
-def test_flipped_bits_are_a_picture_or_a_data_error(data):
+def test_flipped_bits_are_read_or_are_a_data_error(data):
     file = io.BytesIO()
     drawing().save(file, data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF"])))
     body = bytearray(file.getvalue())
@@ -618,28 +568,20 @@ def test_flipped_bits_are_a_picture_or_a_data_error(data):
         pass
 
 
-def test_open_grey_says_unreadable(tmp_path):
-    with pytest.raises(Unreadable):
-        open_grey(tmp_path / "none", 100)
+# ---- functions ----
 
 
-# ---- the parts ----
-
-
-def test_otsu_parts_two_values():
+def test_otsu_of_two_values():
     values = np.array([0.2] * 90 + [0.8] * 10)
-    assert 0.2 < imaging.otsu(values) < 0.8
-    assert imaging.otsu(values) == pytest.approx(
-        0.5, abs=0.01
-    )  # all thresholds between are as good
+    assert imaging.otsu(values) == pytest.approx(0.5, abs=0.01)  # the middle of equally good ones
     assert imaging.otsu(np.full(5, 0.3)) == 0.3
-    assert 0 < imaging.otsu(np.array([0, 1e-38], np.float32)) < 1e-38  # nothing overflows
+    assert 0 < imaging.otsu(np.array([0, 1e-38], np.float32)) < 1e-38  # no overflow
 
 
 @given(arrays(np.float64, st.integers(2, 50), elements=st.floats(0, 1)))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_otsu_is_the_best_of_all_thresholds(values):
-    """Against the definition, tried out over the same 256 bins."""
+    """Against the definition, for all thresholds over the same 256 bins."""
     low, high = values.min(), values.max()
     if high - low < 1e-3:
         return
@@ -654,7 +596,7 @@ def test_otsu_is_the_best_of_all_thresholds(values):
     assert between(found) == pytest.approx(best, rel=1e-6)
 
 
-def test_reduce_is_the_mean_of_squares():
+def test_reduce():
     image = np.arange(20.0).reshape(4, 5)
     assert imaging.reduce(image, 1) is image
     means = [[image[:2, :2].mean(), image[:2, 2:4].mean(), image[:2, 4].mean()]]
@@ -662,8 +604,8 @@ def test_reduce_is_the_mean_of_squares():
     np.testing.assert_allclose(imaging.reduce(image, 2), means)
 
 
-@pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 17])
-def test_closing_fills_what_is_narrower_and_keeps_what_is_broader(size):
+@pytest.mark.parametrize("size", [1, 5, 17])
+def test_closing_and_opening(size):
     image = np.ones((40, 60))
     image[:, 10 : 10 + size] = 0
     np.testing.assert_array_equal(imaging.closed(image, size), image)
@@ -683,7 +625,7 @@ def test_widened_by_hand():
     assert broad[:, 30].sum() == 6
 
 
-def test_blobs_hang_together_by_their_corners():
+def test_connected_components():
     mask = np.array(
         [
             [1, 0, 0, 0, 1, 1],
@@ -695,9 +637,9 @@ def test_blobs_hang_together_by_their_corners():
     )
     values = np.arange(24.0).reshape(4, 6)
     found = connected_components(mask, values)
-    assert [blob.mass for blob in found] == [0 + 7, 4 + 5 + 11, 15 + 22]
-    assert [blob.peak for blob in found] == [7, 11, 22]
-    assert [blob.touches_edge for blob in found] == [True, True, True]
+    assert [component.mass for component in found] == [0 + 7, 4 + 5 + 11, 15 + 22]
+    assert [component.peak for component in found] == [7, 11, 22]
+    assert [component.touches_edge for component in found] == [True, True, True]
     assert connected_components(np.zeros((3, 3), bool), np.zeros((3, 3))) == []
     inner = np.zeros((5, 5), bool)
     inner[2, 2] = True
@@ -705,8 +647,8 @@ def test_blobs_hang_together_by_their_corners():
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
-@settings(max_examples=150)
-def test_blobs_are_those_of_a_flood(mask):
+@settings(max_examples=50)
+def test_components_are_those_of_a_flood_fill(mask):
     left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
     expected = []
     while left:
@@ -719,7 +661,7 @@ def test_blobs_are_those_of_a_flood(mask):
                 todo += [(y + a, x + b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
         expected.append(part)
     found = [
-        {(row, column) for row, start, stop in blob.runs for column in range(start, stop)}
-        for blob in connected_components(mask, np.ones(mask.shape))
+        {(row, column) for row, start, stop in component.runs for column in range(start, stop)}
+        for component in connected_components(mask, np.ones(mask.shape))
     ]
     assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
