@@ -1,9 +1,10 @@
-"""One number of a network, taken apart: the parts are those of the model's real passes."""
+"""The numbers of a trace agree with the model's own forward and backward."""
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from networks import full_network, perturbed
 
 from minicnn import Sequential, architectures, kernels, layers
 from minicnn.explain import trace
@@ -14,52 +15,13 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-12}
 
 @pytest.fixture(autouse=True)
 def numpy_backend():
-    """Nothing to compile; what all backends have to give alike asks for them by itself."""
+    """Nothing to compile."""
     with kernels.use_backend("numpy"):
         yield
 
 
-def shaken(model, seed=5):
-    """Biases and moving averages that are not those of the beginning."""
-    rng = np.random.default_rng(seed)
-    for layer in model.layers:
-        for key, array in layer.state.items():
-            array[...] = rng.uniform(0.5, 2.0, array.shape) - (key == "moving_mean")
-        for array in layer.params.values():
-            array += (0.1 * rng.standard_normal(array.shape)).astype(array.dtype)
-    return model
-
-
-def full_network(dtype="float64"):
-    """A layer of every kind."""
-    return shaken(
-        Sequential(
-            [
-                layers.Conv2D(3, 3, activation="relu"),
-                layers.MaxPool2D(2),
-                layers.Dropout(0.5),
-                layers.Conv2D(4, (2, 1), activation="leaky_relu", padding="same", use_bias=False),
-                layers.BatchNorm(),
-                layers.Tanh(),
-                layers.AvgPool2D(2, padding="same"),
-                layers.Conv2D(6, 1),
-                layers.Reshape((2, 2, 6)),
-                layers.Conv2D(5, 2, padding="same", activation="sigmoid"),
-                layers.GlobalAvgPool2D(),
-                layers.Flatten(),
-                layers.Dense(6, activation="tanh"),
-                layers.Dropout(0.3),
-                layers.Dense(5, activation="softmax"),
-            ],
-            input_shape=(8, 9, 2),
-            seed=3,
-            dtype=dtype,
-        )
-    )
-
-
 def real_pass(model, image, target):
-    """dx of the model's own backward; grads are in its layers."""
+    """dx of the model's own backward, which also fills the grads of its layers."""
     model.softmax_in_loss = True
     z = model.forward_logits(image[None], training=True)
     p = kernels.softmax(z)
@@ -98,7 +60,7 @@ def test_the_outputs_are_those_of_the_model(image, backend):
     assert done.loss == pytest.approx(-np.log(done.probabilities[2]), rel=1e-12)
 
 
-def test_without_a_class_the_loss_is_about_the_predicted_one(image):
+def test_the_default_target_is_the_predicted_class(image):
     done = trace.run(full_network(), image)
     assert done.target == done.predicted
 
@@ -128,7 +90,7 @@ def test_each_dx_is_the_dy_of_the_layer_before(image):
         np.testing.assert_array_equal(one.dy, following.dx)
 
 
-def test_the_model_stays_as_it_is(image):
+def test_the_model_does_not_change(image):
     model = full_network()
     before, drawn = model.get_weights(), model.layers[2].rng.bit_generator.state
     done = trace.run(model, image, 1)
@@ -145,10 +107,10 @@ def test_the_model_stays_as_it_is(image):
     [
         [layers.Dense(3, activation="softmax")],
         [layers.Dense(3), layers.Softmax()],
-        [layers.Dense(3)],  # scores, whose softmax is the loss's
+        [layers.Dense(3)],  # scores; the loss adds the softmax
     ],
 )
-def test_the_end_may_be_written_in_three_ways(last):
+def test_three_ways_to_end_a_network(last):
     image = spread((2, 2, 1), np.random.default_rng(0))
     model = Sequential([layers.Flatten(), *last], input_shape=(2, 2, 1), seed=0, dtype="float64")
     done = trace.run(model, image, 1)
@@ -168,12 +130,12 @@ def test_the_end_may_be_written_in_three_ways(last):
         (np.zeros((8, 9, 2)), -1, "received -1"),
     ],
 )
-def test_what_does_not_fit_is_refused(image, target, message):
+def test_arguments_that_do_not_fit(image, target, message):
     with pytest.raises(ValueError, match=message):
         trace.run(full_network(), image, target)
 
 
-def test_a_model_without_weights_or_classes_is_refused():
+def test_a_model_without_weights_or_classes():
     with pytest.raises(RuntimeError, match="no weights yet"):
         trace.run(Sequential([layers.Flatten()]), np.zeros((2, 2, 1)))
     with pytest.raises(ValueError, match=r"expected a model with outputs \(classes,\)"):
@@ -196,10 +158,10 @@ POOLS = st.tuples(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(GEOMETRIES, POOLS, st.integers(1, 2), st.integers(0, 2**32 - 1))
-def test_the_parts_of_all_pixels_are_the_gradients_of_the_layer(geometry, pool, channels, seed):
-    """… which backward of the model itself fills in, and dx what it hands on."""
+def test_the_terms_of_all_pixels_add_up_to_the_gradients(geometry, pool, channels, seed):
+    """Of the weights, the bias and the input."""
     kind, size, stride = pool
     try:
         model = Sequential(
@@ -216,7 +178,7 @@ def test_the_parts_of_all_pixels_are_the_gradients_of_the_layer(geometry, pool, 
     except ValueError:
         assume(False)  # the window is larger than the image
     image = spread((7, 6, channels), np.random.default_rng(seed))
-    shaken(model, seed)
+    perturbed(model, seed)
     dx = real_pass(model, image, 1)
     done = trace.run(model, image, 1)
     conv = model.layers[0]
@@ -300,9 +262,9 @@ def test_a_tie_goes_to_the_first():
     assert pooling.dy != 0
 
 
-def test_a_pool_s_padding_is_marked_and_gets_nothing(image):
+def test_the_padding_of_a_pooling_has_no_gradient(image):
     done = trace.run(full_network(), image, 1)
-    for _, number in numbers(done, 6):  # the mean over 3×3 maps, padded to 4×4
+    for _, number in numbers(done, 6):  # average pooling of 3×3 maps, padded to 4×4
         p = number.pooling
         assert p.values[p.inside].mean() == pytest.approx(number.y)
         assert not p.dx_terms[~p.inside].any()
@@ -313,7 +275,7 @@ def test_a_pool_s_padding_is_marked_and_gets_nothing(image):
 # ---- numbers of other layers ---------------------------------------------------------------
 
 
-def test_every_number_of_every_layer_is_its_parts(image):
+def test_every_number_is_the_sum_of_its_terms(image):
     done = trace.run(full_network(), image, 3)
     for index, one in enumerate(done.passes):
         for place, number in numbers(done, index):
@@ -335,8 +297,8 @@ def test_every_number_of_every_layer_is_its_parts(image):
                 assert number.mean.dx_each == pytest.approx(number.dy / number.mean.count)
 
 
-def test_a_dense_unit_is_its_largest_terms_and_the_rest():
-    model = shaken(
+def test_the_terms_of_a_dense_unit():
+    model = perturbed(
         Sequential(architectures.codelab(), input_shape=(28, 28, 1), seed=0, dtype="float64")
     )
     image = np.random.default_rng(0).random((28, 28, 1))
@@ -353,13 +315,13 @@ def test_a_dense_unit_is_its_largest_terms_and_the_rest():
     assert w.dz == pytest.approx(done.probabilities[3])
     np.testing.assert_allclose(number.softmax.dz, done.probabilities - np.eye(10)[7])
     for term in w.terms:
-        assert term.origin.layer == 3  # the pooling, seen through Flatten
+        assert term.origin.layer == 3  # the pooling before Flatten
         assert done.passes[3].y[term.origin.place] == term.x
         assert term.dw == pytest.approx(term.x * w.dz)
         assert term.dx == pytest.approx(done.passes[3].dy[term.origin.place])
 
 
-def test_a_normalized_number_is_its_formula(image):
+def test_batch_norm(image):
     done = trace.run(full_network(), image, 0)
     f = trace.look(done, 4, (1, 2, 3)).function
     c = f.numbers
@@ -368,7 +330,7 @@ def test_a_normalized_number_is_its_formula(image):
     assert f.slope == pytest.approx(scale)
 
 
-def test_a_place_may_be_counted_row_by_row(image):
+def test_a_place_counted_row_by_row(image):
     done = trace.run(full_network(), image, 0)
     assert trace.look(done, 0, (2 * 21 + 3 * 3 + 1,)).place == (2, 3, 1)
     assert trace.look(done, 0, (2, 3, 1)).unit == 2 * 21 + 3 * 3 + 1
@@ -378,16 +340,16 @@ def test_a_place_may_be_counted_row_by_row(image):
     ("layer", "place"),
     [(15, (0,)), (-1, (0,)), (0, (6, 0, 0)), (0, (0, 0, -1)), (0, (0, 0)), (14, (5,))],
 )
-def test_a_place_that_is_not_there_is_refused(image, layer, place):
+def test_a_place_out_of_range(image, layer, place):
     done = trace.run(full_network(), image, 0)
     with pytest.raises(IndexError, match="expected a"):
         trace.look(done, layer, place)
 
 
 @pytest.mark.parametrize("name", architectures.TABLE)
-def test_the_shipped_networks_agree_with_their_own_backward(name):
+def test_the_architectures_agree_with_their_own_backward(name):
     parts = [part for part in architectures.TABLE[name](10) if not isinstance(part, layers.Dropout)]
-    model = shaken(Sequential(parts, input_shape=(28, 28, 1), seed=0))
+    model = perturbed(Sequential(parts, input_shape=(28, 28, 1), seed=0))
     image = np.random.default_rng(0).random((28, 28, 1), dtype=np.float32)
     dx = real_pass(model, image, 4)
     done = trace.run(model, image, 4)

@@ -79,7 +79,7 @@ export const fromConvolution = () => ({
     "Each such product contributes to the gradient: the weight of the pixel, times the gradient of the sum that it is part of.",
     "col2im adds up these contributions; select a pixel of the next layer to see a single one of them.",
   ],
-  code: `\`col2im\` in ${NUMPY}, \`conv2d_backward\` in \`kernels/numpy_kernels.py\`.`,
+  code: `\`col2im\` and \`conv2d_backward\` in ${NUMPY}.`,
 });
 
 export const fromOther = () => ({

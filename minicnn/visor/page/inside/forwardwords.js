@@ -28,7 +28,7 @@ export const patches = (n) => ({
     `Each filter, laid out as a column, is a column of the weight matrix; this filter is column ${n.column + 1} of ${n.filters}.`,
     `So one matrix product computes all pixels of all maps at once, and fast matrix products are what processors are good at.`,
   ],
-  code: `\`im2col\` in ${NUMPY}, the product in \`kernels/numpy_kernels.py\`.`,
+  code: `\`im2col\` and \`conv2d\` in ${NUMPY}.`,
 });
 
 const FUNCTIONS = {
