@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from .command_line import run_command
 from .layers import Layer
 from .losses import Loss
 from .network import Network
+from .summary import note
 from .typing import Array, Shape
 
 EPSILON = 1e-5
@@ -226,27 +226,7 @@ def _print_table(options: argparse.Namespace) -> int:
 
 
 def _describe(layer: Layer) -> str:
-    """The call that makes the layer, without default arguments."""
-    arguments, options = [], []
-    for f in fields(layer):
-        if not f.init or "initializer" in f.name:
-            continue
-        value = getattr(layer, f.name)
-        default = getattr(layer, "pool_size", f.default) if f.name == "strides" else f.default
-        if value == default or _short(value) == f.default:
-            continue
-        value = _short(value)
-        shown = type(value).__name__ if isinstance(value, Layer) else str(value)
-        if f.default is MISSING:
-            arguments.append(shown)
-        else:
-            options.append(f"{f.name}={shown}")
-    return f"{type(layer).__name__}({', '.join(arguments + options)})"
-
-
-def _short(value: object) -> object:
-    """3 for (3, 3), as one writes it."""
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+    return f"{type(layer).__name__}({note(layer)})"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def collect(measure: bool = True) -> Facts:
         "threads": lambda: {"count": kernels.get_threads(), "given": _variable("MINICNN_THREADS")},
         "vectors": vectors if numba else lambda: None,
         "kernel_cache": kernel_cache if numba else lambda: None,
-        "blas": lambda: {"libraries": blas.libraries(), "core_type": os.environ.get(blas.VARIABLE)},
+        "blas": openblas,
         "data_cache": lambda: _folder(data_folder()),
         "extras": extras,
         "versions": lambda: machine.describe()["versions"] | {"python": platform.python_version()},
@@ -123,6 +123,16 @@ def vectors() -> Facts:
     return {"given": _variable("MINICNN_SIMD"), "key": key, "name": unit.name}
 
 
+def openblas() -> Facts:
+    """NumPy's BLAS, and whether OpenBLAS ignores the processor's AVX-512."""
+    libraries = blas.libraries()
+    return {
+        "libraries": libraries,
+        "core_type": _variable(blas.VARIABLE),
+        "taken_for_older": blas.is_taken_for_older(libraries, machine.cpu_features()),
+    }
+
+
 def kernel_cache() -> Facts:
     """The folder that keeps compiled kernels."""
     from ..kernels.engine.threads import work_sharing
@@ -149,22 +159,15 @@ def extras() -> Facts:
 
 
 def measurements(facts: Facts) -> Facts:
-    """The machine's peak GFLOP/s and GB/s, those of BLAS, and the gain of other OpenBLAS kernels.
+    """The machine's peak GFLOP/s and GB/s, and the GFLOP/s of BLAS.
 
-    Each is a number, a list, None (without Numba, or nothing to compare), or {"error": why}.
+    Each is a number, None (without Numba), or {"error": why}.
     """
     numba = has_numba(facts)
-
-    def core_types() -> list[Facts] | None:
-        libraries = fact(facts, "blas", "libraries") or []
-        older = blas.is_taken_for_older(libraries, machine.cpu_features())
-        return blas.compare_core_types() if older else None
-
     return {
         "gflops": guarded(lambda: _peak("peak_flops")) if numba else None,
         "gbytes": guarded(lambda: _peak("bandwidth")) if numba else None,
         "product_gflops": guarded(lambda: round(blas.product_flops(SECONDS) / 1e9, 1)),
-        "core_types": guarded(core_types),
     }
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .blas import VARIABLE
+from .blas import VARIABLE, WIDE
 from .facts import Facts, fact
 
 BUSY = 0.25  # cores used by other processes that measurements tolerate
-WORTH_IT = 1.05  # the smallest gain of a setting to recommend
 WIDTHS = {"128": 128, "neon": 128, "avx2": 256, "avx512": 512}  # bits
 
 
@@ -93,25 +92,16 @@ def wrong_threads(facts: Facts) -> Iterator[Remedy]:
 
 
 def core_type(facts: Facts) -> Iterator[Remedy]:
-    """OpenBLAS has faster kernels than those it chose."""
-    compared = fact(facts, "measured", "core_types")
-    if not isinstance(compared, list) or not compared:
+    """OpenBLAS does not use the processor's AVX-512."""
+    if not fact(facts, "blas", "taken_for_older"):
         return
-    current, *others = compared
-    best = max((row["gain"] for row in others), default=0)
-    # the first of about the best: unsetting the variable is preferred to setting it
-    chosen = next((row for row in others if row["gain"] >= 0.97 * best), None)
-    if chosen is None or chosen["gain"] <= WORTH_IT:
-        return
-    name = chosen["core_type"]
+    given = fact(facts, "blas", "core_type")
     numba = fact(facts, "backend", "name") == "numba"
     users = "only the NumPy backend and im2col use it" if numba else "most time is spent there"
     yield Remedy(
         "blas",
-        f"{f'set {VARIABLE}={name}' if name else f'unset {VARIABLE}'}: OpenBLAS uses its kernels "
-        f"for {current['architecture']}; those for {chosen['architecture']} multiply matrices "
-        f"{chosen['gain']:.2g} times as fast ({current['gflops']:.0f} → {chosen['gflops']:.0f} "
-        f"GFLOP/s on one thread; {users})",
+        f"{f'unset {VARIABLE} ({given})' if given else f'set {VARIABLE}={WIDE}'}: OpenBLAS takes "
+        f"this AVX-512 processor for an older one, at about half the speed ({users})",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import sys
@@ -75,24 +74,15 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def cpu_features() -> frozenset[str]:
-    """The processor's features by Linux's names, such as "avx2"; empty if unknown."""
+    """The processor's features by Linux's names, such as "avx2"; empty on other systems."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
                 name, _, words = line.partition(":")
                 if name.strip() in ("flags", "Features"):
                     return frozenset(words.split())
-    except OSError:  # not Linux: NumPy detects features too, under its own names
+    except OSError:  # not Linux
         pass
-    for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
-        try:
-            known = importlib.import_module(name).__cpu_features__
-        except (ImportError, AttributeError):
-            continue
-        names = {feature.lower() for feature, present in known.items() if present}
-        skylake = {f"avx512{suffix}" for suffix in ("f", "cd", "bw", "dq", "vl")}
-        names |= skylake if "avx512_skx" in names else set()
-        return frozenset(names | ({"fma"} if "fma3" in names else set()))
     return frozenset()
 
 

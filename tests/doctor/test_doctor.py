@@ -27,7 +27,6 @@ from minicnn.kernels import backend as backends
 PACKAGE = Path(minicnn.__file__).parent
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="needs Numba")
-needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell script")
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +63,7 @@ def healthy() -> dict[str, Any]:
         "blas": {
             "libraries": [{"library": "openblas", "version": "0.3.30", "architecture": "SkylakeX"}],
             "core_type": None,
+            "taken_for_older": False,
         },
         "data_cache": {"folder": "/data", "why_not_writable": None},
         "extras": {"numba": "installed"},
@@ -73,7 +73,6 @@ def healthy() -> dict[str, Any]:
             "gflops": 400.0,
             "gbytes": 40.0,
             "product_gflops": 300.0,
-            "core_types": None,
         },
         "load": {"others": 0.0},
     }
@@ -117,12 +116,6 @@ def test_nothing_to_change() -> None:
     assert printed(healthy()).endswith("Nothing to change.\n")
 
 
-COMPARED = [
-    {"core_type": None, "architecture": "Haswell", "gflops": 60.0, "gain": 1.0},
-    {"core_type": "SkylakeX", "architecture": "SkylakeX", "gflops": 108.0, "gain": 1.8},
-]
-
-
 @pytest.mark.parametrize(
     ("change", "words", "broken"),
     [
@@ -156,9 +149,13 @@ COMPARED = [
         ),
         ({"data_cache": {"why_not_writable": "full"}}, r"MINICNN_DATA.*\(full\)", True),
         (
-            {"measured": {"core_types": COMPARED}},
-            "^set OPENBLAS_CORETYPE=SkylakeX: .* for Haswell; .* 1.8 times .*60 → 108 GFLOP/s"
-            ".*only the NumPy backend",
+            {"blas": {"taken_for_older": True}},
+            r"^set OPENBLAS_CORETYPE=SkylakeX: .*only the NumPy backend",
+            False,
+        ),
+        (
+            {"blas": {"taken_for_older": True, "core_type": "Haswell"}},
+            r"^unset OPENBLAS_CORETYPE \(Haswell\)",
             False,
         ),
         ({"load": {"others": 1.5}}, "use 1.5 cores; the measurements", False),
@@ -182,31 +179,16 @@ def test_each_problem_has_its_remedy(change: dict[str, Any], words: str, broken:
         {"vectors": {"given": "avx512"}},
         {"load": {"others": 0.1}},
         {"load": {"others": None}},
-        {"measured": {"core_types": {"error": "it ended"}}},
-        {"measured": {"core_types": [COMPARED[0], COMPARED[1] | {"gain": 1.05}]}},
     ],
 )
 def test_no_remedy_without_a_problem(change: dict[str, Any]) -> None:
     assert remedies(changed(**change)) == []
 
 
-def test_unsetting_the_core_type_is_preferred_to_setting_it() -> None:
-    compared = [
-        {"core_type": "Haswell", "architecture": "Haswell", "gflops": 60.0, "gain": 1.0},
-        {"core_type": None, "architecture": "SkylakeX", "gflops": 106.0, "gain": 1.77},
-        {"core_type": "SkylakeX", "architecture": "SkylakeX", "gflops": 108.0, "gain": 1.8},
-    ]
-    (remedy,) = remedies(changed(measured={"core_types": compared}))
-    assert remedy.text.startswith("unset OPENBLAS_CORETYPE: ")
-    compared[1] |= {"architecture": "Haswell", "gain": 1.0}
-    (remedy,) = remedies(changed(measured={"core_types": compared}))
-    assert remedy.text.startswith("set OPENBLAS_CORETYPE=SkylakeX: ")
-
-
 def test_broken_things_come_first_then_the_largest_gain() -> None:
     found = changed(
         backend={"numba_installed": False, "name": "numpy"},
-        measured={"core_types": COMPARED},
+        blas={"taken_for_older": True},
         load={"others": 1.0},
         data_cache={"why_not_writable": "full"},
     )
@@ -244,7 +226,6 @@ def test_a_probe_that_raises_is_reported(
 
     monkeypatch.setattr(facts, "_peak", lambda name: 1.0)
     monkeypatch.setattr(blas, "product_flops", lambda seconds: 1e9)
-    monkeypatch.setattr(blas, "compare_core_types", lambda: None)
     monkeypatch.setattr(module, name, fail)
     assert doctor.main([]) in (0, 1)
     out = capsys.readouterr().out
@@ -277,7 +258,6 @@ def test_without_numba_it_says_how_to_install_it(
     monkeypatch.setattr(backends, "find_spec", lambda name: None)
     monkeypatch.setattr(backends, "_loaded", {})
     monkeypatch.setattr(blas, "product_flops", lambda seconds: 5e9)
-    monkeypatch.setattr(blas, "compare_core_types", lambda: None)
     assert doctor.main(["--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["backend"]["name"] == "numpy"
@@ -420,34 +400,6 @@ def test_blas_without_threadpoolctl_has_the_name_from_numpys_build(
     (found,) = blas.libraries()
     assert found["library"]
     assert found["architecture"] is None
-
-
-def test_core_types_are_compared_in_their_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blas, "WIDE", "Haswell")  # runs on most processors
-    if not {"avx2", "fma"} <= facts.machine.cpu_features():
-        pytest.skip("needs AVX2")
-    current, other = blas.compare_core_types()
-    assert (current["core_type"], current["gain"]) == (None, 1.0)
-    assert other["core_type"] == "Haswell"
-    assert min(current["gflops"], other["gflops"]) > 0
-    if blas.libraries()[0]["library"] == "openblas":
-        assert other["architecture"] == "Haswell"
-
-
-@needs_posix
-@pytest.mark.parametrize(
-    ("program", "message"), [("exit 3", "exit code 3"), ("exec sleep 60", "more than 0.5 s")]
-)
-def test_a_child_that_fails_or_hangs(
-    program: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\n{program}\n")
-    script.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(script))
-    monkeypatch.setattr(blas, "TIMEOUT", 0.5)
-    with pytest.raises(RuntimeError, match=message):
-        blas.compare_core_types()
 
 
 # ---- output ----
