@@ -6,10 +6,9 @@ import math
 import os
 import secrets
 import warnings
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from .. import state_checks
 from ..atomic_file import atomic_path, remove_leftovers
 from ..errors import RunWarning
 from ..hooks import Callback, State
+from ..saving import checkpoints
 from .improvement import Improvement
 from .names import resolve
 from .throttle import Throttle
-
-if TYPE_CHECKING:
-    from ..saving.checkpoints import Checkpoint
 
 BEST = "best.safetensors"
 SUPERSEDED = ".superseded"  # suffix of checkpoints that are later than the one resumed from
@@ -119,8 +116,6 @@ class ModelCheckpoint(Callback):
         self._check_best_exists()
 
     def on_train_begin(self, state: State) -> None:
-        from ..saving import checkpoints
-
         self._reset()
         self._bytes(state)  # if it can't be saved, fail now, not after an epoch
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -167,21 +162,23 @@ class ModelCheckpoint(Callback):
                 self._save(state)
 
     def _save(self, state: State) -> None:
-        from ..saving import checkpoints
-
         # The best one first: a run that is resumed from here will not meet it again.
         self._write_best()
         if _has_diverged(state):
             self._warn("weights or loss are NaN or infinite; they are not saved")
             return
         path = self.folder / checkpoints.file_name(state.resume.done)
-        if self._write(path, self._bytes(state)):
+        content = self._bytes(state)
+        with self._warning_of(f"can't write into {self.folder}"):
+            self._write(path, content)
             self.saved, self._saved_at = path, state.resume.done
             self._prune()
 
     def _write_best(self) -> None:
-        if self._best_bytes is not None and self._write(self.folder / BEST, self._best_bytes):
-            self._best_bytes, self._best_written = None, self.best
+        if self._best_bytes is not None:
+            with self._warning_of(f"can't write into {self.folder}"):
+                self._write(self.folder / BEST, self._best_bytes)
+                self._best_bytes, self._best_written = None, self.best
 
     def _check_best_exists(self) -> None:
         """If the file is missing, the next epoch is the best."""
@@ -189,47 +186,37 @@ class ModelCheckpoint(Callback):
             self.best = self._best_written = math.nan
 
     def _bytes(self, state: State) -> bytes:
-        from ..saving import checkpoints
-
         return checkpoints.to_bytes(state.model, state.resume.capture())
 
-    def _write(self, path: Path, content: bytes) -> bool:
-        """Whether it could be written."""
-
-        def write() -> None:
-            if not self.folder.exists():
-                self._warn(f"{self.folder} was deleted; it is created again")
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-
-        return self._try(write, f"can't write into {path.parent}")
+    def _write(self, path: Path, content: bytes) -> None:
+        if not self.folder.exists():
+            self._warn(f"{self.folder} was deleted; it is created again")
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
 
     def _supersede(self, done: tuple[int, int]) -> None:
         """Rename the checkpoints after `done`, so that no run is resumed from them: the logs are
         cut at `done` and would have a gap. The next _prune() removes them."""
-        from ..saving import checkpoints
-
         for path in checkpoints.in_folder(self.folder):
             at = checkpoints.position(path)
             if at is not None and at > done:
-                rename = partial(path.replace, path.with_name(path.name + SUPERSEDED))
-                self._try(rename, f"can't rename in {path.parent}")
+                with self._warning_of(f"can't rename in {self.folder}"):
+                    path.replace(path.with_name(path.name + SUPERSEDED))
 
     def _prune(self) -> None:
         """Remove all but the newest checkpoints, and the superseded ones."""
-        from ..saving import checkpoints
-
         old = checkpoints.in_folder(self.folder)[: -self.keep_last]
         for path in [*old, *self.folder.glob(f"epoch-*{SUPERSEDED}")]:
-            self._try(partial(path.unlink, missing_ok=True), f"can't remove from {path.parent}")
+            with self._warning_of(f"can't remove from {self.folder}"):
+                path.unlink(missing_ok=True)
 
-    def _try(self, action: Callable[[], object], what: str) -> bool:
+    @contextmanager
+    def _warning_of(self, failure: str) -> Iterator[None]:
+        """Turns an OSError into a warning."""
         try:
-            action()
+            yield
         except OSError as error:
-            self._warn(f"{what}: {error.strerror or error}; training continues")
-            return False
-        return True
+            self._warn(f"{failure}: {error.strerror or error}; training continues")
 
     def _warn(self, text: str) -> None:
         """Warn once about the same text."""
@@ -241,8 +228,6 @@ class ModelCheckpoint(Callback):
 def _same_run(checkpoint: Path, resumed_from: Path | None) -> bool:
     """Whether a checkpoint is of the same run as the one resumed from: it is in the same folder,
     or holds the state of the same ModelCheckpoint."""
-    from ..saving import checkpoints
-
     if resumed_from is None:
         return False
     if checkpoint.resolve().parent == resumed_from.resolve().parent:
@@ -251,7 +236,7 @@ def _same_run(checkpoint: Path, resumed_from: Path | None) -> bool:
     return not one.isdisjoint(other)
 
 
-def _runs(checkpoint: Checkpoint) -> set[str]:
+def _runs(checkpoint: checkpoints.Checkpoint) -> set[str]:
     states = checkpoint.training["callbacks"].values()
     return {str(state["run"]) for state in states if isinstance(state, dict) and "run" in state}
 

@@ -45,11 +45,6 @@ class Improvement:
             return not math.isnan(value)
         return self.sign * (value - other) > self.min_delta
 
-    def name(self, logs: Mapping[str, float]) -> str:
-        """The metric's full name in the logs; ValueError, which lists the names, if it is not
-        there."""
-        return find(self.monitor, logs, self.caller)
-
     def value(self, logs: Mapping[str, float]) -> float:
-        """The metric's value in the logs; raises as name()."""
-        return float(logs[self.name(logs)])
+        """The metric's value in the logs; ValueError, which lists the names, if it is missing."""
+        return float(logs[find(self.monitor, logs, self.caller)])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,7 @@ class TensorBoard(Callback):
     def on_batch_end(self, state: State) -> None:
         if self.batches:
             step = state.epoch * state.steps + state.step + 1
-            with self._no_errors():
+            with self._warning.instead_of_error(self.folder):
                 for name, value in state.batch_logs.items():
                     self._file("batches").scalar(name, value, step)
 
@@ -92,7 +91,7 @@ class TensorBoard(Callback):
         if self._grid is not None:
             self._grid.on_epoch_end(state)
         self._drawn = False
-        with self._no_errors():
+        with self._warning.instead_of_error(self.folder):
             self._write_logs(state)
             if self.histograms and (last or self._measuring.due()):
                 with self._measuring.working():
@@ -102,7 +101,7 @@ class TensorBoard(Callback):
             self._flush()
 
     def on_train_end(self, state: State) -> None:
-        with self._no_errors():
+        with self._warning.instead_of_error(self.folder):
             if self.images and not self._drawn:
                 self._write_images(state)
         self._close()
@@ -150,13 +149,8 @@ class TensorBoard(Callback):
             self._files[name] = EventFile(self.folder / name, purge)
         return self._files[name]
 
-    @contextmanager
-    def _no_errors(self) -> Iterator[None]:
-        with self._warning.instead_of_error(self.folder):
-            yield
-
     def _close(self) -> None:
-        with self._no_errors():
+        with self._warning.instead_of_error(self.folder):
             for file in self._files.values():
                 file.close()
         self._files, self._purge = {}, None

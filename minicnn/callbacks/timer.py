@@ -84,10 +84,6 @@ class Timer(Callback):
         self._lap("rest")
         self._in_epoch = False
 
-    def others_done(self) -> None:
-        """All other callbacks have returned from the same hook."""
-        self._lap("callbacks")
-
     def _lap(self, part: str) -> None:
         """Add the time since the last lap to `part`."""
         now = time.perf_counter()
@@ -122,7 +118,7 @@ class Timer(Callback):
 
 
 class TimerEnd(Callback):
-    """Called last, it reports to its Timer that the other callbacks are done."""
+    """Called last: it ends the other callbacks' time in its Timer."""
 
     runs_last = True
 
@@ -133,13 +129,9 @@ class TimerEnd(Callback):
         self.timer._ends = True
 
     def on_epoch_begin(self, state: State) -> None:
-        self.timer.others_done()
+        self.timer._lap("callbacks")
 
-    def on_batch_end(self, state: State) -> None:
-        self.timer.others_done()
-
-    def on_epoch_end(self, state: State) -> None:
-        self.timer.others_done()
+    on_batch_end = on_epoch_end = on_epoch_begin
 
 
 def _summed(row: Mapping[str, float]) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,31 +27,16 @@ class FakeModel:
         self.weights = [np.array(w) for w in weights]
 
 
-class FullDisk:
-    """A file that takes four bytes and no more."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-
-    def __enter__(self) -> FullDisk:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.file.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-    def write(self, data: bytes) -> int:
-        return self.file.write(data[:4])
-
-
 @pytest.fixture
 def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """fill_disk(): from now on there is no room for the lines of a LineFile."""
+    """fill_disk(): from then on a LineFile can write only four bytes."""
 
-    def full(*args: Any, **options: Any) -> FullDisk:
-        return FullDisk(open(*args, **options))
+    class FullDisk(io.FileIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            return super().write(data[:4])
+
+    def full(path: Path, mode: str, buffering: int) -> FullDisk:
+        return FullDisk(path, mode)
 
     return lambda: monkeypatch.setattr(lines, "open", full, raising=False)
 

@@ -158,17 +158,6 @@ def test_it_is_a_mean_of_the_weights(decay, values):
     assert min(values) - 1e-3 <= averager._ema["w"] <= max(values) + 1e-3
 
 
-def test_the_ramp_ends_at_decay():
-    averager = SwapEMA(0.9)
-    for value in [0.0] * 200 + [1.0]:
-        averager._update({"w": np.array([value])})
-    np.testing.assert_allclose(averager._ema["w"], 0.1)
-    averager = SwapEMA(0.9)
-    for value in [0.0, 0.0, 1.0]:
-        averager._update({"w": np.array([value])})
-    np.testing.assert_allclose(averager._ema["w"], 1 - 4 / 13)
-
-
 def test_float64_stays_float64():
     averager = SwapEMA()
     with kernels.use_backend("numpy"):  # nothing to compile

@@ -281,8 +281,7 @@ def test_max_cost_skips_checkpoints_but_never_the_last(tmp_path, monkeypatch):
 # ---- runs that fail ----
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("step", [0, 4, 5])
+@pytest.mark.parametrize(("error", "step"), [(ValueError, 0), (KeyboardInterrupt, 4)])
 def test_an_incomplete_step_is_not_saved(tmp_path, error, step, monkeypatch):
     model, count = new_model(), itertools.count()
     usual = model.optimizer.move
@@ -384,13 +383,6 @@ def test_two_with_the_same_folder_are_refused(tmp_path):
     (tmp_path / "x").mkdir()
     with pytest.raises(ValueError, match="a folder for each one"):
         train(ModelCheckpoint(tmp_path, "val_loss"), callbacks=[other])
-
-
-def test_another_runs_folder_is_refused_despite_equal_names(tmp_path):
-    train(ModelCheckpoint(tmp_path / "mine", "val_loss"), 1)
-    train(ModelCheckpoint(tmp_path / "other", "val_loss"), 1)
-    with pytest.raises(FileExistsError, match="expected no checkpoints"):
-        train(ModelCheckpoint(tmp_path / "other", "val_loss"), resume=tmp_path / "mine")
 
 
 def test_a_missing_best_file_is_replaced_by_the_next_best(tmp_path):

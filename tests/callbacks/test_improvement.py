@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.callbacks.improvement import Improvement
+from minicnn.metrics import rises
 
 NAN = math.nan
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -47,7 +48,6 @@ def test_never_both_ways(mode, one, other, delta):
 
 def test_the_value_in_the_logs():
     improvement = Improvement("val_acc", "auto", 0.0, "Watcher")
-    assert improvement.name({"val_accuracy": 0.5}) == "val_accuracy"
     assert improvement.value({"val_accuracy": 0.5}) == 0.5
     with pytest.raises(ValueError, match=r"Watcher: no metric 'val_acc' .* have loss;.*validation"):
         improvement.value({"loss": 1.0})
@@ -71,3 +71,9 @@ def test_the_value_in_the_logs():
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         Improvement(*arguments, "Watcher")
+
+
+def test_rises():
+    assert [rises(n) for n in ("acc", "val_accuracy", "top_5")] == [True] * 3
+    assert [rises(n) for n in ("loss", "val_loss", "mean_squared_error")] == [False] * 3
+    assert rises("score") is None

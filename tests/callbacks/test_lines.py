@@ -38,14 +38,6 @@ def test_truncate_only_shortens(tmp_path):
     assert file.path.read_bytes() == b"12"
 
 
-def test_a_deleted_file_comes_back(tmp_path):
-    file = LineFile(tmp_path / "a.txt")
-    file.open(append=False)
-    file.path.unlink()
-    file.append("one\n", header="head\n")
-    assert file.path.read_text() == "head\none\n"
-
-
 @pytest.mark.parametrize("before", [b"", b"old\n"])
 def test_a_line_on_a_full_disk_is_removed(tmp_path, fill_disk, before):
     path = tmp_path / "a.txt"

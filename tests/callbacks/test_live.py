@@ -9,7 +9,6 @@ import pytest
 from small_runs import STEPS, Saver, resumed, train
 
 from minicnn.callbacks import Callback, LambdaCallback, LiveLog, RemoteControl, live
-from minicnn.errors import RunWarning
 
 
 def records(path):
@@ -162,19 +161,6 @@ def test_pauses_are_logged_and_do_not_count(tmp_path):
     assert all(len(seen) == 1 for seen in pauses)
     assert len(of(path, "continue")) == 1
     assert records(path)[-1]["seconds"] < spent - 3 * 0.09
-
-
-def test_a_full_disk_warns_once(tmp_path, monkeypatch):
-    log = LiveLog(tmp_path / "live.jsonl")
-
-    def full(line, header=""):
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(log._file, "append", full)
-    with pytest.warns(RunWarning, match="LiveLog: can't write .*disk is full") as caught:
-        _, history = train([log])
-    assert len(caught) == 1
-    assert len(history.history["loss"]) == 3
 
 
 def test_a_failed_run(tmp_path):

@@ -123,13 +123,6 @@ def test_append_keeps_the_order_of_the_file(drive, tmp_path):
     assert table(path)[-1] == ["2.5", "1", "2"]
 
 
-def test_append_removes_an_incomplete_row(drive, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("epoch,loss,val_loss\n1,2,3\n2,1.")
-    drive([CSVLogger(path, append=True)], EPOCHS[:1])
-    assert path.read_text() == "epoch,loss,val_loss\n1,2,3\n1,2,2.5\n"
-
-
 def test_append_refuses_another_header(drive, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("epoch,loss\n1,2\n")
@@ -140,31 +133,8 @@ def test_append_refuses_another_header(drive, tmp_path):
     assert path.read_text() == "epoch,loss\n1,2\n"
 
 
-def test_a_lost_folder_warns_once(drive, tmp_path):
-    path = tmp_path / "gone" / "a.csv"
-
-    def lose(state):
-        path.unlink()
-        path.parent.rmdir()
-
-    lost = LambdaCallback(on_train_begin=lose)
-    with pytest.warns(RuntimeWarning, match=r"can't write .*a\.csv") as caught:
-        state = drive([CSVLogger(path), lost], EPOCHS * 2)
-    assert len(caught) == 1
-    assert state.epoch == 3
-
-
 def test_a_deleted_file_comes_back_with_its_header(drive, tmp_path):
     path = tmp_path / "a.csv"
     lose = LambdaCallback(on_epoch_end=lambda state: path.unlink() if state.epoch == 0 else None)
     drive([CSVLogger(path), lose], EPOCHS)
     assert table(path) == [["epoch", "loss", "val_loss"], ["2", "1.25", "nan"]]
-
-
-def test_a_full_disk_leaves_whole_rows(drive, tmp_path, fill_disk):
-    path = tmp_path / "a.csv"
-
-    fill = LambdaCallback(on_epoch_end=lambda state: fill_disk())
-    with pytest.warns(RuntimeWarning, match="the disk is full"):
-        drive([CSVLogger(path), fill], EPOCHS)
-    assert path.read_text() == "epoch,loss,val_loss\n1,2,2.5\n"

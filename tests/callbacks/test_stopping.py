@@ -5,7 +5,6 @@ import pytest
 
 from minicnn.callbacks import EarlyStopping, TerminateOnNaN
 from minicnn.callbacks.names import find
-from minicnn.metrics import rises
 
 NAN = math.nan
 
@@ -56,12 +55,6 @@ def test_the_direction_comes_from_the_name(drive):
     stopper = EarlyStopping("score", mode="max", min_delta=0.5, patience=1)
     state = drive([stopper], [{"score": 1.0}, {"score": 2.0}, {"score": 2.5}])
     assert (state.epoch, stopper.best) == (2, 2.0)
-
-
-def test_nan_is_no_improvement(drive):
-    stopper = EarlyStopping(patience=3)
-    state = drive([stopper], val(NAN, 2.0, NAN, NAN, NAN))
-    assert (state.epoch, stopper.best, stopper.best_epoch) == (4, 2.0, 1)
 
 
 def test_only_nan_stops_and_keeps_the_weights(drive):
@@ -139,9 +132,3 @@ def test_aliases_apply_if_the_logs_lack_the_name():
     assert find("acc", ["acc", "accuracy"], "x") == "acc"
     with pytest.raises(ValueError, match=r"which have val_accuracy$"):
         find("acc", ["val_accuracy"], "x")
-
-
-def test_rises():
-    assert [rises(n) for n in ("acc", "val_accuracy", "top_5")] == [True] * 3
-    assert [rises(n) for n in ("loss", "val_loss", "mean_squared_error")] == [False] * 3
-    assert rises("score") is None

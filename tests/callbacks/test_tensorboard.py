@@ -7,12 +7,10 @@ import pytest
 from small_runs import (
     SHAPE,
     STEPS,
-    VALIDATION,
     WHERE,
     Saver,
     images,
     new_model,
-    one_hot,
     resumed,
     train,
 )
@@ -221,14 +219,3 @@ def test_without_the_library(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r'pip install "minicnn\[tensorboard\]"'):
         TensorBoard(tmp_path)
-
-
-@needs_library
-def test_sparse_targets(tmp_path):
-    model = new_model()
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    model.fit(
-        images(), one_hot().argmax(1), verbose=0, callbacks=[TensorBoard(tmp_path)],
-        validation_data=(VALIDATION[0], VALIDATION[1].argmax(1)),
-    )  # fmt: skip
-    assert "misread" in shown(tmp_path / "training")
