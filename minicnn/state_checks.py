@@ -98,7 +98,7 @@ def like(array: object, expected: Array, name: str) -> Array:
     return array
 
 
-def generator(saved: object, name: str, rng: np.random.Generator) -> dict[str, Any]:
+def generator(saved: object, name: str, rng: np.random.Generator) -> dict[str, object]:
     """A state that `rng` accepts: it is tried on another generator of its kind."""
     state = table(saved, name)
     try:

@@ -25,7 +25,7 @@ WIDE_NEEDS = {f"avx512{suffix}" for suffix in ("f", "cd", "bw", "dq", "vl")}
 SIZE = 512  # rows, columns and depth of the product that measures all threads
 
 
-def libraries() -> list[dict[str, Any]]:
+def libraries() -> list[dict[str, str | None]]:
     """Library, version and architecture of each BLAS in this process; the name from NumPy's build
     if threadpoolctl finds none (Accelerate)."""
     found = [
@@ -62,7 +62,7 @@ def fastest(seconds: float, work: Callable[[], object]) -> float:
             return best
 
 
-def is_taken_for_older(found: Sequence[dict[str, Any]], features: frozenset[str]) -> bool:
+def is_taken_for_older(found: Sequence[dict[str, str | None]], features: frozenset[str]) -> bool:
     """Whether the processor has AVX-512 and OpenBLAS's kernels don't use it."""
     types = [(b["architecture"] or "").lower() for b in found if b["library"] == "openblas"]
     return features >= WIDE_NEEDS and any(name not in WIDE_TYPES for name in types)

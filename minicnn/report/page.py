@@ -15,7 +15,7 @@ from .contents import RunContents, Tested, pixels
 from .render import known, render, script_json, words
 
 MISTAKES = 48  # shown under their own heading
-NO_IMAGES: dict[str, Any] = {"sprite": None, "matrix": None, "classes": []}
+NO_IMAGES: dict[str, object] = {"sprite": None, "matrix": None, "classes": []}
 MOST_CLASSES = 60  # of a confusion matrix that is still a table to read
 
 
@@ -134,7 +134,7 @@ def _network(run: RunContents) -> list[tuple[str, str, int, int]]:
     ]
 
 
-def _about_images(tested: Tested | None) -> dict[str, Any]:
+def _about_images(tested: Tested | None) -> dict[str, object]:
     """Confusion matrix, classes, mistakes, and their images."""
     if tested is None or not tested.evaluation.finite.any():
         return NO_IMAGES

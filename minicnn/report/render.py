@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from ..atomic_file import atomic_path
 from ..strict_json import to_json
@@ -28,7 +27,7 @@ def write(path: Path, page: str) -> Path:
     return path
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, **values: object) -> str:
     """The page from a template and `values`, which are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup

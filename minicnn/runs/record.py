@@ -123,7 +123,7 @@ _FIELDS: list[tuple[str, str, Check]] = [
 """(field, what it must be, the check) of all fields that are read."""
 
 
-def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+def write_json(path: str | os.PathLike[str], content: Mapping[str, object]) -> None:
     """Write `content` as indented JSON, atomically; NaN and infinity become null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, default=str)
     with atomic_path(path) as temporary:

@@ -46,7 +46,7 @@ class Checkpoint:
         return epochs, steps
 
 
-def to_bytes(model: Network, training: Mapping[str, Any]) -> bytes:
+def to_bytes(model: Network, training: Mapping[str, object]) -> bytes:
     """The file for a model in training and what State.resume.capture() gave."""
     arrays: dict[str, Array] = {}
     plain = _without_arrays(training, PREFIX.rstrip("/"), arrays)
@@ -126,7 +126,7 @@ def in_folder(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def _without_arrays(value: object, name: str, arrays: dict[str, Array]) -> Any:
+def _without_arrays(value: object, name: str, arrays: dict[str, Array]) -> object:
     """`value` as JSON values; its arrays go into `arrays`, under their paths in it."""
     if isinstance(value, np.ndarray):
         arrays[name] = value
@@ -148,7 +148,7 @@ def _escaped(key: object) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
-def _with_arrays(value: Any, arrays: dict[str, Array]) -> Any:
+def _with_arrays(value: object, arrays: dict[str, Array]) -> Any:
     """The inverse. It takes each array out of `arrays`, so each can be used only once."""
     if isinstance(value, dict):
         if value.keys() == {REFERENCE}:

@@ -60,7 +60,7 @@ def load(path: str | os.PathLike[str], kind: type[N]) -> N:
     return model
 
 
-def config(model: Network) -> dict[str, Any]:
+def config(model: Network) -> dict[str, object]:
     """Everything about the model except its weights, as JSON values."""
     compiled = None
     if model._loss is not None:
@@ -83,7 +83,7 @@ def config(model: Network) -> dict[str, Any]:
     )
 
 
-def loadable_config(model: Network) -> dict[str, Any]:
+def loadable_config(model: Network) -> dict[str, object]:
     """config(), after checking that load() can build the model from it.
 
     Raises:

@@ -25,7 +25,7 @@ ENTRY, VERSION = "minicnn", 1
 DEEPEST = 60  # levels of lists and objects in the contents: readers recurse
 
 
-def to_bytes(contents: Mapping[str, Any], tensors: Mapping[str, Array]) -> bytes:
+def to_bytes(contents: Mapping[str, object], tensors: Mapping[str, Array]) -> bytes:
     """The file that holds `contents` (as JSON can) and `tensors`.
 
     Raises:
@@ -123,7 +123,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
         ) from error
 
 
-def _checksum(about: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
+def _checksum(about: Mapping[str, object], tensors: Mapping[str, Array]) -> str:
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]
