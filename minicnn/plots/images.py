@@ -139,7 +139,7 @@ def grid(
     inches = max(least, 0.064 * max(len(line) for some in lines for line in some))
     columns = min(len(images), 8, max(int(10 / inches), 1))
     rows = -(-len(images) // columns)
-    # All images are on the same axes, meaconfidenced in their pixels.
+    # All images are on the same axes, measured in pixels.
     height, width = images.shape[1:3]
     across = 1.07 * width
     down = height + (0.14 * max(map(len, lines)) + 0.14) / inches * across
