@@ -36,7 +36,7 @@ function begin(at) {
   const s = at.number.softmax, own = at.number.place.at(-1);
   const most = Math.max(...s.dz.map(Math.abs));
   const rows = [...s.p.keys()].map((k) => [
-    k === own ? `${at.names[k]} (chosen)` : at.names[k], num(s.p[k]), k === at.target ? "1" : "0",
+    k === own ? `${at.names[k]} (selected)` : at.names[k], num(s.p[k]), k === at.target ? "1" : "0",
     tint(make("span", { class: "tinted" }, num(s.dz[k])), s.dz[k], most),
   ]);
   const q = own === at.target ? 1 : 0;
@@ -50,7 +50,7 @@ function fromPool(p, number) {
   const terms = grid("each pixel's share of ∂L/∂p", p.dx_terms, { inside: p.inside, winner: p.argmax, name: "terms" });
   const text = p.kind === "mean" ? words.fromMeanPool(p) : words.fromMaxPool(p, outcomeOf(p, number));
   return step(text, line(values, "→", terms),
-    sum(`∂L/∂p = ${num(p.dy)} at row ${p.row}, column ${p.column} of the pooled map; the chosen pixel gets ${num(p.dx_terms[i][j])}`, "dy"));
+    sum(`∂L/∂p = ${num(p.dy)} at row ${p.row}, column ${p.column} of the pooled map; the selected pixel gets ${num(p.dx_terms[i][j])}`, "dy"));
 }
 
 /** The gradient of a pixel in several overlapping windows. */

@@ -114,7 +114,7 @@ function softmax(at) {
   const target = isEnd ? at.target : -1;
   const rows = [...s.z.keys()].map((k) => {
     const name = isEnd ? at.names[k] : String(k);
-    const marks = [k === own ? "chosen" : "", k === target ? "target" : ""].filter(Boolean).join(", ");
+    const marks = [k === own ? "selected" : "", k === target ? "target" : ""].filter(Boolean).join(", ");
     return [marks ? `${name} (${marks})` : name, num(s.z[k]), num(s.exponentials[k]), num(s.p[k])];
   });
   const lines = [sum(`p_{${isEnd ? plainName(at.names[own]) : own}} = ${num(s.exponentials[own])} / ${num(s.total)} = ${num(s.p[own])}`, "a")];
