@@ -25,27 +25,35 @@ if not find_spec("numba"):  # else minicnn warns that Numba is missing, and warn
 # Under nohup, or started with & from a script, SIGINT is ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Files that take longest, in that order, so that no worker is left with one of them at the end.
+# The files that take longest, in that order, so that none of them is left for the end.
 LONGEST = [
     "tests/kernels/test_engine_bounds.py",
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
+def work_unit(nodeid: str) -> str:
+    """Tests with the same name run in the same worker: those of a file, since they share fixtures;
+    all those of the engine, since they share kernels, which are then compiled once."""
+    file = nodeid.partition("::")[0]
+    return LONGEST[0] if "/test_engine_" in file else file
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one worker, the longest files first.
-
-    The engine's tests share geometries: in one worker each kernel is compiled once.
-    """
+    """Run the longest files first."""
     rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(work_unit(item.nodeid), len(rank)))
 
-    def group(item: pytest.Item) -> str:
-        file = item.nodeid.partition("::")[0]
-        return LONGEST[0] if "/test_engine_" in file else file
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: rank.get(group(item), len(rank)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A scheduler that keeps work units together, in place of pytest-xdist's own for files."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class WorkUnits(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return work_unit(nodeid)
+
+    return WorkUnits(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(params=kernels.available_backends())

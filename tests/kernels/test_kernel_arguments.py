@@ -137,17 +137,12 @@ def test_shapes_that_do_not_fit_are_a_value_error_with_both_shapes(
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [-1, 4, 2**20])
+@pytest.mark.parametrize("wrong", [-1, 4, 2**32])
 def test_an_argmax_outside_the_window_is_a_value_error(wrong: int) -> None:
-    argmax = ARGMAX.copy()
+    argmax = ARGMAX.astype(np.int64)
     argmax[1, 1, 2, 2] = wrong
     with pytest.raises(ValueError, match=rf"expected argmax in 0…3 .*received .*{wrong}"):
         call("max_pool2d_backward", argmax=argmax)
-
-
-def test_an_argmax_too_large_for_int32_does_not_wrap_round_into_the_window() -> None:
-    with pytest.raises((TypeError, ValueError), match=SAID):
-        call("max_pool2d_backward", argmax=np.full(ARGMAX.shape, 2**32, np.int64))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
@@ -266,13 +261,6 @@ def test_pooling_an_image_of_no_rows_is_a_value_error(name: str, backend: str) -
 def test_an_unknown_backend_is_a_value_error_that_lists_the_backends(name: str) -> None:
     with pytest.raises(ValueError, match="expected a backend out of reference, numpy, numba, rec"):
         call(name, backend="cuda")
-
-
-def test_options_are_given_by_name_only() -> None:
-    for name in CALLS:
-        positional = list(CALLS[name][1].values())
-        with pytest.raises(TypeError, match="positional"):
-            CALLS[name][0](*positional, 2, 1, "valid", 1)
 
 
 # ---- memory layouts ----

@@ -66,13 +66,6 @@ def test_the_chosen_backend_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernels.current_backend() == "numpy"
 
 
-def test_use_backend_lasts_until_the_next_call() -> None:
-    kernels.use_backend("reference")
-    assert kernels.current_backend() == "reference"
-    kernels.use_backend("numpy")
-    assert kernels.current_backend() == "numpy"
-
-
 def test_use_backend_as_a_context_lasts_until_the_block_ends_even_by_an_error() -> None:
     kernels.use_backend("numpy")
     with kernels.use_backend("reference"):
@@ -169,12 +162,6 @@ def test_without_numba_numpy_is_the_default_with_one_warning_that_says_how_to_in
     text = str(caught[0].message)
     assert "\n" not in text
     assert 'pip install "minicnn[numba]"' in text
-
-
-def test_without_numba_a_chosen_backend_gives_no_warning(no_numba: None) -> None:
-    with kernels.use_backend("numpy"):
-        one_dense()
-    one_dense(backend="numpy")
 
 
 def test_without_numba_minicnn_backend_numpy_comes_without_a_warning(

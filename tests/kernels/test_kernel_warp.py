@@ -154,30 +154,6 @@ def test_quarter_turns_and_mirrors_are_exact(
         np.testing.assert_array_equal(kernels.warp(x, copies(matrix, 1)), expected, name)
 
 
-def test_an_image_twice_as_large_is_read_at_half_the_distance_from_its_centre(backend: str) -> None:
-    x = np.array([0.0, 1.0, 5.0, 3.0, 4.0]).reshape(1, 1, 5, 1)
-    y = kernels.warp(x, copies([[1, 0, 0], [0, 0.5, 0]], 1))
-    assert y.ravel().tolist() == [1.0, 3.0, 5.0, 4.0, 3.0]
-
-
-def test_a_plane_is_read_as_a_plane_inside_the_image(
-    backend: str, rng: np.random.Generator
-) -> None:
-    """Bilinear interpolation of a linear function is that function."""
-    i, j = np.mgrid[0:20, 0:24].astype(float)
-    x = (3 * i - 2 * j + 5)[None, :, :, None]
-    matrix = IDENTITY + 0.1 * rng.standard_normal((2, 3))
-    y = kernels.warp(x, matrix[None])[0, :, :, 0]
-    centre = np.array([9.5, 11.5])
-    u, v = np.einsum("ab,bij->aij", matrix[:, :2], np.stack([i, j]) - centre[:, None, None])
-    u, v = u + matrix[0, 2] + centre[0], v + matrix[1, 2] + centre[1]
-    inside = (u > 0) & (u < 19) & (v > 0) & (v < 23)
-    assert inside.mean() > 0.5
-    np.testing.assert_allclose(y[inside], (3 * u - 2 * v + 5)[inside], rtol=1e-12)
-    outside = (u <= -1) | (u >= 20) | (v <= -1) | (v >= 24)
-    assert not y[outside].any()
-
-
 def test_each_image_has_its_own_matrix_and_displacement(
     backend: str, rng: np.random.Generator
 ) -> None:
@@ -188,14 +164,6 @@ def test_each_image_has_its_own_matrix_and_displacement(
     for n in (0, 1, 17, 39):
         one = slice(n, n + 1)
         same(together[one], kernels.warp(x[one], matrices[one], field[one]))
-
-
-def test_channels_are_read_alike(backend: str, rng: np.random.Generator) -> None:
-    x = rng.standard_normal((2, 6, 5, 3))
-    matrices = IDENTITY + 0.2 * rng.standard_normal((2, 2, 3))
-    y = kernels.warp(x, matrices)
-    for c in range(3):
-        same(y[..., c : c + 1], kernels.warp(x[..., c : c + 1], matrices))
 
 
 # ---- the displacement ----
@@ -231,19 +199,6 @@ def test_a_knot_moves_what_is_near_it_only(backend: str) -> None:
     rows, columns = np.nonzero(moved)
     assert rows.max() < 4 + 8
     assert columns.min() > 16 - 8
-
-
-@pytest.mark.parametrize("knots", [4, 5, 9])
-@pytest.mark.parametrize("size", [1, 2, 7, 28])
-def test_the_splines_weights_are_positive_add_up_to_one_and_blend_four_knots(
-    size: int, knots: int
-) -> None:
-    weights = splines(size, knots, np.dtype(np.float64))
-    assert weights.shape == (size, knots)
-    assert weights.min() >= 0
-    assert np.count_nonzero(weights, axis=1).max() <= 4
-    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-15)
-    np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-15)
 
 
 def test_the_splines_weights_at_and_between_knots_by_hand() -> None:

@@ -19,7 +19,7 @@ def ones(n: int = 100) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
-def test_a_share_of_rate_is_zeroed_and_the_others_scaled_so_that_the_mean_stays(
+def test_a_share_of_rate_is_zeroed_and_the_others_are_scaled(
     rate: float,
 ) -> None:
     x = ones()
@@ -28,7 +28,7 @@ def test_a_share_of_rate_is_zeroed_and_the_others_scaled_so_that_the_mean_stays(
     sigma = np.sqrt(rate * (1 - rate) / x.size)
     assert abs((y == 0).mean() - rate) < 5 * sigma
     assert abs(y.mean() - 1) < 5 * sigma / (1 - rate)
-    # alike for every sample and every place
+    # the same for every sample and every pixel
     assert abs((y == 0).mean(axis=(1, 2)) - rate).max() < 6 * np.sqrt(rate * (1 - rate) / 1000)
     assert abs((y == 0).mean(axis=(0, 2)) - rate).max() < 6 * np.sqrt(rate * (1 - rate) / 1000)
 
@@ -48,24 +48,11 @@ def test_inference_between_two_steps_changes_no_mask() -> None:
     )
 
 
-def test_a_rate_of_zero_does_nothing_in_training_either(rng: np.random.Generator) -> None:
-    layer, x = dropout(0), rng.standard_normal((3, *SHAPE)).astype(np.float32)
-    np.testing.assert_array_equal(layer.forward(x, training=True), x)
-    np.testing.assert_array_equal(layer.backward(x), x)
-
-
 def test_backward_uses_the_mask_of_forward(rng: np.random.Generator) -> None:
     layer = dropout(0.3)
     y = layer.forward(ones(), training=True)
     dy = rng.standard_normal(y.shape).astype(np.float32)
     np.testing.assert_array_equal(layer.backward(dy), dy * y)
-
-
-def test_every_step_draws_another_mask() -> None:
-    layer = dropout(0.5)
-    first, second = (layer.forward(ones(), training=True) for _ in range(2))
-    agree = (first == second).mean()
-    assert 0.45 < agree < 0.55
 
 
 def test_the_same_seed_gives_the_same_masks_and_another_seed_others() -> None:
@@ -76,7 +63,7 @@ def test_the_same_seed_gives_the_same_masks_and_another_seed_others() -> None:
         assert (mask != c.forward(ones(), training=True)).any()
 
 
-def test_two_dropouts_of_one_model_have_masks_of_their_own() -> None:
+def test_two_dropouts_of_one_model_have_different_masks() -> None:
     rng = np.random.default_rng(0)
     masks = []
     for _ in range(2):
@@ -94,9 +81,3 @@ def test_weights_drawn_before_do_not_change_the_masks() -> None:
     np.testing.assert_array_equal(
         layer.forward(ones(), training=True), dropout(0.5, seed=1).forward(ones(), training=True)
     )
-
-
-def test_the_mask_does_not_depend_on_the_dtype() -> None:
-    single = dropout(0.5).forward(ones(), training=True)
-    double = dropout(0.5).forward(ones().astype(np.float64), training=True)
-    np.testing.assert_array_equal(single, double)
