@@ -18,6 +18,8 @@ MOVED = {
     "callbacks.strict": "strict_json",
     "checkpoints": "saving.checkpoints",
     "classifier": "runs.classifier",
+    "doctor.caches": "doctor.facts",
+    "doctor.diagnosis": "doctor.facts",
     "files": "atomic_file",
     "greyscale": "pictures.greyscale",
     "imaging": "pictures.imaging",
