@@ -1,4 +1,4 @@
-"""Against PyTorch, where it is installed: on one thread, and as float64 where it can be."""
+"""Comparisons with PyTorch, if it is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def torch_on_one_thread() -> Iterator[None]:
-    """Two libraries that both take all cores would only wait for each other."""
+    """Two libraries that each use all cores slow each other down."""
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(1)

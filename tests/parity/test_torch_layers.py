@@ -18,7 +18,7 @@ DTYPES = [np.float32, np.float64]
 
 @pytest.fixture(params=FAST)
 def fast(request: pytest.FixtureRequest) -> Any:
-    """Each backend but the reference, made the current one."""
+    """Each backend except the reference, as the current one."""
     with kernels.use_backend(request.param):
         yield request.param
 
@@ -28,7 +28,7 @@ def normal(*shape: int, dtype: type = np.float64, seed: int = 0) -> np.ndarray:
 
 
 def leaf(a: np.ndarray) -> Any:
-    """A tensor that gathers a gradient, channels first if it is a batch of images."""
+    """A tensor with a gradient, channels first if it is a batch of images."""
     t = torch.from_numpy(a.copy())
     return (t.permute(0, 3, 1, 2).contiguous() if a.ndim == 4 else t).requires_grad_()
 

@@ -1,4 +1,4 @@
-"""Each optimizer for 100 steps beside PyTorch's: weights equal to 1e-5."""
+"""Each optimizer and PyTorch's for 100 steps: weights equal to 1e-5."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def gradient(w: np.ndarray, target: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Of a bowl around `target`, with noise as batches have."""
+    """The gradient of a parabola around `target`, with noise as from batches."""
     return (w - target + noise).astype(w.dtype)
 
 
@@ -85,7 +85,7 @@ def train_both(
     """100 steps from the same weights by the same gradients; compares after every step."""
     from dataclasses import replace
 
-    mine = replace(mine)  # with nothing remembered
+    mine = replace(mine)  # without state
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal(shape).astype(dtype) for shape in SHAPES]
     targets = [rng.standard_normal(shape) for shape in SHAPES]
@@ -113,7 +113,7 @@ def train_both(
             np.testing.assert_allclose(w, tensor.detach().numpy(), rtol=1e-5, atol=1e-5)
     assert mine.iterations == STEPS
     for w, before in zip(weights, start, strict=True):
-        assert abs(w - before).max() > 0.01  # they did move
+        assert abs(w - before).max() > 0.01  # the weights changed
 
 
 @dtypes

@@ -1,4 +1,4 @@
-"""Whole training: the course network, from the same weights, over the same batches."""
+"""The course network, trained from the same weights on the same batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEPS = 50
 
 
 class Theirs(nn.Module):
-    """networks.course() in PyTorch, with the weights of `model`."""
+    """architectures.course() in PyTorch, with the weights of `model`."""
 
     def __init__(self, model: Sequential) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Theirs(nn.Module):
 
 
 def batches(size: int, dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Noise with a bar whose height gives the class: something to learn."""
+    """Noise with a bar, whose position is the class."""
     rng = np.random.default_rng(0)
     for _ in range(STEPS):
         classes = rng.integers(0, 10, size)
@@ -105,7 +105,7 @@ def test_fifty_losses_and_the_predictions_after_them_equal_pytorchs(case: str, f
         both = Both(*CASES[case], "float64", seed=1)
         ours, others = both.run(32, "float64")
         np.testing.assert_allclose(ours, others, rtol=0, atol=1e-9)
-        assert ours[-5:, 0].mean() < 0.8 * ours[:5, 0].mean()  # they did learn
+        assert ours[-5:, 0].mean() < 0.8 * ours[:5, 0].mean()  # the loss falls
         x, _ = next(batches(16, "float64"))
         with torch.no_grad():
             chances = torch.softmax(both.theirs(x), 1).numpy()
@@ -115,9 +115,9 @@ def test_fifty_losses_and_the_predictions_after_them_equal_pytorchs(case: str, f
 @pytest.mark.parametrize("fast", FAST)
 @pytest.mark.parametrize("case", ["sgd", "adam"])
 def test_fifty_losses_equal_pytorchs_to_1e_4_in_float32(case: str, fast: str) -> None:
-    # In float32 two pixels of a pooling window are now and then equal up to rounding; which of
-    # them gets the gradient then differs, and so do the runs from there on. In about one run of
-    # ten that shows. So: five runs, and the one in the middle counts.
+    # In float32 two pixels of a pooling window can be equal up to rounding. Which of them gets the
+    # gradient then differs, and so do the runs from there on: in about one run of ten. So the
+    # median of five runs counts.
     with kernels.use_backend(fast):
         runs = [Both(*CASES[case], "float32", seed).run(8, "float32") for seed in range(5)]
     assert all(ours[-5:, 0].mean() < 0.8 * ours[:5, 0].mean() for ours, _ in runs)

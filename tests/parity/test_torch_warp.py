@@ -1,4 +1,4 @@
-"""Images read at other places, against PyTorch's affine_grid and grid_sample."""
+"""warp against PyTorch's affine_grid and grid_sample."""
 
 from __future__ import annotations
 
