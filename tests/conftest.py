@@ -28,6 +28,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The files that take longest, in that order, so that none of them is left for the end.
 LONGEST = [
     "tests/kernels/test_engine_bounds.py",
+    "tests/visor/test_draw_page.py",
+    "tests/test_fusion.py",
+    "tests/visor/test_train_page.py",
+    "tests/visor/test_train_visor.py",
+    "tests/visor/test_evaluate_page.py",
+    "tests/visor/test_inside_page.py",
+    "tests/train/test_train_cli.py",
+    "tests/report/test_report.py",
+    "tests/test_augmentation.py",
+    "tests/test_fuzz_files.py",
+    "tests/train/test_resume_cli.py",
+    "tests/bench/test_bench_quick.py",
+    "tests/kernels/test_kernel_warp.py",
+    "tests/kernels/test_kernel_numba_cache.py",
 ]
 
 
