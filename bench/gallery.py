@@ -1,7 +1,7 @@
-"""python -m bench.gallery FOLDER: every figure, drawn from a network trained here and now.
+"""python -m bench.gallery FOLDER: draws every figure of minicnn.plots.
 
-It trains the course network on the sample digits for some epochs (seconds), and two rivals for
-`compare`. The same seed gives the same pictures.
+It trains the course network on the sample digits with three optimizers (seconds). The same seed
+gives the same pictures.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from minicnn import architectures, plots
-from minicnn.callbacks import LambdaCallback, State
+from minicnn.callbacks import Callback, LambdaCallback, State
 from minicnn.data import MnistData
 from minicnn.explain import attribution
 from minicnn.metrics import confusion_matrix
@@ -24,7 +23,7 @@ from minicnn.model import Sequential
 from minicnn.summary import diagram_rows
 from minicnn.typing import Array
 
-_RIVALS = ("sgd", "rmsprop")
+_OTHER_OPTIMIZERS = ("sgd", "rmsprop")
 _EDGES = np.linspace(-0.6, 0.6, 61)
 
 
@@ -53,7 +52,7 @@ def figures(epochs: int, seed: int) -> Iterator[tuple[str, Figure]]:
 
     watch = LambdaCallback(on_epoch_end=count)
     model, run = _trained(data, epochs, seed, "adam", watch)
-    others = {name: _trained(data, epochs, seed, name)[1] for name in _RIVALS}
+    others = {name: _trained(data, epochs, seed, name)[1] for name in _OTHER_OPTIMIZERS}
     yield "history", plots.history(run)
     yield "compare", plots.compare({"adam": run, **others})
     yield (
@@ -63,12 +62,12 @@ def figures(epochs: int, seed: int) -> Iterator[tuple[str, Figure]]:
         ),
     )
     yield "model_diagram", plots.model_diagram(diagram_rows(model), "The course network")
-    yield from _of_the_answers(model, data)
+    yield from _of_predictions(model, data)
     yield from _of_the_network(model, data)
 
 
 def _trained(
-    data: MnistData, epochs: int, seed: int, optimizer: str, *callbacks: Any
+    data: MnistData, epochs: int, seed: int, optimizer: str, *callbacks: Callback
 ) -> tuple[Sequential, dict[str, list[float]]]:
     model = Sequential(architectures.course(), data.image_shape, seed=seed)
     model.compile(optimizer, metrics=["accuracy"])
@@ -79,8 +78,8 @@ def _trained(
     return model, history.history
 
 
-def _of_the_answers(model: Sequential, data: MnistData) -> Iterator[tuple[str, Figure]]:
-    """What was right and what was wrong."""
+def _of_predictions(model: Sequential, data: MnistData) -> Iterator[tuple[str, Figure]]:
+    """Correct and wrong predictions."""
     names, x = data.class_names, data.test_x[:]
     true, chances = data.test_labels.argmax(axis=1), model.predict(x)
     predicted = chances.argmax(axis=1)
@@ -97,13 +96,13 @@ def _of_the_answers(model: Sequential, data: MnistData) -> Iterator[tuple[str, F
         for i in some
     ]
     maps = attribution.saliency(model, x[some])
-    yield "saliency", plots.saliency(x[some], maps, captions, "What the scores hang on")
+    yield "saliency", plots.saliency(x[some], maps, captions, "Pixels with the largest influence")
     maps = attribution.occlusion(model, x[some])
     yield "occlusion", plots.occlusion(x[some], maps, captions, "If a 5×5 square is covered")
 
 
 def _of_the_network(model: Sequential, data: MnistData) -> Iterator[tuple[str, Figure]]:
-    """What the weights are, and what they do with an image."""
+    """The weights, and the outputs of the layers for an image."""
     image, w = data.test_x[:1], model.layers[0].params["w"]
     outputs = attribution.activations(model, image)
     yield "filters", plots.filters(w, "First convolution")

@@ -3,8 +3,6 @@
 import io
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.colors import to_rgba
 
 
 def texts(figure):
@@ -13,8 +11,9 @@ def texts(figure):
     return [t.get_text() for t in figure.findobj(mpl.text.Text) if t.get_text()]
 
 
-def same_colour(a, b):
-    return np.allclose(to_rgba(a), to_rgba(b))
+def charts(figure):
+    """{title: axes}"""
+    return {axes.get_title(loc="left"): axes for axes in figure.axes}
 
 
 def line_at(axes, **wanted):

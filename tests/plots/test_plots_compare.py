@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from figure_reading import line_at, texts
+from figure_reading import charts, line_at, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,10 +27,6 @@ def run(offset=0.0, epochs=10):
         "seconds": [1.0] * epochs,
         "learning_rate": [0.1] * epochs,
     }
-
-
-def charts(figure):
-    return {axes.get_title(loc="left"): axes for axes in figure.axes}
 
 
 def legend(figure):
@@ -133,8 +129,4 @@ def test_labels_are_spread_out(wanted, gap):
     assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
     if all(b - a >= gap for a, b in pairwise(wanted)):
         np.testing.assert_allclose(places, wanted, atol=1e-12)
-
-
-def test_close_labels_are_around_their_mean():
-    np.testing.assert_allclose(spread_out([0.5, 0.5, 0.5], 0.1, 0, 1), [0.4, 0.5, 0.6])
     np.testing.assert_allclose(spread_out([0.98, 1.0], 0.1, 0, 1), [0.9, 1.0])

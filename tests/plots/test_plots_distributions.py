@@ -145,8 +145,5 @@ def test_an_epoch_without_values_says_so():
 def test_wrong_shapes(edges, counts, message):
     with pytest.raises(ValueError, match=message):
         plots.layer_histograms(edges, counts)
-
-
-def test_wrong_number_of_epochs():
     with pytest.raises(ValueError, match=r"expected 2 epochs, received \(3,\)"):
         plots.layer_histograms(np.arange(5), np.ones((2, 4)), [1, 2, 3])
