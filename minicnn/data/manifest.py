@@ -1,12 +1,11 @@
 """The manifest: a JSON file that describes a sheet and holds the hashes of its files."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
+from ..state_checks import rows, table, text, whole
 from .cache import sha256_of
 
 FORMAT = "minicnn-sprite"
@@ -104,37 +103,31 @@ def check_file(record: FileRecord, path: Path, sha256: str, manifest: Path) -> N
         )
 
 
-def _parse(content: Mapping[str, Any]) -> Manifest:
-    names = tuple(_text(name) for name in content["class_names"])
-    height, width, channels = (_count(n) for n in content["image_shape"])
+def _parse(content: dict[str, object]) -> Manifest:
+    height, width, channels = _counts(content, "image_shape")
     manifest = Manifest(
-        num_images=_count(content["num_images"]),
-        num_train=_count(content["num_train"]),
+        num_images=whole(content, "num_images"),
+        num_train=whole(content, "num_train"),
         image_shape=(height, width, 1),
-        class_names=names,
-        train_counts=tuple(_count(n) for n in content["train_counts"]),
-        test_counts=tuple(_count(n) for n in content["test_counts"]),
-        images=FileRecord(**{k: content["images"][k] for k in ("name", "bytes", "sha256")}),
-        labels=FileRecord(**{k: content["labels"][k] for k in ("name", "bytes", "sha256")}),
-        source=_text(content.get("source", "")),
-        built=dict(content.get("built", {})),
+        class_names=tuple(text({"name": name}, "name") for name in rows(content, "class_names")),
+        train_counts=_counts(content, "train_counts"),
+        test_counts=_counts(content, "test_counts"),
+        images=_file_record(table(content, "images")),
+        labels=_file_record(table(content, "labels")),
+        source=text({"source": "", **content}, "source"),
+        built=table({"built": {}, **content}, "built"),
     )
-    for record in (manifest.images, manifest.labels):
-        if Path(_text(record.name)).name != record.name:  # no other folder
-            raise ValueError(f"expected a file name, received {record.name!r}")
-        _text(record.sha256)
     if channels != 1 or not 0 < manifest.num_train < manifest.num_images:
         raise ValueError("sizes that don't match")
     return manifest
 
 
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"expected a count, received {value!r}")
-    return value
+def _file_record(saved: dict[str, object]) -> FileRecord:
+    name = text(saved, "name")
+    if Path(name).name != name:  # no other folder
+        raise ValueError(f"expected a file name, received {name!r}")
+    return FileRecord(name, whole(saved, "bytes"), text(saved, "sha256"))
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, received {value!r}")
-    return value
+def _counts(content: dict[str, object], name: str) -> tuple[int, ...]:
+    return tuple(whole({name: n}, name) for n in rows(content, name))

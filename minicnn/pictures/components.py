@@ -2,74 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ..typing import Array
-
-Run = tuple[int, int, int]  # row, first column, one past the last column
-
-
-@dataclass(frozen=True)
-class Component:
-    """Connected pixels; neighbours at a corner are connected."""
-
-    runs: list[Run]
-    mass: float  # the sum of the values in it
-    peak: float  # the largest of them
-    touches_edge: bool
+from .imaging import dilated
 
 
-def connected_components(mask: Array, values: Array) -> list[Component]:
-    """The 8-connected components of a mask, from top to bottom.
+class Components(NamedTuple):
+    """Components of a mask; neighbours at a corner are connected."""
 
-    Row by row: a run of set pixels joins the runs in the row above that it touches (Rosenfeld and
-    Pfaltz 1966, with union-find over runs).
+    number: Array  # (H, W) int: of each pixel's component, 0 … n - 1; n outside the mask
+    mass: Array  # (n,): the sum of the values in each component
+    peak: Array  # (n,): the largest of them
+    touches_edge: Array  # (n,) bool
+
+
+def connected_components(mask: Array, values: Array) -> Components:
+    """The 8-connected components of a mask.
+
+    Each pixel starts with its own label. Until nothing changes, it takes the largest label around
+    it, and then the label of the pixel that this label belongs to, so paths get shorter.
 
     Args:
         mask: (H, W) bool.
-        values: (H, W), for the mass and the peak of each component.
+        values: (H, W) floats >= 0, for the mass and the peak of each component.
     """
-    runs = _runs(mask)
-    parent = list(range(len(runs)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    above = 0  # the first run of the row above that may touch this one
-    for i, (row, start, stop) in enumerate(runs):
-        while runs[above][0] < row - 1 or (runs[above][0] == row - 1 and runs[above][2] < start):
-            above += 1
-        j = above
-        while runs[j][0] == row - 1 and runs[j][1] <= stop:
-            a, b = sorted((root(i), root(j)))
-            parent[b] = a
-            j += 1
-    members: dict[int, list[Run]] = {}
-    for i, run in enumerate(runs):
-        members.setdefault(root(i), []).append(run)
-    return [_component(runs, values) for runs in members.values()]
-
-
-def _runs(mask: Array) -> list[Run]:
-    """The runs of set pixels, from the top left."""
-    padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
-    change = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(change == 1)
-    stops = np.nonzero(change == -1)[1]
-    return list(zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True))
-
-
-def _component(runs: list[Run], values: Array) -> Component:
-    height, width = values.shape
-    inside = np.concatenate([values[row, start:stop] for row, start, stop in runs])
-    edge = (
-        runs[0][0] == 0
-        or runs[-1][0] == height - 1
-        or any(start == 0 or stop == width for _, start, stop in runs)
+    own = np.arange(mask.size).reshape(mask.shape) + 1
+    labels, previous = np.where(mask, own, 0), np.zeros_like(own)
+    while not np.array_equal(labels, previous):
+        previous = labels
+        labels = np.where(mask, dilated(labels, 1), 0)
+        labels = np.where(mask, labels.reshape(-1)[labels - 1], 0)
+    n = len(np.unique(labels[mask]))
+    number = np.full(mask.shape, n)
+    number[mask] = np.unique(labels[mask], return_inverse=True)[1]
+    peak, edge = np.zeros(n, values.dtype), np.ones(mask.shape, bool)
+    np.maximum.at(peak, number[mask], values[mask])
+    edge[1:-1, 1:-1] = False
+    return Components(
+        number,
+        mass=np.bincount(number[mask], values[mask], n),
+        peak=peak,
+        touches_edge=np.bincount(number[mask], edge[mask], n) > 0,
     )
-    return Component(runs, float(inside.sum()), float(inside.max()), edge)

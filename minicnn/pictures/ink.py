@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..typing import Array
-from .components import Component, connected_components
+from .components import Components, connected_components
 from .imaging import bounds, closed, dilated, noise, opened, otsu, reduce, slices
 
 COARSE_SIDE = 96  # pixels a side of the coarse picture
@@ -165,10 +165,10 @@ def _strokes(contrast: Array) -> tuple[Array, float]:
         raise _nothing_drawn(peak)
     threshold = otsu(np.maximum(contrast, 0))
     found = connected_components(contrast > max(threshold / 2, min(4 * grain, threshold)), contrast)
-    found = [component for component in found if component.peak > threshold]
-    if not found:  # very faint: rounding removed the difference
+    if not (found.peak > threshold).any():  # very faint: rounding removed the difference
         raise _nothing_drawn(peak)
-    return dilated(_stroke_mask(found, contrast.shape), 1), peak
+    strokes = np.append(_are_strokes(found, threshold), False)[found.number]
+    return dilated(strokes, 1), peak
 
 
 def _near(strokes: Array, step: int, shape: tuple[int, int]) -> tuple[Array, tuple[slice, slice]]:
@@ -179,22 +179,16 @@ def _near(strokes: Array, step: int, shape: tuple[int, int]) -> tuple[Array, tup
     return near[: shape[0] - top * step, : shape[1] - left * step], part
 
 
-def _stroke_mask(found: list[Component], shape: tuple[int, int]) -> Array:
-    """The mask of the components that are strokes.
+def _are_strokes(found: Components, threshold: float) -> Array:
+    """Which components are strokes, (n,) bool.
 
-    Without dust, and without components that touch the edge of the picture (the end of the page, a
-    finger), unless there is little else.
+    Not dust; and not what touches the edge of the picture (the end of the page, a finger), unless
+    there is little else.
     """
-    inner = [component for component in found if not component.touches_edge]
-    heaviest = max(component.mass for component in found)
-    if inner and max(component.mass for component in inner) > heaviest / 10:
-        found, heaviest = inner, max(component.mass for component in inner)
-    mask = np.zeros(shape, bool)
-    for component in found:
-        if component.mass >= DUST * heaviest:
-            for row, start, stop in component.runs:
-                mask[row, start:stop] = True
-    return mask
+    strong = np.where(found.peak > threshold, found.mass, 0)
+    inner = np.where(found.touches_edge, 0, strong)
+    mass = inner if inner.max() > strong.max() / 10 else strong
+    return (mass > 0) & (mass >= DUST * mass.max())
 
 
 def _nothing_drawn(strength: float) -> DataError:
