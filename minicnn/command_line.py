@@ -92,6 +92,8 @@ def run_command(
     except KeyboardInterrupt:
         print(f"\n{interrupted}", file=sys.stderr)
         return 130
+    if broken_pipe:
+        print(f"{name}: the reader of the output has ended", file=sys.stderr)
     return broken_pipe
 
 

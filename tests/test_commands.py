@@ -48,15 +48,21 @@ def test_the_exit_code_of_the_work() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="closes a pipe")
-def test_a_broken_pipe() -> None:
-    code = (
+@pytest.mark.parametrize(
+    ("code", "message"), [(0, b""), (7, b"x: the reader of the output has ended")]
+)
+def test_a_broken_pipe(code: int, message: bytes) -> None:
+    program = (
         "import sys; from minicnn.command_line import run_command;"
-        "sys.exit(run_command('x', lambda: print('text'), broken_pipe=7))"
+        "sys.exit(run_command('x', lambda: print('text'), broken_pipe=int(sys.argv[1])))"
     )
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, timeout=60
+        [sys.executable, "-c", program, str(code)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=60,
     )
     os.close(writer)
-    assert (done.returncode, done.stderr) == (7, b"")
+    assert (done.returncode, done.stderr.strip()) == (code, message)

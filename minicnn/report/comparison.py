@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..metrics import wilson
 from ..runs import by_class
 from . import pictures
-from .contents import RunContents
+from .contents import RunContents, scores
 from .render import known, render, words
 
 NONE = "–"
@@ -46,25 +45,10 @@ def _names(runs: Sequence[RunContents]) -> list[str]:
 
 def _results(name: str, run: RunContents) -> list[str]:
     record, results = run.record.content, run.record.results
-    accuracy = interval = wrong = loss = NONE
-    if run.tested:
-        result = run.tested.evaluation
-        count, mistakes = len(result.true), len(result.wrong)
-        accuracy, wrong = f"{result.accuracy:.2%}", f"{mistakes:,} of {count:,}"
-        loss = f"{result.loss:.4f}" if known(result.loss) else "NaN"
-        if result.finite.all():
-            low, high = wilson(count - mistakes, count)
-            interval = f"{low:.2%} to {high:.2%}"
-    elif known(results.get("test_accuracy")):
-        accuracy = f"{results['test_accuracy']:.2%}"
-        loss = f"{results['test_loss']:.4f}" if known(results.get("test_loss")) else "NaN"
     seconds, rate = results.get("seconds"), results.get("images_per_second")
     return [
         name,
-        accuracy,
-        interval,
-        wrong,
-        loss,
+        *(text or NONE for text in scores(run)),
         str(results.get("epochs", len(run.history.get("epoch", [])))),
         f"{seconds:.1f}" if known(seconds) else NONE,
         f"{rate:,.0f}" if known(rate) else NONE,

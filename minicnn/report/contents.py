@@ -6,7 +6,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from .. import runs
 from ..batches import ArrayLike
 from ..callbacks import read_layer_stats
 from ..errors import DataError, ModelError
+from ..metrics import wilson
 from ..model import Sequential
 from ..runs import Evaluation, Record
 from ..runs.record import DIVERGED
 from ..train import options as train_options
 from ..train import plan
 from ..typing import Array
+from .render import known
 
 History = dict[str, list[float]]
 
@@ -191,6 +193,31 @@ def _diverged(record: Record, tested: Tested | None) -> list[str]:
         f"Training diverged: {what}. Meaningless numbers are left out. Train again with a lower "
         "learning rate (--lr)."
     ]
+
+
+class Scores(NamedTuple):
+    """The test results of a run as text; None if unknown."""
+
+    accuracy: str | None = None
+    interval: str | None = None  # 95 % confidence interval of the accuracy
+    mistakes: str | None = None  # "3 of 120"
+    loss: str | None = None
+
+
+def scores(run: RunContents) -> Scores:
+    """The evaluation on the test images; without them, the results in run.json."""
+    if run.tested is None:
+        accuracy, loss = (run.record.results.get(key) for key in ("test_accuracy", "test_loss"))
+        if not known(accuracy):
+            return Scores()
+        return Scores(f"{accuracy:.2%}", loss=f"{loss:.4f}" if known(loss) else "NaN")
+    result, interval = run.tested.evaluation, None
+    count, wrong = len(result.true), len(result.wrong)
+    if result.finite.all():
+        low, high = wilson(count - wrong, count)
+        interval = f"{low:.2%} to {high:.2%}"
+    loss = f"{result.loss:.4f}" if known(result.loss) else "NaN"
+    return Scores(f"{result.accuracy:.2%}", interval, f"{wrong:,} of {count:,}", loss)
 
 
 def pixels(images: ArrayLike, rows: Array) -> Array:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics import wilson
 from ..runs import by_class, first_filters
 from ..typing import Array
 from . import layers, pictures, tables
-from .contents import RunContents, Tested, pixels
+from .contents import RunContents, Tested, pixels, scores
 from .render import known, render, script_json, words
 
 MISTAKES = 48  # shown under their own heading
@@ -71,19 +70,14 @@ def _too_many(run: RunContents) -> list[str]:
 
 def _tiles(run: RunContents) -> list[tuple[str, str]]:
     """(number, what it is) for the summary."""
-    results, tiles = run.record.results, []
-    if run.tested:
-        result = run.tested.evaluation
-        count, wrong = len(result.true), len(result.wrong)
-        interval = ""
-        if result.finite.all():
-            low, high = wilson(count - wrong, count)
-            interval = f"; 95 % interval {100 * low:.2f}–{high:.2%}"
-        tiles.append((f"{result.accuracy:.2%}", f"test accuracy{interval}"))
-        tiles.append((f"{wrong:,}", f"of {count:,} misclassified"))
-        tiles.append((f"{result.loss:.4f}" if known(result.loss) else "NaN", "cross-entropy"))
-    elif known(results.get("test_accuracy")):
-        tiles.append((f"{results['test_accuracy']:.2%}", "test accuracy"))
+    results, found, tiles = run.record.results, scores(run), []
+    if found.accuracy:
+        interval = f" (95 % interval: {found.interval})" if found.interval else ""
+        tiles.append((found.accuracy, f"test accuracy{interval}"))
+    if found.mistakes:
+        tiles.append((found.mistakes, "misclassified"))
+    if found.loss:
+        tiles.append((found.loss, "cross-entropy"))
     epochs = results.get("epochs", len(run.history.get("epoch", [])))
     tiles.append((f"{epochs}", f"of {run.record.content['recipe'].get('epochs')} epochs"))
     if known(results.get("seconds")):

@@ -82,7 +82,7 @@ class Visor:
         if self._link:
             print(f"Watch it: {self._link}", flush=True)
         else:
-            print("The page did not start; training goes on without it.")
+            print("The page did not start; training continues without it.")
 
     def stay(self) -> None:
         """Wait until Ctrl-C, or until the page ends."""
@@ -118,7 +118,7 @@ class Visor:
         self._answered.set()
         self._control.go_on()  # a paused run could not be continued any more
         if self._link and not self._ended:
-            print("\nThe page has ended; training goes on.")
+            print("\nThe page has ended; training continues.")
 
     def _execute(self, word: object) -> None:
         if word == "pause":
