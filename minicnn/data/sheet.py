@@ -99,12 +99,11 @@ def _to_grey(image: Image.Image, path: Path) -> np.ndarray:
     rows = max(1, _STRIP_BYTES // (image.width * 4))
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
-        strip = np.asarray(image.crop((0, top, image.width, bottom)))
-        out[top:bottom] = convert(strip, top)
+        out[top:bottom] = convert(image.crop((0, top, image.width, bottom)), top)
     return out
 
 
-def _converter(image: Image.Image, path: Path) -> Callable[[np.ndarray, int], np.ndarray]:
+def _converter(image: Image.Image, path: Path) -> Callable[[Image.Image, int], np.ndarray]:
     """A function (strip, its first row) -> (rows, width) uint8 for the mode of `image`."""
     mode = image.mode
     if "transparency" in image.info and mode != "P":
@@ -113,16 +112,16 @@ def _converter(image: Image.Image, path: Path) -> Callable[[np.ndarray, int], np
             "flatten the image first"
         )
     if mode == "L":
-        return lambda strip, top: strip
+        return lambda strip, top: np.asarray(strip)
     if mode == "1":
-        return lambda strip, top: strip.astype(np.uint8) * np.uint8(255)
+        return lambda strip, top: np.asarray(strip.convert("L"))
     if mode.startswith("I"):  # 16-bit grey: "I;16", or "I" in older versions of Pillow
-        return lambda strip, top: (strip >> 8).astype(np.uint8)
+        return lambda strip, top: (np.asarray(strip) >> 8).astype(np.uint8)
     if mode in ("LA", "RGB", "RGBA"):
-        return lambda strip, top: _one_channel(strip, "A" in mode, top, path)
+        return lambda strip, top: _one_channel(np.asarray(strip.convert("RGBA")), top, path)
     if mode == "P":
         palette = _palette(image)
-        return lambda strip, top: _one_channel(palette[strip], True, top, path)
+        return lambda strip, top: _one_channel(palette[np.asarray(strip)], top, path)
     raise DataError(f"{path}: expected a grey, colour or palette PNG, received mode {mode}")
 
 
@@ -140,19 +139,19 @@ def _palette(image: Image.Image) -> np.ndarray:
     return table
 
 
-def _one_channel(strip: np.ndarray, has_alpha: bool, top: int, path: Path) -> np.ndarray:
-    """The grey value of a strip (rows, width, channels), whose channels must agree."""
-    colours = strip[..., :-1] if has_alpha else strip
-    grey = colours[..., 0]
-    differs = (colours != grey[..., None]).any(axis=(1, 2))
+def _one_channel(strip: np.ndarray, top: int, path: Path) -> np.ndarray:
+    """The grey value of a strip (rows, width, RGBA), whose colour channels must be equal."""
+    grey = strip[..., 0]
+    differs = (strip[..., :3] != grey[..., None]).any(axis=(1, 2))
     if differs.any():
         raise DataError(
             f"{path}: expected the grey value in every channel, received channels that differ "
             f"in row {top + int(np.argmax(differs)):,} (counted from 0); convert the images "
             "to grey before they go into a sheet (python -m minicnn.sprite build does)"
         )
-    if has_alpha and (strip[..., -1] != 255).any():
-        row = top + int(np.argmax((strip[..., -1] != 255).any(axis=1)))
+    transparent = (strip[..., 3] != 255).any(axis=1)
+    if transparent.any():
+        row = top + int(np.argmax(transparent))
         raise DataError(
             f"{path}: expected opaque pixels, received transparent ones in row {row:,} (counted "
             "from 0); flatten the image first"

@@ -35,15 +35,11 @@ def connected_components(mask: Array, values: Array) -> Components:
         previous = labels
         labels = np.where(mask, dilated(labels, 1), 0)
         labels = np.where(mask, labels.reshape(-1)[labels - 1], 0)
-    n = len(np.unique(labels[mask]))
-    number = np.full(mask.shape, n)
-    number[mask] = np.unique(labels[mask], return_inverse=True)[1]
-    peak, edge = np.zeros(n, values.dtype), np.ones(mask.shape, bool)
-    np.maximum.at(peak, number[mask], values[mask])
+    unique, of_each = np.unique(labels[mask], return_inverse=True)
+    n = len(unique)
+    number, peak, edge = np.full(mask.shape, n), np.zeros(n), np.ones(mask.shape, bool)
+    number[mask] = of_each
+    np.maximum.at(peak, of_each, values[mask])
     edge[1:-1, 1:-1] = False
-    return Components(
-        number,
-        mass=np.bincount(number[mask], values[mask], n),
-        peak=peak,
-        touches_edge=np.bincount(number[mask], edge[mask], n) > 0,
-    )
+    mass = np.bincount(of_each, values[mask], n)
+    return Components(number, mass, peak, touches_edge=np.bincount(of_each, edge[mask], n) > 0)
