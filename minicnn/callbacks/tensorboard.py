@@ -34,7 +34,7 @@ class TensorBoard(Callback):
 
     Epochs and batches count from 1. Histograms take at most 1 % of the time; pictures share 1.5 %
     with the other drawing callbacks. Epochs that would take more are skipped, except the last one.
-    A resumed run writes new files, in which TensorBoard is told to hide what followed the
+    A resumed run writes new files, with which TensorBoard hides what followed the
     checkpoint. If a file can't be written, one RunWarning is issued and training continues.
 
     Args:

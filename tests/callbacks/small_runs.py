@@ -23,7 +23,7 @@ VALIDATION = images(10, seed=7), one_hot(10, seed=7)
 
 
 def new_model(*, dropout=0.3, optimizer=None, seed=0, **options):
-    """With everything that has a memory: moving statistics, a generator, momentum."""
+    """A model with all kinds of state: moving statistics, a generator, momentum."""
     model = Sequential(
         [
             layers.Conv2D(4, 3, activation="relu"),
@@ -75,12 +75,12 @@ class Saver(Callback):
 
 
 def resumed(watchers, folder, done, **options):
-    """The rest of a run that a Saver watched, from where `done` = (epochs, steps) were behind."""
+    """The rest of a run with a Saver, resumed after `done` = (epochs, steps)."""
     return train(watchers, resume=folder / checkpoints.file_name(done), **options)
 
 
 WHERE = [(1, 0), (1, 2), (1, STEPS), (2, 0)]
-"""At an epoch's end, in its midst, between its last batch and validation."""
+"""At an epoch's end, within an epoch, between the last batch and validation."""
 
 
 def same_weights(model, other):

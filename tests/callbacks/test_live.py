@@ -94,12 +94,12 @@ def test_mistakes_of_the_last_epoch(tmp_path):
     wrong = np.flatnonzero(predicted != true)
     lines = of(path, "epoch")[-1]
     assert lines["wrong"] == len(wrong) > 3
-    sure = found["outputs"].max(1)
-    expected = sorted(wrong, key=lambda row: -sure[row])[:3]
+    confidence = found["outputs"].max(1)
+    expected = sorted(wrong, key=lambda row: -confidence[row])[:3]
     assert [m[0] for m in lines["mistakes"]] == expected
     for row, is_true, is_predicted, p in lines["mistakes"]:
         assert (is_true, is_predicted) == (true[row], predicted[row])
-        assert p == pytest.approx(sure[row], abs=1e-3)
+        assert p == pytest.approx(confidence[row], abs=1e-3)
 
 
 def test_without_validation_samples_there_are_no_mistakes(tmp_path):
