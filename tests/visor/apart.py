@@ -1,10 +1,10 @@
-"""asyncio.run in a thread of its own: the one in which Playwright drives a browser has a loop."""
+"""asyncio.run in another thread: Playwright runs a loop in this one."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 
 def run(coroutine):
-    """What the coroutine returns or raises."""
+    """The result of the coroutine, or its exception."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()

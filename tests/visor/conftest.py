@@ -1,4 +1,4 @@
-"""A run, a visor that shows it, and a browser that looks at it.
+"""A run, a visor that shows it, and a browser.
 
 Without the extra `visor` all tests here are skipped; without Chromium those in a browser.
 """
@@ -7,46 +7,41 @@ import contextlib
 import json
 import re
 import subprocess
-import sys
 import warnings
 from types import SimpleNamespace
 
 import pytest
-from waiting import PATIENCE
+from processes import TIMEOUT, VISOR, connected, popen
 
 pytest.importorskip("starlette", reason='needs the extra "visor"')
-with warnings.catch_warnings():  # its newer releases would rather have httpx2; httpx does
+with warnings.catch_warnings():  # newer releases prefer httpx2, but httpx works
     warnings.simplefilter("ignore")
     import starlette.testclient  # noqa: F401
 
-LOOKING = []  # (link of a visor, a page that looks at it), where both are open
+OPEN_PAGES = []  # (link of the visor, page)
 SCREENS = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """The folder of a finished run on the sample; it reads 96 % of the test digits, or more."""
+    """The folder of a finished run on the sample, with a test accuracy of 96 % or more."""
     from minicnn import kernels
     from minicnn.train import main
 
     folder = tmp_path_factory.mktemp("runs") / "course"
     options = ["--epochs", "4", "--batch-size", "64", "--backend", "numpy", "--quiet"]
-    with kernels.use_backend("numpy"):  # what main() chooses is not left to other tests
+    with kernels.use_backend("numpy"):  # restores the backend that main() changes
         assert main([*options, "--out", str(folder)]) == 0
     return folder
 
 
 @contextlib.contextmanager
 def serving(*arguments, cwd=None):
-    """python -m minicnn.visor …: `link`, without a slash at its end, `process`, what it has printed
-    by then, `lines`; and words(n): the next n commands that it passes on, if it is --attached."""
-    command = [sys.executable, "-m", "minicnn.visor", "--no-browser", *map(str, arguments)]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, cwd=cwd
-    )
+    """python -m minicnn.visor …: `link` (without a final slash), `process`, its output `lines` so
+    far, and commands(n): the next n commands that it sends, if it is --attached."""
+    process = popen([*VISOR, *arguments], stdin=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd)
 
-    def words(count):
+    def commands(count):
         return [json.loads(process.stdout.readline())["command"] for _ in range(count)]
 
     lines, found = [], None
@@ -55,26 +50,26 @@ def serving(*arguments, cwd=None):
             lines.append(line)
             if found := re.search(r'http://[^\s"]+', line):
                 link = found[0].rstrip("/")
-                yield SimpleNamespace(link=link, process=process, lines=lines, words=words)
+                yield SimpleNamespace(link=link, process=process, lines=lines, commands=commands)
                 return
         pytest.fail(f"no visor: {''.join(lines)}")
     finally:
-        for link, page in LOOKING:
+        for link, page in OPEN_PAGES:
             if found and found[0].startswith(link) and "net::ERR" not in page.expected:
-                page.context.close()  # or it would complain of the lost connection
+                page.context.close()  # else it reports the lost connection
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 @pytest.fixture(scope="session")
 def serve():
-    """serve(arguments…), for a visor of the test's own: see serving."""
+    """serve(arguments…) starts another visor; see serving."""
     return serving
 
 
 @pytest.fixture(scope="session")
 def visor(run, tmp_path_factory):
-    """A visor that shows `run`; its link has no slash at its end."""
+    """A visor that shows `run`, shared by all tests."""
     drawings = tmp_path_factory.mktemp("own") / "drawings"
     with serving(run, "--drawings", drawings) as running:
         running.drawings = drawings
@@ -82,10 +77,17 @@ def visor(run, tmp_path_factory):
 
 
 @pytest.fixture
-def browse(chromium):
-    """browse(link, screen="wide", scheme="light") → a page. Nothing may come from elsewhere, and
-    nothing be written to the console, but for what is in `page.expected` (parts of texts). With
-    strict=False the page lets scripts in from elsewhere, as `fits` needs it."""
+def open_connections():
+    """open_connections(address, texts) → sockets that have sent these; closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda address, texts: [stack.enter_context(connected(address, t)) for t in texts]
+
+
+@contextlib.contextmanager
+def browsing(chromium):
+    """browse(link, screen="wide", scheme="light") → a page. Fails if the page loads anything from
+    other sites or writes to the console, except texts with a part in `page.expected`. strict=False
+    allows scripts from other sites, for `fits`."""
     opened = []
 
     def browse(link, screen="wide", scheme="light", strict=True):
@@ -95,33 +97,40 @@ def browse(chromium):
             has_touch=screen == "phone",
             bypass_csp=not strict,
         )
-        page, said = context.new_page(), []
-        page.set_default_timeout(1000 * PATIENCE)
+        page, problems = context.new_page(), []
+        page.set_default_timeout(1000 * TIMEOUT)
         page.expected = []
         page.on(
-            "console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None
+            "console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None
         )
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("pageerror", lambda error: problems.append(str(error)))
         own = link.split("/#")[0]
         page.on(
-            "request", lambda r: r.url.startswith((own, "blob:", "data:")) or said.append(r.url)
+            "request", lambda r: r.url.startswith((own, "blob:", "data:")) or problems.append(r.url)
         )
-        opened.append((context, page, said))
-        LOOKING.append((own, page))
+        opened.append((context, page, problems))
+        OPEN_PAGES.append((own, page))
         page.goto(link)
         return page
 
     yield browse
-    LOOKING.clear()
-    for context, page, said in opened:
+    OPEN_PAGES.clear()
+    for context, page, problems in opened:
         context.close()
-        assert [text for text in said if not any(part in text for part in page.expected)] == []
+        assert [text for text in problems if not any(p in text for p in page.expected)] == []
+
+
+@pytest.fixture
+def browse(chromium):
+    """See browsing."""
+    with browsing(chromium) as browse:
+        yield browse
 
 
 @pytest.fixture
 def fits():
-    """fits(page, part="body"): the page is no wider than its screen, and axe-core finds nothing to
-    say about the part."""
+    """fits(page, part="body"): the page is not wider than the screen, and axe-core finds no
+    violation in the part."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
     def fits(page, part="body"):
@@ -133,14 +142,15 @@ def fits():
     return fits
 
 
-@pytest.fixture
-def ask(browse, visor):
-    """ask(module, expression, value): what a JavaScript expression says of `value`, with all that
-    page/`module` exports as `m`."""
-    page = browse(visor.link + "/#draw")  # there no chart is drawn
+@pytest.fixture(scope="module")
+def ask(chromium, visor):
+    """ask(module, expression, value) evaluates a JavaScript expression with `value` and the exports
+    of page/`module` as `m`."""
+    with browsing(chromium) as browse:
+        page = browse(visor.link + "/#draw")  # a tab without charts
 
-    def ask(module, expression, value=None):
-        load = f"const m = await import('/page/{module}');"
-        return page.evaluate(f"async (value) => {{ {load} return {expression}; }}", value)
+        def ask(module, expression, value=None):
+            load = f"const m = await import('/page/{module}');"
+            return page.evaluate(f"async (value) => {{ {load} return {expression}; }}", value)
 
-    return ask
+        yield ask

@@ -1,7 +1,7 @@
-"""Malformed requests, without end: what test_fuzz.py sends. Everything is drawn from one generator.
+"""Random malformed requests for test_fuzz.py.
 
-What is asked is taken from the application itself: its routes, and every word in the source of its
-answers, so that new ones are covered without a word here.
+The routes come from the application, the field names from the source of its answers, so that new
+ones are covered automatically.
 """
 
 import ast
@@ -62,7 +62,7 @@ GARBAGE = [
 
 
 def routes(app):
-    """(path, methods) of everything that the application answers."""
+    """(path, methods) of every route of the application."""
     found = []
 
     def walk(entries, before):
@@ -77,7 +77,7 @@ def routes(app):
 
 
 def words():
-    """Whatever stands in the answers' source as a word: the names of fields are among them."""
+    """Every string in the source of the answers that is a word, among them the names of fields."""
     found = set()
     for path in Path(minicnn.visor.api.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -88,12 +88,12 @@ def words():
 
 
 class Fuzz:
-    """Draws requests.
+    """A random generator of requests.
 
     Args:
         targets: see routes().
         fields: see words().
-        names: words that may stand in the network's files, of layers, say.
+        names: more words for values, e.g. of layers.
     """
 
     def __init__(self, targets, fields, names, seed):
@@ -108,7 +108,7 @@ class Fuzz:
         return self.rng.random() < share
 
     def request(self):
-        """(bytes, whether they are a whole request, which has to be answered)."""
+        """(bytes, whether they are a complete request, which must be answered)."""
         if self.chance(0.08):
             return self.pick(GARBAGE) + b"\r\n\r\n", True
         path, methods = self.pick(self.targets)
@@ -127,18 +127,18 @@ class Fuzz:
             )
             lines.append("Transfer-Encoding: chunked")
             body = chunks
-        elif self.chance(0.02) and body:  # it never comes to its end
+        elif self.chance(0.02) and body:  # an incomplete request
             lines.append(f"Content-Length: {len(body) + 9}")
             whole = False
         else:
             lines.append(f"Content-Length: {len(body)}")
         head = "\r\n".join(lines).encode("latin-1", errors="replace")
-        # a second length may ask for more than there is
+        # a second length may be larger than the body
         whole = whole and not re.search(rb"(?i)(expect|chunked|content-length: 9{9})", head)
         return head + b"\r\n\r\n" + body, whole
 
     def path(self, template):
-        """An address of this template, and now and then a query."""
+        """An address of this template, sometimes with a query."""
         path = re.sub(r"\{\w+(:\w+)?\}", lambda _: self.segment(), template)
         if self.chance(0.6):
             path += "?" + "&".join(
@@ -168,7 +168,7 @@ class Fuzz:
         return "image/png" if body[:4] == b"\x89PNG" else "application/json"
 
     def body(self):
-        """JSON that is nearly right, or a picture that is; or neither."""
+        """Almost valid JSON or PNG, or neither."""
         if self.chance(0.35):
             return self.png()
         if self.chance(0.2):
@@ -202,7 +202,7 @@ class Fuzz:
         ])  # fmt: skip
 
     def png(self):
-        """A PNG, or what is left of one."""
+        """A PNG, often a damaged one."""
         mode = self.pick(["L", "RGB", "RGBA", "P", "1", "I;16", "LA"])
         size = self.pick([(28, 28), (280, 280), (1, 1), (1, 900), (33, 7)])
         data = self.rng.integers(0, 256, (size[1], size[0]), dtype=np.uint8)
@@ -246,6 +246,6 @@ def _chunk(name, data):
 
 
 def _resized(png, width, height):
-    """The same pixels, said to be so many."""
+    """The same pixels with another size in the header."""
     header = struct.pack(">II", width, height) + png[24:29]
     return png[:8] + _chunk(b"IHDR", header) + png[33:]

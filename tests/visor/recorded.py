@@ -1,8 +1,7 @@
-"""Fifty drawings as the page's paper records them.
+"""Fifty recorded drawings, five of each digit: off-centre, small, thin, thick, tilted, large …
 
 `DRAWINGS`: each {"label": its digit, "kind": "thin" …, "width": of the pen, "strokes": of points
-[x, y] on a paper of 280×280, as they came from the pointer}. Drawn for these tests: off-centre,
-small, thin, thick, tilted, large and plain ones, five of each digit.
+[x, y] in a drawing area of 280×280}.
 """
 
 import json
@@ -17,7 +16,7 @@ FINE = 2  # drawn at twice the size, then averaged
 
 
 def rasterized(drawing):
-    """(280, 280) float32 in [0, 1]: what is on the paper, with round ends and corners."""
+    """(280, 280) float32 in [0, 1]: the drawing with round ends and corners."""
     image = Image.new("L", (FINE * SIZE, FINE * SIZE))
     pen, radius = ImageDraw.Draw(image), FINE * drawing["width"] / 2
     for stroke in drawing["strokes"]:

@@ -1,4 +1,4 @@
-"""What the tab Draw asks the server: reading drawings, both ways, and keeping them."""
+"""The answers for the tab Draw: predictions for drawings, and saved drawings."""
 
 import base64
 import io
@@ -22,14 +22,14 @@ AS_PNG = {"content-type": "image/png"}
 
 @pytest.fixture(autouse=True)
 def numpy_backend():
-    """As the command has it."""
+    """As the command sets it."""
     with kernels.use_backend("numpy"):
         yield
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where drawings are kept; not there yet."""
+    """For saved drawings; it does not exist yet."""
     return tmp_path / "own" / "drawings"
 
 
@@ -57,7 +57,7 @@ def keep(visitor, drawing=SEVEN, label=None, **more):
     return visitor.post("/api/drawings", json=given)
 
 
-def test_the_mnist_way_reads_nine_of_ten_drawings(visitor):
+def test_mnist_preprocessing_predicts_nine_of_ten_drawings(visitor):
     right = {"mnist": Counter(), "tutorial": Counter()}
     for drawing in DRAWINGS:
         answer = read(visitor, rasterized(drawing))
@@ -70,7 +70,7 @@ def test_the_mnist_way_reads_nine_of_ten_drawings(visitor):
     assert right["tutorial"].total() < right["mnist"].total()
 
 
-def test_both_ways_are_those_of_preprocess(visitor, run):
+def test_both_inputs_are_those_of_prepare(visitor, run):
     grey = rasterized(SEVEN)
     grey = (np.rint(grey * 255) / 255).astype(np.float32)
     answer = read(visitor, grey)
@@ -85,21 +85,21 @@ def test_both_ways_are_those_of_preprocess(visitor, run):
     assert answer["milliseconds"] > 0
 
 
-def test_pixels_are_read_as_they_are(visitor, run):
+def test_pixels_are_not_preprocessed(visitor, run):
     image = prepare.mnist_like(rasterized(SEVEN), 28, polarity="bright-on-dark").image
     answer = visitor.post("/api/read", json={"pixels": image.ravel().tolist()}).json()
     expected = Sequential.load(run / "model.safetensors").predict(image[None, ..., None])[0]
     np.testing.assert_allclose(answer["probabilities"], expected, atol=2e-5)
 
 
-def test_ink_on_paper_is_found_out(visitor):
+def test_dark_ink_is_inverted(visitor):
     answer = read(visitor, 1 - 0.8 * rasterized(SEVEN), query="")
     assert answer["mnist"]["inverted"]
     assert np.argmax(answer["mnist"]["probabilities"]) == 7
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_an_empty_paper_is_said_to_be_one(visitor, value):
+def test_an_empty_drawing_is_an_error(visitor, value):
     answer = read(visitor, np.full((280, 280), value, np.float32), query="")
     assert "nothing drawn" in answer["mnist"]["error"]
     assert len(answer["tutorial"]["probabilities"]) == 10
@@ -124,13 +124,13 @@ def as_jpeg():
         (b'{"pixels": [2]}', "application/json", 400, "784 numbers"),
     ],
 )
-def test_what_is_no_drawing_is_refused(visitor, content, kind, status, says):
+def test_other_content_is_refused(visitor, content, kind, status, says):
     answer = visitor.post("/api/read", content=content, headers={"content-type": kind})
     assert answer.status_code == status
     assert says in answer.json()["error"]
 
 
-def test_drawings_are_kept_in_a_sheet_to_train_on(visitor, folder, tmp_path, monkeypatch):
+def test_drawings_are_saved_in_a_sheet_to_train_on(visitor, folder, tmp_path, monkeypatch):
     before = visitor.get("/api/drawings").json()
     assert before == {"folder": str(folder), "count": 0, "command": None}
     assert not folder.exists()
@@ -151,7 +151,7 @@ def test_drawings_are_kept_in_a_sheet_to_train_on(visitor, folder, tmp_path, mon
     assert train.main(["--data", str(folder), *options, "--out", str(tmp_path / "mine")]) == 0
 
 
-def test_the_last_one_is_taken_back(visitor, folder):
+def test_the_last_one_is_removed(visitor, folder):
     keep(visitor)
     keep(visitor, DRAWINGS[0])
     assert visitor.delete("/api/drawings/last").json()["count"] == 1
@@ -174,7 +174,7 @@ def test_the_last_one_is_taken_back(visitor, folder):
         ({"polarity": "upside down"}, "polarity"),
     ],
 )
-def test_what_cant_be_kept_is_refused_and_leaves_nothing(visitor, folder, change, says):
+def test_an_invalid_drawing_is_not_saved(visitor, folder, change, says):
     given = {"image": base64.b64encode(png(rasterized(SEVEN))).decode(), "label": 7, **change}
     answer = visitor.post("/api/drawings", json=given)
     assert answer.status_code == 400
@@ -183,7 +183,7 @@ def test_what_cant_be_kept_is_refused_and_leaves_nothing(visitor, folder, change
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (28, 14)])
-def test_images_need_not_be_square_nor_names_be_plain(tmp_path, shape):
+def test_images_of_any_shape_and_names_with_any_characters(tmp_path, shape):
     names = ["an\nodd {name}", "b"]
     for name, sides in (("own", shape), ("other", shape[::-1])):
         network = [layers.Flatten(), layers.Dense(2, activation="softmax")]
@@ -208,7 +208,7 @@ def test_images_need_not_be_square_nor_names_be_plain(tmp_path, shape):
     assert f"{shape[0]}×{shape[1]}" in refused.json()["error"]
 
 
-def test_other_files_are_left_alone(visitor, folder):
+def test_other_files_are_not_touched(visitor, folder):
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("mine")
     answer = keep(visitor)
@@ -217,7 +217,7 @@ def test_other_files_are_left_alone(visitor, folder):
     assert set(os.listdir(folder)) == {"thesis.txt", ".lock"}
 
 
-def test_a_damaged_sheet_is_not_written_over(visitor, folder):
+def test_a_damaged_sheet_is_not_overwritten(visitor, folder):
     keep(visitor)
     keep(visitor)
     sheet = next(folder.glob("*.png"))
@@ -229,7 +229,7 @@ def test_a_damaged_sheet_is_not_written_over(visitor, folder):
     assert sheet.read_bytes() == damaged
 
 
-def test_a_disk_that_refuses_says_so(visitor, folder):
+def test_a_disk_error_is_reported(visitor, folder):
     folder.parent.mkdir()
     folder.parent.joinpath("drawings").write_text("a file where the folder should be")
     answer = keep(visitor)
@@ -238,14 +238,14 @@ def test_a_disk_that_refuses_says_so(visitor, folder):
     assert folder.read_text() == "a file where the folder should be"
 
 
-# ---- a network that was trained on a sheet of one's own pictures ----
+# ---- a network that was trained on the user's own pictures ----
 
-WHOLE = {"fit": "pad", "invert": "auto"}  # nothing is cut out
+WHOLE = {"fit": "pad", "invert": "auto"}  # no cropping
 
 
 @pytest.fixture
 def own(run, tmp_path, folder):
-    """A visitor of a visor whose network was trained on whole pictures."""
+    """A client of a visor whose network was trained on whole pictures."""
     model = Sequential.load(run / "model.safetensors")
     model.preparation = WHOLE
     model.save(tmp_path / "own.safetensors")
@@ -253,7 +253,7 @@ def own(run, tmp_path, folder):
     return TestClient(create_app(subject, folder), base_url="http://127.0.0.1")
 
 
-def test_a_drawing_is_made_ready_as_the_networks_own_pictures_were(own):
+def test_a_drawing_is_prepared_like_the_training_images(own):
     grey = np.rint(rasterized(SEVEN) * 255).astype(np.float32) / np.float32(255)
     answer = read(own, grey)["mnist"]
     made = prepare.sheet_like(grey, 28, **WHOLE)
@@ -262,7 +262,7 @@ def test_a_drawing_is_made_ready_as_the_networks_own_pictures_were(own):
     assert own.get("/api/about").json()["model"]["preparation"] == WHOLE
 
 
-def test_drawings_for_it_are_kept_as_such_a_sheet_and_not_among_others(own, visitor, folder):
+def test_a_sheet_has_drawings_of_one_preparation(own, visitor, folder):
     for count in (1, 2, 3):  # the first one has no manifest yet
         assert keep(own).json()["count"] == count
         refused = keep(visitor)

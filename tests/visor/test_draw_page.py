@@ -1,4 +1,4 @@
-"""The tab Draw in a browser: drawn stroke by stroke, by mouse, finger, pen and keyboard."""
+"""The tab Draw in a browser: drawing by mouse, finger and keyboard."""
 
 import io
 import re
@@ -10,12 +10,13 @@ from recorded import DRAWINGS, SIZE, rasterized
 
 from minicnn import MnistData, Sequential
 
+EXHAUSTIVE = pytest.mark.exhaustive
 SEVEN = next(drawing for drawing in DRAWINGS if drawing["label"] == 7)
 
 
 @pytest.fixture
 def opened(browse, visor):
-    """opened(…as browse) → the page, ready to be drawn on."""
+    """opened(…as browse) → the page, ready for drawing."""
 
     def opened(*how, **more):
         page = browse(f"{visor.link}/#draw", *how, **more)
@@ -26,15 +27,15 @@ def opened(browse, visor):
 
 
 def on_paper(page):
-    """A function: a point of the paper → its place on the screen."""
+    """A function: a point of the drawing area → its position on the screen."""
     page.locator("#paper").scroll_into_view_if_needed()
     box = page.locator("#paper").bounding_box()
     return lambda x, y: (box["x"] + box["width"] * x / SIZE, box["y"] + box["height"] * y / SIZE)
 
 
 def draw(page, drawing, until=None, every=1):
-    """Stroke by stroke, by mouse, which tells of `every` so many points. With `until` only those
-    before that one are drawn, and the button stays down."""
+    """Draw with the mouse, using every `every`-th point. With `until`, draw only the points before
+    it and keep the button down."""
     place = on_paper(page)
     page.get_by_label("Stroke").fill(str(drawing["width"]))
     for stroke in drawing["strokes"]:
@@ -59,7 +60,7 @@ def answers(page):
 
 
 def ink(page):
-    """(280, 280): how bright the paper is, as it is asked about."""
+    """(280, 280): the brightness of the drawing area."""
     pixels = page.evaluate(
         "[...document.getElementById('paper').getContext('2d')"
         f".getImageData(0, 0, {SIZE}, {SIZE}).data].filter((_, i) => i % 4 === 0)"
@@ -67,52 +68,44 @@ def ink(page):
     return np.array(pixels).reshape(SIZE, SIZE) / 255
 
 
-def test_the_mnist_way_reads_nine_of_ten_drawings(opened):
+@pytest.mark.parametrize("drawings", [DRAWINGS[::7], pytest.param(DRAWINGS, marks=EXHAUSTIVE)])
+def test_mnist_preprocessing_predicts_nine_of_ten_drawings(opened, drawings):
     page = opened()
     right, took = {"mnist": 0, "tutorial": 0}, []
-    for drawing in DRAWINGS:
+    for drawing in drawings:
         draw(page, drawing, every=2)
         took.append(settled(page))
         for way, answer in answers(page).items():
             right[way] += answer == str(drawing["label"])
         page.get_by_role("button", name="Clear").click()
     print(
-        f"of {len(DRAWINGS)} drawings: {right}; ms from lifting the pen to the answer: "
+        f"of {len(drawings)} drawings: {right}; ms from lifting the pen to the answer: "
         f"median {np.median(took):.0f}, 19 of 20 within {np.percentile(took, 95):.0f}, "
         f"largest {max(took):.0f}"
     )
-    assert right["mnist"] >= 0.9 * len(DRAWINGS)
+    assert right["mnist"] >= 0.9 * len(drawings) - 0.5
     assert right["tutorial"] < right["mnist"]
 
 
-def test_the_paper_holds_what_was_drawn(opened):
-    page = opened()
-    draw(page, SEVEN)
-    settled(page)
-    seen, expected = ink(page), rasterized(SEVEN)
-    assert np.abs(seen - expected).mean() < 0.01  # the page's lines are smoother
-    assert ((seen > 0.5) == (expected > 0.5)).mean() > 0.99
-
-
-def test_it_answers_while_one_draws(opened):
+def test_it_answers_during_drawing(opened):
     page, asking = opened(), set()
     page.on("request", lambda request: asking.add(request))
     page.on("requestfinished", lambda request: asking.discard(request))
     draw(page, SEVEN, until=-3)
     page.wait_for_function("document.getElementById('mnist-answer').textContent !== '–'")
-    assert page.locator("#draw-time").inner_text() == ""  # the pen is not lifted yet
+    assert page.locator("#draw-time").inner_text() == ""  # the pen is still down
     bars = page.locator("#mnist-bars .share").all_inner_texts()
     assert len(bars) == 10
     assert sum(float(share.rstrip(" %")) for share in bars) == pytest.approx(100, abs=0.6)
     page.wait_for_timeout(200)
-    while asking:  # until it has answered to all that is drawn
+    while asking:  # until all requests are answered
         page.wait_for_timeout(200)
     page.mouse.up()
     settled(page)
     assert "before the pen was lifted" in page.locator("#draw-time").inner_text()
 
 
-def test_what_the_network_sees_is_shown_both_ways(opened):
+def test_both_inputs_of_the_network_are_shown(opened):
     page = opened()
     small = next(drawing for drawing in DRAWINGS if drawing["kind"] == "small")
     draw(page, small)
@@ -164,7 +157,7 @@ def test_undo_clear_and_width(opened):
     clear.click()
     assert ink(page).max() == 0
     assert undo.is_disabled()
-    page.wait_for_timeout(300)  # an answer that is still on its way is too late
+    page.wait_for_timeout(300)  # a late answer is dropped
     assert answers(page) == {"mnist": "–", "tutorial": "–"}
 
 
@@ -191,26 +184,10 @@ def test_by_keyboard_alone(opened):
     assert ink(page).max() == 0
 
 
-def test_by_finger_on_a_phone(opened):
+def test_a_finger_draws_and_a_second_one_does_not(opened):
     page = opened("phone")
     place = on_paper(page)
     scrolled = page.evaluate("scrollY")
-    session = page.context.new_cdp_session(page)
-    for stroke in SEVEN["strokes"]:
-        for number, point in enumerate(stroke):
-            x, y = place(*point)
-            kind = "touchMove" if number else "touchStart"
-            given = {"type": kind, "touchPoints": [{"x": x, "y": y}]}
-            session.send("Input.dispatchTouchEvent", given)
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    settled(page)
-    assert answers(page)["mnist"] == "7"
-    assert page.evaluate("scrollY") == scrolled  # the finger draws, and moves nothing else
-
-
-def test_a_second_finger_draws_nothing(opened):
-    page = opened("phone")
-    place = on_paper(page)
     session = page.context.new_cdp_session(page)
     first = [{"x": place(60, y)[0], "y": place(60, y)[1], "id": 1} for y in (60, 140, 220)]
     second = {"x": place(220, 60)[0], "y": place(220, 60)[1], "id": 2}
@@ -228,28 +205,7 @@ def test_a_second_finger_draws_nothing(opened):
     drawn = ink(page) > 0.5
     assert drawn[100:200, 60].all()
     assert not drawn[:, 100:].any()
-
-
-def test_by_pen(opened):
-    page = opened()
-    place = on_paper(page)
-    session = page.context.new_cdp_session(page)
-
-    def tell(kind, point, buttons=1):
-        x, y = place(*point)
-        given = {"type": kind, "x": x, "y": y, "button": "left", "buttons": buttons}
-        session.send(
-            "Input.dispatchMouseEvent",
-            {**given, "pointerType": "pen", "force": 0.5, "clickCount": 1},
-        )
-
-    for stroke in SEVEN["strokes"]:
-        tell("mousePressed", stroke[0])
-        for point in stroke[1:]:
-            tell("mouseMoved", point)
-        tell("mouseReleased", stroke[-1], 0)
-    settled(page)
-    assert answers(page)["mnist"] == "7"
+    assert page.evaluate("scrollY") == scrolled  # the finger draws and does not scroll
 
 
 def photo(drawn=True):
@@ -263,7 +219,7 @@ def photo(drawn=True):
     return file.getvalue()
 
 
-def test_a_photo_is_read_and_left_again(opened):
+def test_a_photo_is_predicted_and_removed(opened):
     page = opened()
     given = {"name": "seven.jpg", "mimeType": "image/jpeg", "buffer": photo()}
     page.locator("#draw-file").set_input_files(given)
@@ -280,7 +236,7 @@ def test_a_photo_is_read_and_left_again(opened):
     assert answers(page)["mnist"] == "7"
 
 
-def test_nothing_stays_of_the_photo_before_an_empty_one(opened):
+def test_an_empty_photo_clears_the_answer_before(opened):
     page = opened()
     before = page.locator("#mnist-how").inner_text()
     for drawn in (True, False):
@@ -316,14 +272,14 @@ def drop(page, data, name, kind):
 def test_a_file_is_dropped(opened):
     page = opened()
     drop(page, b"no picture at all", "notes.txt", "text/plain")
-    page.get_by_role("alert").filter(has_text="notes.txt can't be predicted a picture").wait_for()
+    page.get_by_role("alert").filter(has_text="notes.txt can't be read as a picture").wait_for()
     drop(page, photo(), "seven.jpg", "image/jpeg")
     settled(page)
     assert answers(page)["mnist"] == "7"
     assert not page.locator("#draw-error").is_visible()
 
 
-def test_what_was_misread_is_kept_and_taken_back(opened, visor):
+def test_a_drawing_is_saved_and_removed(opened, visor):
     page = opened()
     buttons = page.get_by_role("group", name="Save the drawing as").get_by_role("button")
     assert buttons.count() == 10
@@ -335,7 +291,7 @@ def test_what_was_misread_is_kept_and_taken_back(opened, visor):
         settled(page)
         buttons.nth(drawing["label"]).click()
         saved.filter(has_text=f"Saved as {drawing['label']}. {number} drawing").wait_for()
-        assert buttons.first.is_disabled()  # one click, one drawing
+        assert buttons.first.is_disabled()  # each drawing is saved once
         page.get_by_role("button", name="Clear").click()
     command = saved.locator("code").inner_text()
     assert command == f"python -m minicnn.train --data {visor.drawings}"
@@ -349,7 +305,7 @@ def test_what_was_misread_is_kept_and_taken_back(opened, visor):
     back.wait_for(state="hidden")
 
 
-def test_what_could_not_be_kept_may_be_tried_again(opened, visor):
+def test_saving_can_be_tried_again_after_an_error(opened, visor):
     page = opened()
     page.expected = ["409"]
     draw(page, SEVEN)
@@ -368,7 +324,7 @@ def test_what_could_not_be_kept_may_be_tried_again(opened, visor):
     page.locator("#draw-saved").filter(has_text="Removed").wait_for()
 
 
-def test_a_drawing_is_looked_into(opened):
+def test_look_inside(opened):
     page = opened()
     draw(page, SEVEN)
     settled(page)
@@ -377,16 +333,7 @@ def test_a_drawing_is_looked_into(opened):
     page.locator("#inside-steps .step").first.wait_for()
 
 
-def test_a_visor_that_went_away_is_missed(browse, serve, run, tmp_path):
-    with serve(run, "--drawings", tmp_path / "drawings") as visor:
-        page = browse(f"{visor.link}/#draw")
-        page.locator("#mnist-bars li").first.wait_for()
-        page.expected = ["net::ERR", "/api/"]
-    draw(page, SEVEN)
-    page.get_by_role("alert").filter(has_text="visor").wait_for()
-
-
-def test_nothing_jumps_while_one_draws(opened):
+def test_the_layout_does_not_shift_during_drawing(opened):
     for screen in ("wide", "phone"):
         page = opened(screen)
         page.evaluate(
@@ -404,9 +351,8 @@ def test_nothing_jumps_while_one_draws(opened):
         assert page.evaluate("window.jumped") < 0.01, screen
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("screen", ["wide", "phone"])
-def test_it_fits_and_anybody_can_use_it(opened, fits, screen, scheme):
+@pytest.mark.parametrize(("screen", "scheme"), [("wide", "light"), ("phone", "dark")])
+def test_it_fits_and_is_accessible(opened, fits, screen, scheme):
     page = opened(screen, scheme, strict=False)
     fits(page)
     draw(page, SEVEN)
@@ -417,21 +363,18 @@ def test_it_fits_and_anybody_can_use_it(opened, fits, screen, scheme):
     assert min(page.locator(controls).evaluate_all(heights)) >= 40
 
 
-@pytest.mark.parametrize("screen", ["wide", "phone"])
-def test_a_network_of_ones_own_pictures_is_told_of_as_such(
-    run, serve, browse, fits, tmp_path, screen
-):
+def test_a_network_for_own_pictures(run, serve, browse, fits, tmp_path):
     model = Sequential.load(run / "model.safetensors")
     model.preparation = {"fit": "pad", "invert": "auto"}
     model.save(tmp_path / "own.safetensors")
     with serve(tmp_path / "own.safetensors", "--drawings", tmp_path / "kept") as own:
-        page = browse(f"{own.link}/#draw", screen, strict=False)
+        page = browse(f"{own.link}/#draw", "phone", strict=False)
         page.locator("#mnist-bars li").first.wait_for()
         draw(page, SEVEN)
         settled(page)
         assert page.locator("#way-mnist").inner_text() == "Preprocessing of the training images"
         assert page.locator("#mnist-how").inner_text().startswith("Scaled down as a whole")
         assert page.locator("#paper-box").is_hidden()
-        seen = page.get_by_label("What the network sees, prepared like its own pictures were")
+        seen = page.get_by_label("Input of the network: Preprocessing of the training images")
         assert seen.is_visible()
         fits(page)

@@ -1,33 +1,41 @@
-"""It ends when it is told to: at once, with exit code 0, whatever is under way."""
+"""The server stops at once with exit code 0, whatever it is doing."""
 
 import contextlib
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
+from threading import Thread
 
 import pytest
-from waiting import AT_ONCE, PATIENCE
+from processes import (
+    HALF_A_BODY,
+    HOST,
+    PROMPT,
+    STREAM,
+    TIMEOUT,
+    VISOR,
+    connected,
+    get,
+    popen,
+    unused_port,
+    wait_for,
+)  # fmt: skip
 
 from minicnn.visor import command
 
-PROGRAM = [sys.executable, "-m", "minicnn.visor", "--no-browser"]
+BUSY = [
+    *["", "", ""], *[STREAM] * 3, "GET / HTTP/1.1\nHos", HALF_A_BODY,
+    f"GET /plotly.js HTTP/1.1\n{HOST}\n",  # whose answer nobody reads
+]  # fmt: skip
 
 
 @contextlib.contextmanager
-def started(*arguments, **options):
-    """The process, its (host, port), with all of its output in pipes of their own."""
-    process = subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+def started(command, **options):
+    """The process and its (host, port)."""
+    process = popen(command, stderr=subprocess.PIPE, **options)
     try:
         line = process.stdout.readline()
         found = re.search(r"http://127.0.0.1:(\d+)/", line)
@@ -38,137 +46,87 @@ def started(*arguments, **options):
         process.communicate()
 
 
-def connected(address, text):
-    """A socket that has sent this."""
-    client = socket.create_connection(address, timeout=PATIENCE)
-    client.sendall(text.replace("\n", "\r\n").encode())
-    return client
+def assert_ended(process):
+    assert process.wait(PROMPT) == 0
+    assert process.stderr.read() == ""
 
 
-HOST = "Host: 127.0.0.1\n"
-UNDER_WAY = {
-    "nothing": [],
-    "connections": ["", "", ""],
-    "streams": [f"GET /api/events HTTP/1.1\n{HOST}\n"] * 3,
-    "half a head": ["GET / HTTP/1.1\nHos"],
-    "half a body": [
-        f"POST /api/read HTTP/1.1\n{HOST}Content-Type: application/json\nContent-Length: 99\n\n{{"
-    ],
-    "an answer that nobody takes": [f"GET /plotly.js HTTP/1.1\n{HOST}\n"],
-}
-
-
-@pytest.mark.parametrize(
-    ("kind", "number"),
-    [*((kind, signal.SIGINT) for kind in UNDER_WAY), ("streams", signal.SIGTERM)],
-)
-def test_it_ends_at_once(run, kind, number):
-    with started(run) as (process, address):
-        clients = [connected(address, text) for text in UNDER_WAY[kind]]
-        if kind == "streams":
-            for client in clients:
-                assert client.recv(1000).startswith(b"HTTP/1.1 200")
-        time.sleep(0.2)
-        begun = time.monotonic()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_while_clients_are_connected(run, open_connections, number):
+    with started([*VISOR, run]) as (process, address):
+        for client in open_connections(address, BUSY)[3:6]:
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        assert get(address, "/page/dom.js") == 200
         process.send_signal(number)
-        assert process.wait(PATIENCE) == 0
-        assert time.monotonic() - begun < AT_ONCE
-        assert process.stderr.read() == ""
-        for client in clients:
-            client.close()
+        assert_ended(process)
+
+
+SLOW = """
+import sys, time
+from minicnn.visor.api import about
+from minicnn.visor.command import main
+from starlette.routing import Route
+
+def slow(request):
+    print("working", flush=True)
+    time.sleep(60)
+
+about.ROUTES.append(Route("/slow", slow))
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_it_ends_at_once_while_a_thread_works(run):
-    """Python can't end a thread, and would wait for it."""
-    slow = (
-        "import sys, time\n"
-        "from minicnn.visor.api import about\n"
-        "from starlette.routing import Route\n"
-        "about.ROUTES.append(Route('/slow', lambda request: time.sleep(60)))\n"
-        "from minicnn.visor.command import main\n"
-        f"sys.exit(main(['--no-browser', {str(run)!r}]))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", slow], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
-    with connected(("127.0.0.1", port), f"GET /api/slow HTTP/1.1\n{HOST}\n"):
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(AT_ONCE) == 0
-    assert process.communicate()[1] == ""
+    """Python itself cannot end a thread, and would wait for it."""
+    with started([sys.executable, "-c", SLOW, "--no-browser", run]) as (process, address):
+        process.stdout.readline()
+        with connected(address, f"GET /api/slow HTTP/1.1\n{HOST}\n"):
+            assert process.stdout.readline() == "working\n"
+            process.send_signal(signal.SIGINT)
+            assert_ended(process)
 
 
-def test_a_second_interrupt_is_no_error(run):
-    with started(run) as (process, address):
-        clients = [connected(address, text) for text in UNDER_WAY["streams"]]
+def test_more_interrupts_are_no_error(run, open_connections):
+    with started([*VISOR, run]) as (process, address):
+        open_connections(address, [STREAM] * 3)
         for _ in range(3):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.03)
-        assert process.wait(AT_ONCE) == 0
-        assert process.stderr.read() == ""
-        for client in clients:
-            client.close()
+        assert_ended(process)
 
 
-def test_a_link_that_nobody_reads_is_no_error(run):
+def test_a_closed_output_is_no_error(run):
     """As in `python -m minicnn.visor | true`."""
     reading, writing = os.pipe()
     os.close(reading)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-    command = [*PROGRAM, str(run), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE)
+    address = "127.0.0.1", unused_port()
+    process = popen([*VISOR, run, "--port", address[1]], stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
-    wait_until_it_answers(port)
+    wait_for(lambda: get(address, "/") == 200)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=PATIENCE)[1] == b""
+    assert process.communicate(timeout=TIMEOUT)[1] == ""
     assert process.returncode == 0
-
-
-def wait_until_it_answers(port):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        try:
-            with connected(("127.0.0.1", port), f"GET / HTTP/1.1\n{HOST}\n") as client:
-                assert client.recv(1000).startswith(b"HTTP/1.1 200")
-                return
-        except ConnectionError:
-            time.sleep(0.05)
-    pytest.fail("it did not answer")
 
 
 # ---- beside training ----
 
 
-def attached(run):
-    return started(run, "--attached", stdin=subprocess.PIPE)
-
-
-@pytest.mark.parametrize(("kind", "sent"), [("nothing", ""), ("streams", "words\n\udcff\n")])
-def test_the_end_of_its_input_ends_it(run, kind, sent):
-    with attached(run) as (process, address):
-        clients = [connected(address, text) for text in UNDER_WAY[kind]]
+@pytest.mark.parametrize("sent", ["", "words\n\udcff\n"])
+def test_the_end_of_its_input_ends_it(run, open_connections, sent):
+    with started([*VISOR, run, "--attached"], stdin=subprocess.PIPE) as (process, address):
+        open_connections(address, [STREAM])
         process.stdin.buffer.write(sent.encode(errors="surrogateescape"))
         process.stdin.close()
         process.stdin = None
-        assert process.wait(AT_ONCE) == 0
-        assert process.stderr.read() == ""
-        for client in clients:
-            client.close()
+        assert_ended(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_while_its_input_is_open(run, number):
-    with attached(run) as (process, _):
-        process.send_signal(number)
-        assert process.wait(AT_ONCE) == 0
-        assert process.stderr.read() == ""
+def test_an_interrupt_ends_it_while_its_input_is_open(run):
+    with started([*VISOR, run, "--attached"], stdin=subprocess.PIPE) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert_ended(process)
 
 
-def test_what_is_told_comes_in_whole_lines(capfd):
-    from threading import Thread
-
+def test_commands_are_written_in_whole_lines(capfd):
     threads = [Thread(target=command.send_command, args=["pause"]) for _ in range(50)]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""What the tab Evaluate asks the server, against the same found the long way."""
+"""The answers for the tab Evaluate, compared with direct computations."""
 
 import io
 import itertools
@@ -16,7 +16,7 @@ from minicnn.visor.subject import Subject
 
 @pytest.fixture(autouse=True)
 def numpy_backend():
-    """As the command has it."""
+    """As the command sets it."""
     with kernels.use_backend("numpy"):
         yield
 
@@ -68,7 +68,7 @@ def test_the_confusion_matrix_counts_every_image(visitor, read):
     ("true", "predicted", "only"),
     list(itertools.product([None, 4], [None, 9, 4], ["all", "right", "wrong"])),
 )
-def test_a_search_finds_what_fits_and_nothing_else(visitor, read, true, predicted, only):
+def test_a_search_finds_the_matching_images(visitor, read, true, predicted, only):
     probabilities, taken, label = read
     query = {"only": only, "limit": 200, "order": "row"}
     query |= {k: v for k, v in (("true", true), ("predicted", predicted)) if v is not None}
@@ -126,11 +126,11 @@ def test_pages_follow_each_other_in_order(visitor, read, order):
         ({"only": "odd"}, "all, right, wrong"),
     ],
 )
-def test_what_is_no_search_is_refused(visitor, query, says):
+def test_an_invalid_search_is_refused(visitor, query, says):
     assert says in get(visitor, "/api/search", 400, **query)["error"]
 
 
-def test_digits_come_in_one_picture(visitor, data):
+def test_several_digits_in_one_picture(visitor, data):
     rows = [*range(5, 45), 0]
     answer = visitor.get("/api/digits.png", params={"rows": ",".join(map(str, rows))})
     assert answer.headers["content-type"] == "image/png"
@@ -142,21 +142,21 @@ def test_digits_come_in_one_picture(visitor, data):
         np.testing.assert_array_equal(pixels.ravel(), data.test_images[row])
 
 
-def test_one_digit_comes_as_numbers(visitor, data):
+def test_one_digit_as_numbers(visitor, data):
     told = get(visitor, "/api/digits/7")
     np.testing.assert_allclose(told["pixels"], data.test_x[7].ravel(), atol=6e-5)
     assert told["true"] == data.test_labels[7].argmax()
     assert (told["row"], told["count"]) == (7, len(data.test_x))
 
 
-def test_a_model_by_itself_is_tested_on_the_sample(run, tmp_path, read):
+def test_a_model_without_a_run_is_tested_on_the_sample(run, tmp_path, read):
     subject = Subject(run / "model.safetensors")
     alone = TestClient(create_app(subject, tmp_path), base_url="http://127.0.0.1")
     assert get(alone, "/api/evaluation")["wrong"] == (read[1] != read[2]).sum()
 
 
-def test_a_search_is_about_the_model_that_was_measured(run, tmp_path):
-    """A newer checkpoint is measured when somebody asks for it, not by every search."""
+def test_a_search_uses_the_model_that_was_evaluated(run, tmp_path):
+    """A search does not evaluate a newer checkpoint."""
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     own = TestClient(create_app(Subject(folder), tmp_path), base_url="http://127.0.0.1")
@@ -164,7 +164,7 @@ def test_a_search_is_about_the_model_that_was_measured(run, tmp_path):
     model = Sequential.load(folder / "model.safetensors")
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     model.save(folder / "model.safetensors")
-    own.app.state.subject._checked = -np.inf  # as if half a second had gone by
+    own.app.state.subject._checked = -np.inf  # the next request checks again
     again = get(own, "/api/search", only="wrong")
     assert (again["version"], again["total"]) == (before["version"], before["wrong"])
     after = get(own, "/api/evaluation")
@@ -172,7 +172,7 @@ def test_a_search_is_about_the_model_that_was_measured(run, tmp_path):
     assert get(own, "/api/search", only="wrong")["total"] == after["wrong"] > before["wrong"]
 
 
-def test_images_that_are_not_there_are_named(run, tmp_path):
+def test_missing_images_are_named(run, tmp_path):
     subject = Subject(run / "model.safetensors", data=str(tmp_path / "nowhere"))
     alone = TestClient(create_app(subject, tmp_path), base_url="http://127.0.0.1")
     for path in ("/api/evaluation", "/api/search", "/api/digits/0"):

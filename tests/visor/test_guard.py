@@ -1,4 +1,4 @@
-"""Who may ask: hosts, other sites' pages, the token."""
+"""Access control: hosts, other sites, the token."""
 
 import re
 
@@ -33,7 +33,7 @@ def here():
 
 @pytest.fixture
 def elsewhere():
-    """A visor that others may use, with the token."""
+    """A visor that other machines may use, with the token."""
     return client((), TOKEN, "http://192.0.2.7:8028")
 
 
@@ -41,7 +41,7 @@ def elsewhere():
     "host",
     ["127.0.0.1:8028", "localhost:8028", "LocalHost", "[::1]:8028", "[::1]", "127.0.0.1:9000"],
 )
-def test_this_machine_may_be_called_by_its_names(here, host):
+def test_names_of_this_machine_are_allowed(here, host):
     assert here.get("/", headers={"host": host}).status_code == 200
 
 
@@ -61,7 +61,7 @@ def test_other_names_are_refused(here, host):
 
 
 @given(st.text(max_size=20) | st.text("[]:.@09af", max_size=12))
-def test_a_name_is_all_that_stands_before_the_port_or_nothing(text):
+def test_a_host_name_is_everything_before_the_port_or_empty(text):
     if name := host_name(text):
         assert re.fullmatch(r"(%s|\[%s\])(:[0-9]{1,5})?" % ((re.escape(name),) * 2), text)
 
@@ -81,7 +81,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"])
-def test_what_other_sites_pages_send_is_refused(here, method, headers):
+def test_requests_of_other_sites_are_refused(here, method, headers):
     assert here.request(method, "/api/read", headers=headers).status_code == 403
 
 
@@ -90,11 +90,11 @@ OWN = [{}, {"origin": "http://127.0.0.1:8028"}, {"sec-fetch-site": "same-origin"
 
 @pytest.mark.parametrize("headers", OWN, ids=str)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_what_our_page_or_a_program_sends_passes(here, method, headers):
+def test_requests_of_our_page_or_a_program_are_allowed(here, method, headers):
     assert here.request(method, "/api/read", headers=headers).status_code == 200
 
 
-def test_a_link_elsewhere_opens_the_page_and_nothing_else(here):
+def test_a_link_on_another_site_only_opens_the_page(here):
     opened = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     assert here.get("/", headers=opened).status_code == 200
     assert here.get("/api/about", headers=opened).status_code == 403
@@ -103,13 +103,13 @@ def test_a_link_elsewhere_opens_the_page_and_nothing_else(here):
     assert here.get("/", headers=embedded).status_code == 403
 
 
-def test_an_address_that_is_typed_may_be_read_and_no_more():
+def test_a_typed_address_allows_get_only():
     typed = Headers({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"})
     assert is_ours("GET", "/api/about", "http://127.0.0.1", typed)
     assert not is_ours("POST", "/api/about", "http://127.0.0.1", typed)
 
 
-def test_addresses_have_a_length(here):
+def test_the_length_of_addresses_is_limited(here):
     assert here.get("/" + "a" * (MAX_PATH - 1)).status_code == 200
     assert here.get("/" + "a" * MAX_PATH).status_code == 414
     assert here.get("/?" + "a" * MAX_QUERY).status_code == 200
@@ -117,7 +117,7 @@ def test_addresses_have_a_length(here):
 
 
 @pytest.mark.parametrize("headers", [{}, {"host": "evil.example"}])
-def test_every_answer_says_what_the_page_may_do(here, headers):
+def test_every_answer_has_the_policy(here, headers):
     answer = here.get("/", headers=headers)
     for name, value in HEADERS.items():
         assert answer.headers[name] == value
@@ -128,7 +128,7 @@ def test_every_answer_says_what_the_page_may_do(here, headers):
     assert "frame-ancestors 'none'" in policy
 
 
-def test_without_the_token_nothing_is_answered(elsewhere):
+def test_without_the_token_every_request_is_refused(elsewhere):
     for path in ("/", "/?token=", "/?token=wrong", f"/?Token={TOKEN}", "/api/about", "/page/x.js"):
         answer = elsewhere.get(path)
         assert answer.status_code == 401
@@ -137,14 +137,14 @@ def test_without_the_token_nothing_is_answered(elsewhere):
     assert elsewhere.post(f"/?token={TOKEN}", headers={"origin": "http://evil.example"}).is_error
 
 
-def test_the_link_leaves_a_cookie_and_no_token_in_the_address(elsewhere):
+def test_the_link_sets_a_cookie_and_removes_the_token_from_the_address(elsewhere):
     answer = elsewhere.get(f"/?token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert answer.headers["cache-control"] == "no-store"
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
-    assert elsewhere.get("/api/about").status_code == 200  # the client keeps it
+    assert elsewhere.get("/api/about").status_code == 200  # with the cookie
     assert elsewhere.post("/api/read", headers={"origin": "http://evil.example"}).status_code == 403
 
 
@@ -167,6 +167,6 @@ def test_two_visors_on_one_machine_keep_their_cookies_apart():
     assert len(set(names)) == 2
 
 
-def test_nobody_can_be_let_in_by_mistake():
+def test_a_guard_needs_hosts_or_a_token():
     with pytest.raises(ValueError, match="hosts or a token"):
         Guard(Starlette(), (), None)

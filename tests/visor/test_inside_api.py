@@ -1,4 +1,4 @@
-"""POST /api/inside and /api/inside/pixel."""
+"""The answers for the tab Inside."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ IMAGE = [round(float(v), 3) for v in np.random.default_rng(0).random(784)]
 
 @pytest.fixture(autouse=True)
 def numpy_backend():
-    """As the command has it."""
+    """As the command sets it."""
     with kernels.use_backend("numpy"):
         yield
 
@@ -29,7 +29,7 @@ def client(where, folder):
 
 @pytest.fixture
 def asked(run, tmp_path):
-    """asked(path, **body) → the answer; a status other than 200 is handed on."""
+    """asked(path, status, **body) → the answer."""
     visitor = client(run, tmp_path)
 
     def asked(path, status=200, **body):
@@ -52,7 +52,7 @@ def floats(text):
     return np.frombuffer(base64.b64decode(text), "<f4")
 
 
-def test_all_layers_are_told(asked, traced):
+def test_all_layers(asked, traced):
     answer, done = asked("/api/inside", **{"class": 3}), traced(3)
     assert answer["target"] == 3
     assert answer["predicted"] == done.predicted
@@ -77,12 +77,12 @@ def test_all_layers_are_told(asked, traced):
             assert told["weights"] is None
 
 
-def test_without_a_class_it_is_the_predicted_one(asked):
+def test_the_default_class_is_the_predicted_one(asked):
     answer = asked("/api/inside")
     assert answer["target"] == answer["predicted"] == int(np.argmax(answer["probabilities"]))
 
 
-def test_a_pixel_is_told(asked, traced):
+def test_a_pixel(asked, traced):
     number = asked("/api/inside/pixel", **{"class": 3}, layer=2, row=1, column=2, channel=5)
     expected = trace.look(traced(3), 2, (1, 2, 5))
     assert number["place"] == [1, 2, 5]
@@ -95,7 +95,7 @@ def test_a_pixel_is_told(asked, traced):
     assert unit == number
 
 
-def test_a_unit_is_told(asked, traced):
+def test_a_unit(asked, traced):
     number = asked("/api/inside/pixel", layer=6, unit=4)
     assert number["softmax"]["p"][4] == pytest.approx(number["y"])
     assert number["dy"] is None
@@ -121,13 +121,13 @@ def test_a_unit_is_told(asked, traced):
         ("/pixel", {"layer": 6, "unit": 10}, "unit .* 0 to 9, received 10"),
     ],
 )
-def test_what_is_out_of_range_is_refused(asked, path, body, message):
+def test_invalid_values_are_refused(asked, path, body, message):
     assert re.search(message, asked(f"/api/inside{path}", 400, **body)["error"])
 
 
 @pytest.mark.parametrize("name", architectures.TABLE)
-def test_every_shipped_network_answers(name, tmp_path):
-    """For each of its layers, in JSON without NaN."""
+def test_every_network_gives_valid_json(name, tmp_path):
+    """For each layer, without NaN."""
     model = Sequential(architectures.TABLE[name](10), input_shape=(28, 28, 1), seed=0)
     model.save(tmp_path / "model.safetensors")
     visitor = client(tmp_path / "model.safetensors", tmp_path)
@@ -147,7 +147,7 @@ def test_every_shipped_network_answers(name, tmp_path):
         assert found["y"] == pytest.approx(value, rel=1e-5, abs=1e-7)
 
 
-def test_a_network_that_diverged_is_told(tmp_path):
+def test_a_network_that_diverged_is_an_error(tmp_path):
     model = Sequential(architectures.course(), input_shape=(28, 28, 1), seed=0)
     for layer in model.layers:
         for key in layer.params:
@@ -160,8 +160,8 @@ def test_a_network_that_diverged_is_told(tmp_path):
     assert "diverged" in answer.json()["error"]
 
 
-def test_infinity_within_is_null(tmp_path):
-    """The probabilities are still some: ReLU makes 0 of minus infinity."""
+def test_infinity_is_null(tmp_path):
+    """The probabilities are finite: ReLU turns minus infinity into 0."""
     model = Sequential(architectures.course(), input_shape=(28, 28, 1), seed=0)
     model.layers[0].params["b"][0] = -np.inf
     model.save(tmp_path / "model.safetensors")
@@ -173,7 +173,7 @@ def test_infinity_within_is_null(tmp_path):
     assert number["y"] == 0
 
 
-def test_the_model_that_all_share_stays_as_it_is(run, tmp_path):
+def test_the_shared_model_does_not_change(run, tmp_path):
     subject = Subject(run)
     visitor = TestClient(create_app(subject, tmp_path), base_url="http://127.0.0.1")
     model = subject.loaded().model

@@ -1,4 +1,4 @@
-"""The tab Inside, in a browser: what it shows adds up, by mouse, by finger and by keyboard."""
+"""The tab Inside in a browser: its numbers add up; mouse and keyboard."""
 
 import re
 
@@ -36,7 +36,7 @@ def cells(page, name):
 
 @pytest.fixture
 def opened(browse, visor):
-    """opened(…as browse) → the page, with an image and a number chosen."""
+    """opened(…as browse) → the page, with an image and a selected number."""
 
     def opened(*how, **more):
         page = browse(f"{visor.link}/#inside", *how, **more)
@@ -48,7 +48,7 @@ def opened(browse, visor):
 
 @pytest.fixture
 def traced(run, digits_of_run):
-    """The same, computed here, for the first test image and its class."""
+    """The trace of the first test image and its class."""
     x, labels = digits_of_run
     with kernels.use_backend("numpy"):
         model = Sequential.load(run / "model.safetensors")
@@ -98,8 +98,7 @@ def test_a_click_shows_numbers_that_add_up(opened, traced):
     assert strip.nth(0).locator("td").count() == 72
 
 
-def test_the_last_row_is_the_last_of_all(opened):
-    """What is one of many is counted from 1; the place itself is an index."""
+def test_counts_start_at_1_and_indices_at_0(opened):
     page = opened()
     choose(page, 1, 7, 25, 25)
     said = page.locator("#inside-steps").inner_text()
@@ -111,7 +110,7 @@ def test_the_last_row_is_the_last_of_all(opened):
     assert page.locator(".filter").nth(7).get_attribute("aria-label").startswith("Filter 8 of 8")
 
 
-def test_layers_are_called_as_in_train(opened):
+def test_layers_have_the_same_names_as_in_train(opened):
     page = opened()
     names = page.locator(".layer h3").all_inner_texts()
     page.get_by_role("tab", name="Train").click()
@@ -121,7 +120,7 @@ def test_layers_are_called_as_in_train(opened):
     assert names[1] == "1 Conv2D"
 
 
-def test_a_channel_is_chosen_and_the_focus_stays(opened, traced):
+def test_a_channel_is_selected_and_the_focus_stays(opened, traced):
     page = opened()
     choose(page, 3, 5, 4, 6)
     n = trace.look(traced, 2, (4, 6, 5)).convolution
@@ -148,7 +147,7 @@ def test_backward_shows_the_gradient_of_the_same_pixel(opened, traced):
         ("dx", n.dx),
     ):
         shown, factor = cells(page, name)
-        # what the loss sends back is p - 1 with p near 1: few digits of it are the same everywhere
+        # dz is p - 1 with p near 1, so it has few exact digits
         np.testing.assert_allclose(shown, expected[..., 0], rtol=2e-3, atol=0.0051 * factor)
     won = page.get_by_text("This pixel is the maximum, so the whole gradient passes to it")
     assert won.is_visible()
@@ -165,7 +164,7 @@ def test_another_target_has_another_gradient(opened):
     assert page.locator("#inside-said").inner_text() != before
 
 
-def test_before_the_activation_there_are_negative_numbers(opened):
+def test_pre_activations_have_negative_numbers(opened):
     page = opened()
     legend = page.locator(".layer").nth(1).locator(".legend")
     assert legend.inner_text().startswith("a")
@@ -207,8 +206,8 @@ def test_a_test_image_is_chosen_by_its_number(opened):
     assert field.get_attribute("aria-invalid") == "false"
 
 
-def test_a_number_of_a_test_image_is_checked_after_a_drawing(opened):
-    """There no test image has told how many there are."""
+def test_the_number_of_a_test_image_is_checked_after_a_drawing(opened):
+    """No request has returned the number of test images yet."""
     page = opened()
     page.evaluate("location.hash = 'draw'")
     page.reload()
@@ -223,19 +222,17 @@ def test_a_number_of_a_test_image_is_checked_after_a_drawing(opened):
     page.get_by_role("alert").filter(has_text="from 0 to 1,999, received 99999").wait_for()
 
 
-def test_another_and_a_misread_one(opened):
+def test_another_image_and_the_next_mistake(opened):
     page = opened()
-    page.expected.append("404")  # where nobody answers /api/search
+    page.expected.append("404")  # without an answer of /api/search
     for name in ("Another test image", "Next mistake"):
         with page.expect_response("**/api/inside"):
             page.get_by_role("button", name=name).click()
     page.locator("#inside-said", has_text="is predicted as").wait_for()
 
 
-@pytest.mark.parametrize(
-    ("screen", "scheme"), [("wide", "light"), ("wide", "dark"), ("phone", "light")]
-)
-def test_it_fits_and_anybody_can_read_it(opened, fits, screen, scheme):
+@pytest.mark.parametrize(("screen", "scheme"), [("wide", "light"), ("phone", "dark")])
+def test_it_fits_and_is_accessible(opened, fits, screen, scheme):
     page = opened(screen, scheme, strict=False)
     for layer, way in ((3, "Backward"), (7, "Forward")):
         with page.expect_response("**/api/inside/pixel"):
@@ -244,7 +241,8 @@ def test_it_fits_and_anybody_can_read_it(opened, fits, screen, scheme):
         fits(page)
 
 
-def test_a_large_network_is_drawn_too(serve, browse, tmp_path):
+@pytest.mark.exhaustive
+def test_a_large_network(serve, browse, tmp_path):
     """Several hundred maps, convolutions after convolutions, dropout; forward and backward."""
     model = Sequential(architectures.node(), input_shape=(28, 28, 1), seed=0)
     model.save(tmp_path / "node.safetensors")

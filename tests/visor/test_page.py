@@ -1,4 +1,4 @@
-"""The page as a whole: its tabs, by mouse and by keyboard, on every screen."""
+"""The tabs of the page, by mouse and keyboard."""
 
 import pytest
 
@@ -34,15 +34,15 @@ def test_arrows_move_between_the_tabs(browse, visor):
         assert page.evaluate("document.activeElement.id") == f"tab-{name}"
 
 
-def test_the_address_keeps_the_tab(browse, visor):
+def test_the_address_has_the_tab(browse, visor):
     page = browse(visor.link + "/#draw")
     panel(page, "draw").wait_for(state="visible")
     page.reload()
     panel(page, "draw").wait_for(state="visible")
 
 
-def test_no_button_is_pressed_by_enter_in_a_form(browse, visor):
-    """Enter in a field presses the first button of its form that has no type."""
+def test_enter_presses_no_button(browse, visor):
+    """In a form, Enter presses the first button without a type."""
     page = browse(visor.link + "/#evaluate")
     page.locator("#search-found button").first.wait_for()
     types = page.locator("button").evaluate_all("all => all.map(one => one.type)")

@@ -1,7 +1,7 @@
-"""Parts of the page's script, asked in the browser that runs them."""
+"""Functions of the page's scripts, in the browser."""
 
 
-def test_numbers_are_rounded_before_their_power_of_ten_is_chosen(ask):
+def test_rounding_comes_before_the_power_of_ten(ask):
     numbers = [9.99996e-5, 0.00099999, 3.21e-5, -0.5, 0, 123456.0, 0.1235]
     told = ask("inside/numbers.js", "value.map((number) => m.num(number))", numbers)
     assert told == ["1.000·10⁻⁴", "1.000·10⁻³", "3.210·10⁻⁵", "−0.5000", "0", "1.235·10⁵", "0.1235"]
@@ -11,8 +11,8 @@ def test_numbers_are_rounded_before_their_power_of_ten_is_chosen(ask):
     assert ask("inside/numbers.js", "m.cell(0.0099999, -2)") == "1.00"
 
 
-def test_each_reason_why_the_two_ways_differ_is_told(ask):
-    """A bar, made ready 20 pixels high in the middle, and where it lies on the paper of 280×280."""
+def test_the_reasons_why_two_predictions_differ(ask):
+    """A bar: 20 pixels high after preprocessing, and its box in the drawing of 280×280."""
     bar = [float(4 <= k // 28 < 24 and 12 <= k % 28 < 16) for k in range(28 * 28)]
     same = {"pixels": bar, "picture": [280, 280], "box": [40, 120, 240, 160]}
     same |= {"inverted": False, "widened": 0}
@@ -32,7 +32,7 @@ def test_each_reason_why_the_two_ways_differ_is_told(ask):
     assert "dark on bright" in reason
 
 
-def test_what_a_network_of_ones_own_pictures_is_told(ask):
+def test_texts_for_a_network_for_own_pictures(ask):
     own = {"shape": [32, 32], "preparation": {"fit": "pad", "invert": "auto"}}
     mnist = {"shape": [28, 28], "preparation": None}
     assert ask("draw/words.js", "m.nameOf(value)", own) == "Preprocessing of the training images"
@@ -49,7 +49,7 @@ def test_what_a_network_of_ones_own_pictures_is_told(ask):
         assert words in reason
 
 
-def test_of_many_classes_those_that_are_confused_are_shown(ask):
+def test_of_many_classes_the_confused_ones_are_shown(ask):
     count = 100
     counts = [[0] * count for _ in range(count)]
     for k in range(count):
@@ -77,4 +77,4 @@ def test_of_many_classes_those_that_are_confused_are_shown(ask):
     assert told["picked"] == [[99, 3], [80, 81]]
     assert told["pressed"] == ["2"]
     assert told["reachable"] == 1
-    assert "40 others" in told["caption"]
+    assert "other 40" in told["caption"]

@@ -1,4 +1,4 @@
-"""What the browser gets besides answers: the page, its scripts, Plotly."""
+"""The page, its scripts and Plotly over HTTP."""
 
 import gzip
 from urllib.parse import unquote
@@ -19,14 +19,14 @@ def asking(run, tmp_path_factory):
         yield client
 
 
-def test_the_page_has_no_script_or_style_in_its_html(asking):
+def test_the_html_has_no_inline_script_or_style(asking):
     answer = asking.get("/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     for part in ("<script>", "style=", "<style", "onclick", "onload", "javascript:", "http://"):
         assert part not in answer.text, part
 
 
-def test_everything_the_html_names_is_there(asking):
+def test_every_file_in_the_html_exists(asking):
     import re
 
     named = re.findall(r'(?:src|href)="(/[^"]+)"', asking.get("/").text)
@@ -39,7 +39,7 @@ FILES = sorted(p.relative_to(page.FOLDER).as_posix() for p in page.FOLDER.rglob(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_scripts_styles_and_pictures_are_served_and_nothing_else(asking, name):
+def test_only_scripts_styles_and_pictures_are_served(asking, name):
     answer = asking.get(f"/page/{name}")
     kind = page.TYPES.get(f".{name.rpartition('.')[2]}")
     assert answer.status_code == (200 if kind else 404)
@@ -59,12 +59,12 @@ def test_scripts_styles_and_pictures_are_served_and_nothing_else(asking, name):
         "/api/about/", "/run.json", "/live.jsonl", "//", "//evil.example/..", "/plotly.js/x",
     ],
 )  # fmt: skip
-def test_other_addresses_lead_nowhere(asking, path):
+def test_other_addresses_are_not_found(asking, path):
     assert status(asking.app, path) == 404
 
 
 def status(app, path):
-    """Of a GET of this path, which no client makes tidy first."""
+    """The status of a GET with exactly this path."""
     sent = []
 
     async def receive():
@@ -83,9 +83,9 @@ def status(app, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/style.css", "/plotly.js"])
-def test_a_browser_keeps_what_did_not_change(asking, path):
+def test_an_unchanged_file_is_not_sent_again(asking, path):
     first = asking.get(path)
-    assert first.headers["cache-control"] == "no-cache"  # it asks each time
+    assert first.headers["cache-control"] == "no-cache"  # the browser asks each time
     tag = first.headers["etag"]
     for given in (tag, f"W/{tag}", f'"other", {tag}'):
         again = asking.get(path, headers={"if-none-match": given})
@@ -96,7 +96,7 @@ def test_a_browser_keeps_what_did_not_change(asking, path):
     assert (other.status_code, other.content) == (200, first.content)
 
 
-def test_head_says_the_same_without_the_content(asking):
+def test_head_has_the_same_headers(asking):
     for path in ("/", "/page/main.js", "/plotly.js"):
         full, head = asking.get(path), asking.head(path)
         assert head.content == b""
@@ -104,7 +104,7 @@ def test_head_says_the_same_without_the_content(asking):
         assert head.headers["etag"] == full.headers["etag"]
 
 
-def test_plotly_is_compressed_for_others_only(asking, run, tmp_path):
+def test_plotly_is_compressed_for_other_machines_only(asking, run, tmp_path):
     here = asking.get("/plotly.js", headers={"accept-encoding": "gzip"})
     assert "content-encoding" not in here.headers
     assert len(here.content) > 1_000_000
@@ -114,14 +114,14 @@ def test_plotly_is_compressed_for_others_only(asking, run, tmp_path):
         assert packed.headers["content-encoding"] == "gzip"
         assert packed.headers["vary"] == "Accept-Encoding"
         assert int(packed.headers["content-length"]) < len(here.content) / 2
-        assert packed.content == here.content  # the client has unpacked it
+        assert packed.content == here.content  # decompressed by the client
         assert packed.headers["etag"] != here.headers["etag"]
         plain = there.get("/plotly.js", headers={"accept-encoding": "identity"})
         assert "content-encoding" not in plain.headers
     assert gzip.decompress(page._plotly(True).content) == here.content
 
 
-def test_methods_that_are_not_meant_are_refused(asking):
+def test_other_methods_are_refused(asking):
     for path in ("/", "/plotly.js", "/page/main.js", "/api/about", "/api/events"):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"):
             answer = asking.request(method, path)
@@ -129,7 +129,7 @@ def test_methods_that_are_not_meant_are_refused(asking):
             assert "GET" in answer.headers["allow"]
 
 
-def test_an_error_in_an_answer_is_told_as_ours(run, tmp_path):
+def test_a_server_error_is_reported(run, tmp_path):
     from starlette.routing import Route
 
     app = create_app(Subject(run), tmp_path)
@@ -140,7 +140,7 @@ def test_an_error_in_an_answer_is_told_as_ours(run, tmp_path):
     assert answer.json() == {"error": "The visor failed: ZeroDivisionError: division by zero"}
 
 
-def test_a_file_that_can_not_be_read_is_no_failure_of_the_server(run, tmp_path):
+def test_an_unreadable_file_is_not_a_server_error(run, tmp_path):
     from starlette.routing import Route
 
     def gone(request):

@@ -1,25 +1,23 @@
-"""What the tab Train asks for: commands, layers, histories."""
+"""The answers for the tab Train: commands, layers, histories."""
 
 import base64
 import json
 import os
 import shutil
 
-import apart
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from minicnn.callbacks import read_layer_stats
 from minicnn.visor.app import create_app
 from minicnn.visor.layer_series import MAX_EPOCHS, layer_series
 from minicnn.visor.subject import Subject
 
-httpx = pytest.importorskip("httpx")
-
 
 @pytest.fixture
 def copy(run, tmp_path):
-    """copy(name, **changes to run.json) → a copy of the run, in a folder with the other copies."""
+    """copy(name, **changes to run.json) → a copy of the run, beside the other copies."""
 
     def copy(name, **changes):
         folder = tmp_path / "runs" / name
@@ -32,25 +30,8 @@ def copy(run, tmp_path):
 
 
 def asking(where, tmp_path, command=None):
-    return Client(create_app(Subject(where, command=command), tmp_path / "drawings"))
-
-
-class Client:
-    """Asks the application without a server between."""
-
-    def __init__(self, app):
-        self.transport = httpx.ASGITransport(app)
-
-    def get(self, path):
-        return apart.run(self._ask("GET", path))
-
-    def post(self, path, json):
-        return apart.run(self._ask("POST", path, json=json))
-
-    async def _ask(self, method, path, **more):
-        base = "http://127.0.0.1"
-        async with httpx.AsyncClient(transport=self.transport, base_url=base) as client:
-            return await client.request(method, path, **more)
+    app = create_app(Subject(where, command=command), tmp_path / "drawings")
+    return TestClient(app, base_url="http://127.0.0.1")
 
 
 @pytest.mark.parametrize("word", ["pause", "continue", "stop"])
@@ -74,14 +55,14 @@ def test_other_words_are_refused(copy, tmp_path, body):
     assert told == []
 
 
-def test_a_run_without_visor_can_not_be_told(copy, tmp_path):
+def test_a_run_without_visor_cannot_be_controlled(copy, tmp_path):
     client = asking(copy("now", status="running"), tmp_path)
     answer = client.post("/api/control", json={"command": "pause"})
     assert answer.status_code == 409
     assert "--visor" in answer.json()["error"]
 
 
-def test_a_run_that_is_over_can_not_be_told(run, tmp_path):
+def test_a_run_that_has_ended_cannot_be_controlled(run, tmp_path):
     told = []
     answer = asking(run, tmp_path, told.append).post("/api/control", json={"command": "stop"})
     assert answer.status_code == 409
@@ -89,7 +70,7 @@ def test_a_run_that_is_over_can_not_be_told(run, tmp_path):
     assert told == []
 
 
-def test_a_training_process_that_is_gone_is_no_failure_of_the_visor(copy, tmp_path):
+def test_a_closed_pipe_is_reported(copy, tmp_path):
     def broken(word):
         raise BrokenPipeError("gone")
 
@@ -99,7 +80,7 @@ def test_a_training_process_that_is_gone_is_no_failure_of_the_visor(copy, tmp_pa
     assert "no longer accepts" in answer.json()["error"]
 
 
-def test_a_model_by_itself_has_no_run(run, tmp_path):
+def test_a_model_has_no_run(run, tmp_path):
     client = asking(run / "model.safetensors", tmp_path)
     assert client.post("/api/control", json={"command": "stop"}).status_code == 409
     assert client.get("/api/layers").json() is None
@@ -108,7 +89,7 @@ def test_a_model_by_itself_has_no_run(run, tmp_path):
     assert client.get("/api/runs/course/history").status_code == 404
 
 
-def test_the_layers_are_those_that_were_measured(run, tmp_path):
+def test_layers_match_layers_json(run, tmp_path):
     told = asking(run, tmp_path).get("/api/layers").json()
     stats = read_layer_stats(run / "layers.json")
     assert told["epochs"] == [epoch["epoch"] for epoch in stats["epochs"]]
@@ -132,7 +113,7 @@ def histogram(series, bins):
     return np.frombuffer(base64.b64decode(series["histograms"]), np.uint8).reshape(-1, bins)
 
 
-def test_a_long_run_is_told_in_short(run):
+def test_a_long_run_is_thinned(run):
     stats = read_layer_stats(run / "layers.json")
     one = stats["epochs"][0]
     long = [{**one, "epoch": epoch} for epoch in range(1, 1001)]
@@ -143,7 +124,7 @@ def test_a_long_run_is_told_in_short(run):
     assert histogram(told["layers"][0]["weights"], told["bins"]).shape == (MAX_EPOCHS, 40)
 
 
-def test_a_rare_number_is_not_lost_in_a_histogram(run):
+def test_a_rare_value_stays_visible_in_a_histogram(run):
     stats = read_layer_stats(run / "layers.json")
     counts = [100_000, 1, *[0] * 38]
     stats["epochs"][0]["layers"][0]["weights"]["w"]["histogram"] = counts
@@ -159,7 +140,7 @@ def test_before_the_first_epoch_there_are_no_layers(copy, tmp_path):
     assert layer_series({**stats, "epochs": []})["layers"][0]["weights"] is None
 
 
-def test_damaged_files_are_told(copy, tmp_path):
+def test_damaged_files_are_reported(copy, tmp_path):
     folder = copy("now")
     (folder / "layers.json").write_text("{}")
     (folder / "history.csv").write_text("epoch,loss\n1,many\n")
@@ -204,7 +185,7 @@ def test_the_history_of_an_earlier_run(copy, tmp_path):
     }
 
 
-def test_names_in_other_encodings_are_told(copy, tmp_path):
+def test_folder_names_that_are_not_unicode(copy, tmp_path):
     own = copy("now")
     other = os.fsdecode(b"r\xff")
     copy(other)

@@ -1,4 +1,4 @@
-"""The tab Train in a browser: the whole history, a run as it goes on, and what can be done."""
+"""The tab Train in a browser: the history, live updates, and the buttons."""
 
 import json
 import shutil
@@ -6,18 +6,18 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from waiting import PATIENCE
+from processes import TIMEOUT, unused_port
 
 EPOCHS = 4
-ALL = [str(epoch) for epoch in range(EPOCHS, 0, -1)]  # as the table tells them
+ALL = [str(epoch) for epoch in range(EPOCHS, 0, -1)]  # as in the table
 
 
 @pytest.fixture
 def live(run, tmp_path):
-    """A run that trains: a copy of `run`, of which nothing has been told yet.
+    """A run in training: a copy of `run` without its records.
 
-    `tell(n)` writes the next n of its records, `tell(until="epoch")` all to the next such one;
-    `add(record)` another one; `points()`: how many points of the batches have been told.
+    `tell(n)` writes the next n records, `tell(until="epoch")` all up to the next such one;
+    `add(record)` writes another one; `points()`: the number of written points of batches.
     """
     folder = tmp_path / "runs" / "now"
     shutil.copytree(run, folder)
@@ -50,13 +50,13 @@ def set_status(folder, status):
 
 
 def drawn(page, epochs, points=None, hurry=True):
-    """Wait until the charts hold so many epochs and points of batches; no less, no more.
+    """Wait until the charts have exactly so many epochs and points of batches.
 
-    hurry: don't wait for the page's own time to draw, but ask for it as a reader does.
+    hurry: make the page draw at once, by a user action.
     """
     wanted = [str(epochs), str(points)] if points is not None else [str(epochs)]
     names = ["epochs", "batches"][: len(wanted)]
-    held, end = [], time.monotonic() + PATIENCE
+    held, end = [], time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         held = [[one.get_attribute(f"data-{name}") for name in names] for one in charts(page)]
         if held and all(one == wanted for one in held):
@@ -68,7 +68,7 @@ def drawn(page, epochs, points=None, hurry=True):
 
 
 def lines_drawn(page, count):
-    """Wait until the first chart has so many lines."""
+    """Wait until the first chart has `count` lines."""
     page.wait_for_function(
         "n => document.querySelector('.chart').querySelectorAll('.trace').length === n", arg=count
     )
@@ -83,7 +83,7 @@ def wait_for_text(page, selector, text):
 
 
 def epochs_in_table(page):
-    """The numbers of each epoch, the newest first, as they are written."""
+    """The rows of the table of epochs, newest first."""
     details = page.locator("#train-numbers")
     if details.get_attribute("open") is None:
         details.locator("summary").click()
@@ -109,10 +109,9 @@ def test_the_whole_history_of_a_finished_run(browse, visor, run):
     assert page.locator("[data-tile=left]").inner_text().startswith("Training time")
     results = json.loads((run / "run.json").read_text())["results"]
     speed = page.locator("[data-tile=speed] dd").all_inner_texts()
-    assert speed == [f"{round(results['images_per_second']):,}", ""]  # as everywhere else
+    assert speed == [f"{round(results['images_per_second']):,}", ""]
     assert page.locator("#train-buttons").is_hidden()
-    # the lines that Plotly has drawn: batches, training, validation
-    lines_drawn(page, 3)
+    lines_drawn(page, 3)  # batches, training, validation
 
 
 def test_points_and_span_can_be_chosen(browse, visor):
@@ -150,7 +149,7 @@ def test_layers_and_mistakes(browse, visor, run):
     assert page.locator("#train-mistakes-list li").count() == len(last["mistakes"])
 
 
-def test_a_run_is_followed_from_before_its_beginning_to_its_end(browse, live, serve):
+def test_a_run_is_followed_from_start_to_end(browse, live, serve):
     with serve(live.folder) as visor:
         page = browse(visor.link)
         wait_for_text(page, "#train-phase", "Not started yet")
@@ -170,17 +169,17 @@ def test_a_run_is_followed_from_before_its_beginning_to_its_end(browse, live, se
         drawn(page, EPOCHS, live.points())
 
 
-def test_a_lost_connection_is_caught_up_without_a_gap_and_without_doubles(browse, live, serve):
-    with serve(live.folder) as visor:
+def test_no_record_is_lost_or_doubled_after_a_lost_connection(browse, live, serve):
+    port = unused_port()
+    with serve(live.folder, "--port", port) as visor:
         page = browse(visor.link)
-        page.expected = ["net::ERR", "/api/"]  # what the browser says of the lost connection
+        page.expected = ["net::ERR", "/api/"]  # the browser's messages about the connection
         live.tell(until="epoch")
         drawn(page, 1, live.points())
     wait_for_text(page, "#notice", "lost")
     assert "stale" in page.locator("#train-now").get_attribute("class")
     live.tell(until="epoch")
     live.tell(until="epoch")
-    port = visor.link.rpartition(":")[2]
     with serve(live.folder, "--port", port) as again:
         assert again.link == visor.link
         drawn(page, 3, live.points())
@@ -192,7 +191,7 @@ def test_a_lost_connection_is_caught_up_without_a_gap_and_without_doubles(browse
         ]
 
 
-def test_a_resumed_run_goes_on_where_its_checkpoint_was(browse, live, serve):
+def test_a_resumed_run_continues_at_its_checkpoint(browse, live, serve):
     begin = live.records[0]
     with serve(live.folder) as visor:
         page = browse(visor.link)
@@ -210,7 +209,7 @@ def test_a_resumed_run_goes_on_where_its_checkpoint_was(browse, live, serve):
         assert len(rows) == 2
 
 
-def test_a_file_that_begins_anew_makes_the_page_forget(browse, live, serve):
+def test_a_restarted_file_resets_the_page(browse, live, serve):
     with serve(live.folder) as visor:
         page = browse(visor.link)
         begin = live.records[0]
@@ -221,7 +220,7 @@ def test_a_file_that_begins_anew_makes_the_page_forget(browse, live, serve):
         wait_for_text(page, "#train-phase", "Training")
 
 
-def test_the_buttons_send_words_and_show_what_came_of_them(browse, live, serve):
+def test_the_buttons_send_commands_and_show_their_effect(browse, live, serve):
     with serve(live.folder, "--attached") as visor:
         page = browse(visor.link)
         live.tell(until="epoch")
@@ -232,19 +231,17 @@ def test_the_buttons_send_words_and_show_what_came_of_them(browse, live, serve):
         page.get_by_role("button", name="Continue").click()
         live.add({"event": "continue", "seconds": 3.0})
         page.get_by_role("button", name="Pause").wait_for()
-        assert visor.words(2) == ["pause", "continue"]
+        assert visor.commands(2) == ["pause", "continue"]
         page.get_by_role("button", name="Stop and save …").click()
         assert page.evaluate("document.activeElement.textContent") == "Keep training"
         page.keyboard.press("Escape")
         assert page.locator("#train-sure").is_hidden()
         assert page.evaluate("document.activeElement.id") == "train-stop"
-        page.keyboard.press("Enter")  # the whole way by keyboard
+        page.keyboard.press("Enter")  # by keyboard only
         page.keyboard.press("Shift+Tab")
         page.keyboard.press("Enter")
         wait_for_text(page, "#train-message", "Stopping")
-        assert visor.words(1) == [
-            "stop"
-        ]  # and nothing was sent by opening and leaving the question
+        assert visor.commands(1) == ["stop"]  # Escape has sent nothing
         reason = "stopped on the page"
         live.add({"event": "end", "seconds": 4.0, "epoch": 1, "reason": reason, "failed": False})
         wait_for_text(page, "#train-phase", "Saving")
@@ -257,15 +254,15 @@ def test_the_buttons_send_words_and_show_what_came_of_them(browse, live, serve):
         assert page.locator("#train-stop").is_disabled()
 
 
-def test_what_the_server_refuses_is_said(browse, live, serve):
+def test_a_refused_command_is_reported(browse, live, serve):
     with serve(live.folder, "--attached") as visor:
         page = browse(visor.link)
         page.expected = ["409"]
         live.tell(until="epoch")
-        visor.process.stdout.close()  # as when the training process is gone
+        visor.process.stdout.close()  # as if the training process had ended
         page.get_by_role("button", name="Pause").click()
         wait_for_text(page, "#train-message", "no longer accepts commands")
-        page.get_by_role("button", name="Pause").click()  # it may be tried again
+        page.get_by_role("button", name="Pause").click()  # another try is possible
 
 
 @pytest.mark.parametrize(
@@ -300,14 +297,14 @@ def test_a_run_of_an_older_release_is_drawn_from_its_history(browse, run, tmp_pa
         wait_for_text(page, "[data-tile=accuracy]", "validation 9")
 
 
-def test_a_model_by_itself_says_how_to_watch_one(browse, run, serve):
+def test_a_model_without_a_run(browse, run, serve):
     with serve(run / "model.safetensors") as visor:
         page = browse(visor.link)
         wait_for_text(page, "#train", "python -m minicnn.train --visor")
         assert page.locator("#train-run").is_hidden()
 
 
-def test_earlier_runs_are_laid_over_it(browse, run, tmp_path, serve):
+def test_earlier_runs_are_compared(browse, run, tmp_path, serve):
     own, names = tmp_path / "runs" / "now", ["one", "two", "three", "four", "five & <six>"]
     shutil.copytree(run, own)
     for name in names:
@@ -331,10 +328,8 @@ def test_earlier_runs_are_laid_over_it(browse, run, tmp_path, serve):
         assert page.get_by_role("checkbox", name="four").is_enabled()
 
 
-@pytest.mark.parametrize(
-    ("screen", "scheme"), [("wide", "light"), ("wide", "dark"), ("phone", "light")]
-)
-def test_it_fits_the_screen_and_axe_finds_nothing(browse, fits, live, screen, scheme, serve):
+@pytest.mark.parametrize(("screen", "scheme"), [("wide", "light"), ("phone", "dark")])
+def test_it_fits_and_is_accessible(browse, fits, live, screen, scheme, serve):
     live.tell(until="epoch")
     with serve(live.folder, "--attached") as visor:
         page = browse(visor.link, screen, scheme, strict=False)

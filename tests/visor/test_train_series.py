@@ -1,4 +1,4 @@
-"""The arithmetic behind the tab Train, asked in the browser that runs it."""
+"""The arithmetic of the tab Train, in the browser."""
 
 import pytest
 
@@ -15,9 +15,9 @@ BEGIN = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ask(ask):
-    """As in conftest.py, of the modules in page/train/."""
+    """As in conftest.py, for the modules in page/train/."""
     return lambda module, *rest: ask(f"train/{module}", *rest)
 
 
@@ -52,14 +52,14 @@ def test_a_short_line_stays_as_it_is_with_its_gaps(ask):
     assert ask("series.js", "m.thin([1, 2, 3], value)", y) == {"x": [1, 2, 3], "y": y}
 
 
-def test_of_a_long_line_without_numbers_gaps_remain(ask):
+def test_gaps_of_a_long_line_remain(ask):
     y = [1.0] * 5000 + [None] * 5000
     thin = ask("series.js", "m.thin(value.map((_, i) => i), value)", y)
     assert None in thin["y"]
     assert thin["y"].index(None) == max(i for i, v in enumerate(thin["y"]) if v == 1.0) + 1
 
 
-def test_a_part_of_a_line_is_thinned_less_and_runs_to_the_edges(ask):
+def test_a_visible_range_is_thinned_less(ask):
     y = list(range(100_000))
     seen = ask("series.js", "m.thin(value, value, { from: 500.5, to: 1000.5 })", y)
     assert seen["x"] == list(range(500, 1002))
@@ -72,7 +72,7 @@ def test_an_axis_grows_in_few_steps(ask):
     assert ask("series.js", "m.extent([{ x: [1], y: [null] }], 0)") is None
 
 
-def test_points_lie_at_the_end_of_their_last_step(ask):
+def test_points_are_at_the_end_of_their_step(ask):
     records = [BEGIN, batches(0, [4, 9], [1.0, 2.0]), batches(2, [0], [3.0])]
     assert ask("history.js", TAKE % "h.batches.x", records) == pytest.approx([0.5, 1.0, 2.1])
 
@@ -87,7 +87,7 @@ def test_points_lie_at_the_end_of_their_last_step(ask):
         ([2, 0], [0.5, 1.0, 1.3, 2.0], [1, 2]),
     ],
 )
-def test_a_run_that_goes_on_voids_what_came_later(ask, done, x, epochs):
+def test_a_resumed_run_drops_later_points(ask, done, x, epochs):
     records = [
         BEGIN,
         batches(0, [4, 9], [1.0, 2.0]),
@@ -103,12 +103,12 @@ def test_a_run_that_goes_on_voids_what_came_later(ask, done, x, epochs):
     assert told[1:] == [len(x), epochs, len(epochs), None]
 
 
-def test_a_column_that_turns_up_late_begins_with_gaps(ask):
+def test_a_new_column_starts_with_gaps(ask):
     records = [BEGIN, epoch(0, 1.0, loss=2.0), epoch(1, 2.0, loss=1.0, val_loss=3.0)]
     assert ask("history.js", TAKE % "h.epochs.values.val_loss", records) == [None, 3.0]
 
 
-def test_the_newest_value_is_that_of_the_batches_until_the_epoch_ends(ask):
+def test_the_newest_value_is_of_a_batch_until_the_epoch_ends(ask):
     records = [BEGIN, batches(0, [4], [1.0], loss=[0.9], learning_rate=[0.1])]
     assert ask("history.js", TAKE % "h.newest('loss')", records) == 0.9
     records += [batches(0, [9], [2.0], loss=[0.7], learning_rate=[0.2]), epoch(0, 2.5, loss=0.8)]
@@ -117,8 +117,8 @@ def test_the_newest_value_is_that_of_the_batches_until_the_epoch_ends(ask):
     assert ask("history.js", TAKE % "h.newest('val_loss')", records) is None
 
 
-def test_the_pace_leaves_validation_out_and_the_time_left_counts_it(ask):
-    # an epoch: 10 s of batches, 2 s until the next one's first
+def test_the_speed_excludes_validation_and_the_time_left_includes_it(ask):
+    # an epoch: 10 s of batches, then 2 s
     records = [BEGIN]
     for number in range(2):
         start = 12.0 * number
@@ -133,7 +133,7 @@ def test_the_pace_leaves_validation_out_and_the_time_left_counts_it(ask):
     assert (told["epoch"], told["epochs"], told["share"]) == (3, 4, pytest.approx(2.5 / 4))
 
 
-def test_before_it_has_begun_and_once_it_is_over(ask):
+def test_the_speed_before_the_start_and_after_the_end(ask):
     assert pace(ask, [])["secondsLeft"] is None
     assert pace(ask, [BEGIN])["imagesPerSecond"] is None
     records = [BEGIN, batches(0, [0, 4, 9], [1.0, 5.0, 10.0]), epoch(0, 12.0, loss=1.0)]
@@ -144,12 +144,12 @@ def test_before_it_has_begun_and_once_it_is_over(ask):
 
 
 def pace(ask, records):
-    """What pace.js says of a run that has told this."""
+    """The result of pace.js for these records."""
     history = f"await import('/page/train/history.js').then((m) => {TAKE % 'h'})"
     return ask("pace.js", f"m.pace({history})", records)
 
 
-def test_drawing_rests_in_between_and_the_last_state_is_drawn(ask):
+def test_drawing_pauses_and_the_last_state_is_drawn(ask):
     starts = ask(
         "budget.js",
         """await new Promise((resolve) => {
@@ -160,14 +160,14 @@ def test_drawing_rests_in_between_and_the_last_state_is_drawn(ask):
             await new Promise((drawn) => setTimeout(drawn, 50));
           }, 300);
           drawing.request();
-          setTimeout(() => resolve(starts), 2000);
+          setTimeout(() => resolve(starts), 1000);
         })""",
     )
-    assert len(starts) == 2  # five requests while it was drawing are one drawing more
+    assert len(starts) == 2  # five requests during a drawing are one more drawing
     assert starts[1] - starts[0] >= 345
 
 
-def test_what_took_long_rests_for_long(ask):
+def test_slow_drawing_pauses_longer(ask):
     count = ask(
         "budget.js",
         """await new Promise((resolve) => {
@@ -178,17 +178,17 @@ def test_what_took_long_rests_for_long(ask):
             await new Promise((drawn) => setTimeout(drawn, 100));
           }, 10);
           drawing.request();
-          setTimeout(() => resolve(count), 2000);
+          setTimeout(() => resolve(count), 800);
         })""",
     )
-    assert count == 2  # the first at once; after the second, 100 ms each, there are 6 s of rest
+    assert count == 2  # two drawings of 100 ms, then a pause of 12 s
 
 
-def test_what_nobody_sees_is_not_drawn_until_it_is_seen(ask):
+def test_hidden_elements_are_not_drawn_until_visible(ask):
     told = ask(
         "budget.js",
         """await (async () => {
-          const element = document.createElement("p"), wait = () => new Promise((r) => setTimeout(r, 500));
+          const element = document.createElement("p"), wait = () => new Promise((r) => setTimeout(r, 300));
           element.hidden = true;
           element.textContent = "seen";
           document.querySelector("main").prepend(element);

@@ -1,4 +1,4 @@
-"""python -m minicnn.train --visor: the page beside a run, and the run when the page is gone."""
+"""python -m minicnn.train --visor: the page during a run, and the run without the page."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
-from waiting import PATIENCE
+from processes import TIMEOUT, popen, wait_for
 
 from minicnn import MnistData, Sequential
 from minicnn.train import watching
@@ -25,7 +25,7 @@ LONG = "--epochs 20000 --backend numpy --batch-size 512 --model codelab --quiet"
 
 @pytest.fixture(scope="module")
 def sheet(tmp_path_factory):
-    """600 digits to train on: an epoch is soon over."""
+    """600 digits: short epochs."""
     folder = tmp_path_factory.mktemp("digits")
     data = MnistData("sample", progress=False).load()
     Image.fromarray(data.train_images[:600]).save(folder / "digits_images.png")
@@ -35,19 +35,17 @@ def sheet(tmp_path_factory):
 
 @pytest.fixture
 def training(sheet):
-    """training(folder, options…): see below."""
+    """training(folder, options…): see _training."""
     return functools.partial(_training, sheet)
 
 
 @contextlib.contextmanager
 def _training(sheet, folder, *options):
-    """A run that would go on for long, its page; yields (process, link)."""
+    """A long run with its page; yields (process, link)."""
     command = [sys.executable, "-m", "minicnn.train", "--visor", "--data", str(sheet), *LONG]
-    process = subprocess.Popen(
-        [*command, *options, "--out", str(folder)],
-        stdout=subprocess.PIPE,
+    process = popen(
+        [*command, *options, "--out", folder],
         stderr=subprocess.STDOUT,
-        text=True,
         env={**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": ""},
     )
     try:
@@ -64,24 +62,17 @@ def ask(link, path, value=None):
     headers = {"content-type": "application/json"}
     data = None if value is None else json.dumps(value).encode()
     request = urllib.request.Request(link + path, data, headers)
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         return json.load(answer)
 
 
-def told(folder, event):
-    """How often the run has told of this event."""
+def count(folder, event):
+    """The number of these events in live.jsonl."""
     try:
         lines = (folder / "live.jsonl").read_text().splitlines()
     except FileNotFoundError:
         return 0
     return sum(json.loads(line)["event"] == event for line in lines)
-
-
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 def page_is_gone(link):
@@ -92,34 +83,33 @@ def page_is_gone(link):
     return False
 
 
-def test_the_page_has_the_run_wait_go_on_and_stop(training, tmp_path):
+def test_the_page_pauses_continues_and_stops_the_run(training, tmp_path):
     folder = tmp_path / "run"
     with training(folder) as (process, link):
         assert ask(link, "/api/about")["controls"] is True
-        wait_for(lambda: told(folder, "epoch") >= 1)
+        wait_for(lambda: count(folder, "epoch") >= 1)
         ask(link, "/api/control", {"command": "pause"})
-        wait_for(lambda: told(folder, "pause") == 1)
+        wait_for(lambda: count(folder, "pause") == 1)
         before = (folder / "live.jsonl").stat().st_size
         time.sleep(0.7)
         assert (folder / "live.jsonl").stat().st_size == before
         ask(link, "/api/control", {"command": "continue"})
-        wait_for(lambda: told(folder, "continue") == 1)
+        wait_for(lambda: count(folder, "continue") == 1)
         ask(link, "/api/control", {"command": "stop"})
         wait_for(lambda: ask(link, "/api/about")["status"] == "stopped")
         assert any("The page stays open" in line for line in iter(process.stdout.readline, ""))
         assert (folder / "model.safetensors").exists()
         ask(link, "/api/about")
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         wait_for(lambda: page_is_gone(link))
         assert "stopped on the page" in (folder / "live.jsonl").read_text()
 
 
-@pytest.mark.parametrize("screen", ["wide", "phone"])
-def test_it_is_watched_and_ended_in_a_browser(training, browse, tmp_path, screen):
+def test_a_run_is_watched_and_stopped_in_a_browser(training, browse, tmp_path):
     folder = tmp_path / "run"
     with training(folder) as (process, link):
-        page = browse(link, screen)
+        page = browse(link)
         phase = page.locator("#train-phase")
 
         def epochs():
@@ -133,59 +123,52 @@ def test_it_is_watched_and_ended_in_a_browser(training, browse, tmp_path, screen
         wait_for(lambda: epochs() > before)
         page.get_by_role("button", name="Pause").click()
         phase.filter(has_text="Paused").wait_for()
-        assert told(folder, "pause") == 1
+        assert count(folder, "pause") == 1
         page.get_by_role("button", name="Continue").click()
         phase.filter(has_text="Training").wait_for()
         page.get_by_role("button", name="Stop and save …").click()
         page.get_by_role("button", name="Stop and save", exact=True).click()
         phase.filter(has_text="Stopped").wait_for()
         assert (folder / "model.safetensors").exists()
-        page.get_by_role("tab", name="Draw").click()  # and what came out can be used
+        page.get_by_role("tab", name="Draw").click()  # with the trained model
         page.locator("#mnist-bars li").nth(9).wait_for()
         page.close()
-        assert process.poll() is None  # the page's server stays until Ctrl-C
+        assert process.poll() is None  # the server runs until Ctrl-C
 
 
-def test_one_interrupt_ends_training_saves_and_closes_the_page(training, tmp_path):
+@pytest.mark.parametrize("paused", [False, True])
+def test_an_interrupt_ends_training_saves_and_closes_the_page(training, tmp_path, paused):
     folder = tmp_path / "run"
     with training(folder) as (process, link):
-        wait_for(lambda: told(folder, "epoch") >= 1)
+        wait_for(lambda: count(folder, "epoch") >= 1)
+        if paused:
+            ask(link, "/api/control", {"command": "pause"})
+            wait_for(lambda: count(folder, "pause") == 1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(TIMEOUT) == 130
         assert (folder / "model.safetensors").exists()
         wait_for(lambda: page_is_gone(link))
-
-
-def test_an_interrupt_ends_a_pause(training, tmp_path):
-    folder = tmp_path / "run"
-    with training(folder) as (process, link):
-        wait_for(lambda: told(folder, "epoch") >= 1)
-        ask(link, "/api/control", {"command": "pause"})
-        wait_for(lambda: told(folder, "pause") == 1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
-        assert (folder / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("paused", [False, True])
 def test_training_outlives_its_page(training, tmp_path, paused):
     folder = tmp_path / "run"
     with training(folder) as (process, link):
-        wait_for(lambda: told(folder, "epoch") >= 1)
+        wait_for(lambda: count(folder, "epoch") >= 1)
         if paused:
             ask(link, "/api/control", {"command": "pause"})
-            wait_for(lambda: told(folder, "pause") == 1)
+            wait_for(lambda: count(folder, "pause") == 1)
         page = subprocess.run(
             ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
         )
         for child in page.stdout.split():
             os.kill(int(child), signal.SIGKILL)
-        before = told(folder, "epoch")
-        wait_for(lambda: told(folder, "epoch") >= before + 2)
+        before = count(folder, "epoch")
+        wait_for(lambda: count(folder, "epoch") >= before + 2)
 
 
-def test_what_a_library_prints_is_no_command(tmp_path, monkeypatch, capsys):
-    """The page's output is read to its end, whatever it is; then a run that waits goes on."""
+def test_other_output_of_the_visor_is_ignored(tmp_path, monkeypatch, capsys):
+    """And the end of the visor continues a paused run."""
     lines = ["5", "null", '"x"', "[1]", "{", "[" * 5000, '{"link": "http://here"}']
     lines.append('{"command": "pause"}')
     script = f"import sys; print({chr(10).join(lines)!r}); sys.stdout.flush(); sys.stdin.read()"
@@ -210,7 +193,7 @@ def test_what_a_library_prints_is_no_command(tmp_path, monkeypatch, capsys):
     assert "Watch it: http://here" in capsys.readouterr().out
 
 
-def test_the_page_goes_with_a_run_that_is_killed(training, tmp_path):
+def test_the_page_ends_when_the_run_is_killed(training, tmp_path):
     folder = tmp_path / "run"
     with training(folder) as (process, link):
         process.kill()
@@ -218,10 +201,11 @@ def test_the_page_goes_with_a_run_that_is_killed(training, tmp_path):
         wait_for(lambda: page_is_gone(link))
 
 
-def test_the_weights_are_those_of_a_run_without_it(training, sheet, tmp_path):
+@pytest.mark.exhaustive
+def test_the_weights_are_the_same_without_the_page(training, sheet, tmp_path):
     options = ["--data", str(sheet), *LONG, "--epochs", "2", "--out"]
     command = [sys.executable, "-m", "minicnn.train", *options]
-    subprocess.run([*command, str(tmp_path / "alone")], check=True, timeout=3 * PATIENCE)
+    subprocess.run([*command, str(tmp_path / "alone")], check=True, timeout=3 * TIMEOUT)
     with training(tmp_path / "watched", "--epochs", "2") as (process, _):
         assert any("The page stays open" in line for line in iter(process.stdout.readline, ""))
     weights = [
