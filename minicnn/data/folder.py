@@ -83,14 +83,13 @@ def build_from_folder(
     """Build a sheet, its labels and its manifest from a folder with one subfolder for each class.
 
     Args:
-        out: folder to write to.
-        name: of the sheet; None: the name of the folder.
+        out: folder to write to. name: of the sheet; None: the name of the folder.
         size: (H, W) of an image, pixels.
         fit: "pad" or "stretch"; see read_picture.
         invert: the images should be bright on dark, like MNIST. "auto" inverts all pictures if
             most have a light border, "each" decides for each picture; "yes" or "no" for all.
-        test: share of each class in the test set (training and test set get at least one image of
-            each class). Ignored if the folder has train/ and test/.
+        test: share of each class in the test set; at least one image of each class is in the
+            training set and in the test set. Ignored if the folder has train/ and test/.
         seed: of the shuffling.
         on_error: "skip" leaves unreadable pictures out and reports them; "fail" stops.
         track: wraps the list of files, for a progress bar.
@@ -103,16 +102,14 @@ def build_from_folder(
     name = name or folder.resolve().name
     _check_options(size, fit, invert, test, on_error)
     check_target(target, name, force)
-    if folder.resolve() in target.resolve().parents:
-        raise DataError(
-            f"{target}: expected a folder outside {folder}: inside, it would be one of the classes"
-        )
+    _check_outside(folder, target)
     names, entries = scan(folder)
     images, kept, borders, skipped = _read_all(entries, size, fit, on_error, track)
     labels = np.array([entry.label for entry in kept], np.int64)
     _check_classes(folder, names, labels)
     inverted = _inverted(invert, borders)
     images[inverted] = 255 - images[inverted]
+    count = int(inverted.sum())
     order, num_train = _arrange(folder, names, kept, labels, test, seed)
     manifest = write_sheet(
         target,
@@ -123,18 +120,18 @@ def build_from_folder(
         num_train=num_train,
         image_shape=size,
         source=source or folder.resolve().name,
-        built={
-            "by": "minicnn.sprite build",
-            "fit": fit,
-            "invert": invert,
-            "inverted": int(inverted.sum()),
-            "seed": seed,
-            "skipped": len(skipped),
-            "test": None if kept[0].part else test,
-        },
+        built={"by": "minicnn.sprite build", "fit": fit, "invert": invert, "inverted": count}
+        | {"seed": seed, "skipped": len(skipped), "test": None if kept[0].part else test},
         force=force,
     )
-    return Report(manifest, skipped, int(inverted.sum()), len(images))
+    return Report(manifest, skipped, count, len(images))
+
+
+def _check_outside(folder: Path, target: Path) -> None:
+    if folder.resolve() in target.resolve().parents:
+        raise DataError(
+            f"{target}: expected a folder outside {folder}: inside, it would be one of the classes"
+        )
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -198,36 +198,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="IMAGE",
         help="picture files, or folders of them; one digit in each picture",
     )
-    preprocessing = p.add_argument_group("preprocessing")
-    kind = preprocessing.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--mnist",
-        action="store_true",
-        help="MNIST preprocessing; the default, unless the network was trained on a sheet of your "
-        "own pictures: then their preprocessing",
-    )
-    kind.add_argument(
-        "--raw",
-        action="store_true",
-        help="none: the picture has the network's input size, bright on dark",
-    )
-    kind.add_argument(
-        "--tutorial",
-        action="store_true",
-        help="none (as in the TF.js tutorial): every tenth pixel of 280×280, bright on dark",
-    )
-    preprocessing.add_argument(
-        "--polarity",
-        choices=("auto", "dark-on-bright", "bright-on-dark"),
-        default="auto",
-        help="default: %(default)s, from the border",
-    )
-    preprocessing.add_argument(
-        "--box",
-        type=positive,
-        metavar="PIXELS",
-        help="maximum size of the digit; default: 20 of 28 (Fashion-MNIST: 28)",
-    )
+    _add_preprocessing(p.add_argument_group("preprocessing"))
     out = p.add_argument_group("output")
     out.add_argument(
         "--top",
@@ -251,5 +222,33 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _add_preprocessing(group: argparse._ArgumentGroup) -> None:
+    kind = group.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--mnist",
+        action="store_true",
+        help="MNIST preprocessing; the default, unless the network was trained on a sheet of your "
+        "own pictures: then their preprocessing",
+    )
+    kind.add_argument(
+        "--raw",
+        action="store_true",
+        help="none: the picture has the network's input size, bright on dark",
+    )
+    kind.add_argument(
+        "--tutorial",
+        action="store_true",
+        help="none (as in the TF.js tutorial): every tenth pixel of 280×280, bright on dark",
+    )
+    group.add_argument(
+        "--polarity",
+        choices=("auto", "dark-on-bright", "bright-on-dark"),
+        default="auto",
+        help="default: %(default)s, from the border",
+    )
+    group.add_argument(
+        "--box",
+        type=positive,
+        metavar="PIXELS",
+        help="maximum size of the digit; default: 20 of 28 (Fashion-MNIST: 28)",
+    )
