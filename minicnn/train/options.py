@@ -41,9 +41,15 @@ def parser(
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    default = recipes.DEFAULT
     add_data(p, default="sample")
-    model = p.add_argument_group("network and training")
+    _add_training(p.add_argument_group("network and training"))
+    _add_running(p.add_argument_group("running"))
+    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    return p
+
+
+def _add_training(model: argparse._ArgumentGroup) -> None:
+    default = recipes.DEFAULT
     model.add_argument(
         "--recipe",
         choices=recipes.TABLE,
@@ -82,7 +88,9 @@ def parser(
     model.add_argument(
         "--seed", type=_seed, default=0, help="of weights, order, dropout; default: 0"
     )
-    run = p.add_argument_group("running")
+
+
+def _add_running(run: argparse._ArgumentGroup) -> None:
     add_kernels(run)
     run.add_argument(
         "--resume",
@@ -114,8 +122,6 @@ def parser(
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time>-<model>")
     run.add_argument("--quiet", action="store_true", help="print only the result, in one line")
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
-    return p
 
 
 def given(arguments: Sequence[str]) -> set[str]:
