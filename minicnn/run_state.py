@@ -205,9 +205,7 @@ def _essence(config: Mapping[str, object]) -> dict[str, object]:
 _MISSING = "nothing"
 
 
-def _differences(
-    field: str, ours: object, theirs: object
-) -> Iterator[tuple[str, object, object]]:
+def _differences(field: str, ours: object, theirs: object) -> Iterator[tuple[str, object, object]]:
     """(field, ours, theirs) wherever two configurations differ."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in [*ours, *(key for key in theirs if key not in ours)]:
