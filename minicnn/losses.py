@@ -37,7 +37,7 @@ class Loss:
 
 @dataclass
 class CategoricalCrossentropy(Loss):
-    """-Σ_k q_k · log softmax(z)_k, for logits z and one-hot targets; its gradient is softmax(z) - q.
+    """-Σ_k q_k · log softmax(z)_k for logits z and one-hot targets; the gradient is softmax(z) - q.
 
     Softmax and logarithm are computed together (softmax_crossentropy below), so that neither
     overflows. Label smoothing makes q = (1 - ε) · onehot + ε / K.
