@@ -48,7 +48,7 @@ def conv2d_relu_pool(
     pool_window(win.OH, win.OW, (PH, PW))  # it must fit
     if _fuses(algorithm, backend, win, w, (PH, PW)):
         prepared = engine().ConvReLUPool(x.shape, w.shape, win, (PH, PW), x.dtype)
-        return prepared.forward(x, w, b), prepared.winner
+        return prepared.forward(x, w, b), prepared.argmax
     options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
     # the ReLU of the maximum is the maximum of the ReLUs, for a quarter of the work
     y, argmax = max_pool2d(conv2d(x, w, b, **options, backend=backend), (PH, PW), backend=backend)
@@ -89,7 +89,7 @@ def conv2d_relu_pool_backward(
     winner = check_winner(winner, dy.shape)
     if _fuses(algorithm, backend, win, w, (PH, PW)):
         prepared = engine().ConvReLUPool(x.shape, w.shape, win, (PH, PW), x.dtype)
-        prepared.winner = winner
+        prepared.argmax = winner
         return prepared.backward(dy, x, w, need_dx)
     passes = winner < PH * PW
     outputs = (len(x), win.OH, win.OW, w.shape[3])

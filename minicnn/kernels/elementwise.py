@@ -73,17 +73,17 @@ class AdamStep(NamedTuple):
     decay: float = 0.0
     keep: float = 1.0
 
-    def numbers(self) -> tuple[float, ...]:
-        """(lr, 1-β₁, 1-β₂, root_scale, step_scale, ε, decay, keep)."""
-        return (
-            self.lr,
-            1 - self.beta_1,
-            1 - self.beta_2,
-            1 / sqrt(1 - self.beta_2**self.t),
-            1 / (1 - self.beta_1**self.t),
-            self.epsilon,
-            self.decay,
-            self.keep,
+    def numbers(self) -> numpy_elementwise.AdamNumbers:
+        """The step's factors."""
+        return numpy_elementwise.AdamNumbers(
+            lr=self.lr,
+            one_minus_beta_1=1 - self.beta_1,
+            one_minus_beta_2=1 - self.beta_2,
+            root_scale=1 / sqrt(1 - self.beta_2**self.t),
+            step_scale=1 / (1 - self.beta_1**self.t),
+            epsilon=self.epsilon,
+            decay=self.decay,
+            keep=self.keep,
         )
 
 
@@ -114,7 +114,7 @@ class PreparedAdam:
         if not self.parameters:
             return
         real = self.parameters[0][0].dtype.type
-        numbers = tuple(map(real, step.numbers()))
+        numbers = numpy_elementwise.AdamNumbers(*map(real, step.numbers()))
         if _numba(None) and self._flat():
             if self._engine is None:
                 self._engine = engine().Adam(self.parameters)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..typing import Array
@@ -37,19 +39,31 @@ def softmax_crossentropy(z: Array, q: Array) -> tuple[Array, Array]:
     return losses, e / total * q.sum(axis=-1, keepdims=True) - q
 
 
-def adam(w: Array, g: Array, m: Array, s: Array, numbers: tuple[float, ...]) -> None:
-    """One step of Adam for one parameter, in place; `numbers` as AdamStep gives them."""
-    lr, beta_1, beta_2, root_scale, step_scale, epsilon, decay, keep = numbers
-    if keep != 1:
-        w *= keep
-    if decay:
-        g = g + decay * w
-    m += (g - m) * beta_1
-    s += (g * g - s) * beta_2
+class AdamNumbers(NamedTuple):
+    """The factors in one step of Adam; see AdamStep."""
+
+    lr: float
+    one_minus_beta_1: float
+    one_minus_beta_2: float
+    root_scale: float
+    step_scale: float
+    epsilon: float
+    decay: float
+    keep: float
+
+
+def adam(w: Array, g: Array, m: Array, s: Array, numbers: AdamNumbers) -> None:
+    """One step of Adam for one parameter, in place."""
+    if numbers.keep != 1:
+        w *= numbers.keep
+    if numbers.decay:
+        g = g + numbers.decay * w
+    m += (g - m) * numbers.one_minus_beta_1
+    s += (g * g - s) * numbers.one_minus_beta_2
     root = np.sqrt(s)
-    root *= root_scale
-    root += epsilon
-    w -= lr * (np.divide(m, root, out=root) * step_scale)
+    root *= numbers.root_scale
+    root += numbers.epsilon
+    w -= numbers.lr * (np.divide(m, root, out=root) * numbers.step_scale)
 
 
 def scale(pixels: Array) -> Array:
