@@ -90,7 +90,7 @@ def inlined(function: F) -> F:
 def compile_here(
     context: BaseContext,
     builder: ir.IRBuilder,
-    function: Callable[..., None],
+    function: Callable[..., object],
     signature: Signature,
     values: Sequence[ir.Value],
 ) -> ir.Value:

@@ -64,7 +64,7 @@ def softmax_crossentropy(team, z, q, losses, dz):  # type: ignore[no-untyped-def
 def _crossentropy_piece(number, z, q, losses, dz, size):  # type: ignore[no-untyped-def]
     K, found = z.shape[1], np.empty(2, z.dtype)
     for n in range(number * size, min((number + 1) * size, len(z))):
-        _exponentials(n, z, dz, found)
+        _exponentials(z[n], dz[n], found)
         largest, total = found[0], found[1]
         loss, weight = z.dtype.type(0), z.dtype.type(0)
         for k in range(K):
@@ -87,22 +87,22 @@ def softmax(team, z, y):  # type: ignore[no-untyped-def]
 def _softmax_piece(number, z, y, size):  # type: ignore[no-untyped-def]
     found = np.empty(2, z.dtype)
     for n in range(number * size, min((number + 1) * size, len(z))):
-        _exponentials(n, z, y, found)
+        _exponentials(z[n], y[n], found)
         total = found[1]
         for k in range(z.shape[1]):
             y[n, k] /= total
 
 
 @inlined
-def _exponentials(n, z, e, found):  # type: ignore[no-untyped-def]
-    """e[n] = e^(z[n] - max z[n]); found = (max z[n], Σ e[n])."""
-    largest, total = z[n, 0], z.dtype.type(0)
-    for k in range(1, z.shape[1]):
-        if z[n, k] > largest or z[n, k] != z[n, k]:  # NaN propagates
-            largest = z[n, k]
-    for k in range(z.shape[1]):
-        e[n, k] = math.exp(z[n, k] - largest)
-        total += e[n, k]
+def _exponentials(z, e, found):  # type: ignore[no-untyped-def]
+    """e = e^(z - max z) for one row; found = (max z, Σ e)."""
+    largest, total = z[0], z.dtype.type(0)
+    for k in range(1, len(z)):
+        if z[k] > largest or z[k] != z[k]:  # NaN propagates
+            largest = z[k]
+    for k in range(len(z)):
+        e[k] = math.exp(z[k] - largest)
+        total += e[k]
     found[0], found[1] = largest, total
 
 
