@@ -13,29 +13,18 @@ from collections.abc import Iterator
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.base import BaseContext
-from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
-from .emit import INT64, Args, Emit, Intrinsic, signature
+from .emit import INT64, Emit, signature
+from .llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 from .tile import MAX_UNROLLED, Stretch, Tile
 
 
 @intrinsic(prefer_literal=True)
 def multiply(
-    _: Context,
-    a: types.Type,
-    a0: types.Type,
-    b: types.Type,
-    b0: types.Type,
-    bias: types.Type,
-    bias0: types.Type,
-    c: types.Type,
-    c0: types.Type,
-    runs: types.Type,
-    relu: types.Type,
-    tile: types.Type,
-) -> Intrinsic:
+    _: Context, a: Type, a0: Type, b: Type, b0: Type, bias: Type, bias0: Type, c: Type, c0: Type,
+    runs: Type, relu: Type, tile: Type,
+) -> Intrinsic:  # fmt: skip
     """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers
     (or, if the tile is masked, those in use).
 
@@ -43,9 +32,7 @@ def multiply(
     """
     shape = Tile(*(t.literal_value for t in tile))
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         folded = emit.with_lanes(shape.lanes // shape.steps_per_vector)
         A, B, start, C = emit.pointers(signature, args, 4)
@@ -67,33 +54,20 @@ def multiply(
 
 @intrinsic(prefer_literal=True)
 def multiply_add(
-    _: Context,
-    a: types.Type,
-    a0: types.Type,
-    b: types.Type,
-    b0: types.Type,
-    sums: types.Type,
-    sums0: types.Type,
-    c: types.Type,
-    c0: types.Type,
-    runs: types.Type,
-    length: types.Type,
-    add_up: types.Type,
-    tile: types.Type,
-) -> Intrinsic:
+    _: Context, a: Type, a0: Type, b: Type, b0: Type, sums: Type, sums0: Type, c: Type, c0: Type,
+    runs: Type, length: Type, add_up: Type, tile: Type,
+) -> Intrinsic:  # fmt: skip
     """C += A·B over `runs` runs of `length` steps (or the tile's own numbers, if they are not 0).
 
     With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers already loaded.
     """
     shape = Tile(*(t.literal_value for t in tile))
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         A, B, S, C = emit.pointers(signature, args, 4)
 
-        def places() -> Iterator[tuple[ir.Value, int, int]]:
+        def places() -> Iterator[tuple[Value, int, int]]:
             for _, out in shape.outputs():
                 for v in range(shape.vectors):
                     yield C, out + v * shape.lanes, shape.used(v)
@@ -113,20 +87,9 @@ def multiply_add(
 
 @intrinsic(prefer_literal=True)
 def multiply_pool(
-    _: Context,
-    a: types.Type,
-    a0: types.Type,
-    b: types.Type,
-    b0: types.Type,
-    bias: types.Type,
-    bias0: types.Type,
-    c: types.Type,
-    c0: types.Type,
-    argmax: types.Type,
-    argmax0: types.Type,
-    across: types.Type,
-    tile: types.Type,
-) -> Intrinsic:
+    _: Context, a: Type, a0: Type, b: Type, b0: Type, bias: Type, bias0: Type, c: Type, c0: Type,
+    argmax: Type, argmax0: Type, across: Type, tile: Type,
+) -> Intrinsic:  # fmt: skip
     """C = ReLU(max over the tile's rows, and `across` columns at a time, of A·B + bias).
 
     The convolution's outputs stay in registers. Stored are the maximum of each window, and its
@@ -135,9 +98,7 @@ def multiply_pool(
     """
     shape, width = Tile(*(t.literal_value for t in tile)), across.literal_value
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         folded = emit.with_lanes(shape.lanes // shape.steps_per_vector)
         A, B, start, C, M = emit.pointers(signature, args, 5)
@@ -175,20 +136,18 @@ def multiply_pool(
 @intrinsic(prefer_literal=True)
 def multiply_planes(
     _: Context,
-    a: types.Type,
-    a0: types.Type,
-    b: types.Type,
-    b0: types.Type,
-    c: types.Type,
-    c0: types.Type,
-    tile: types.Type,
+    a: Type,
+    a0: Type,
+    b: Type,
+    b0: Type,
+    c: Type,
+    c0: Type,
+    tile: Type,
 ) -> Intrinsic:
     """C = A·B, where an output's vectors are pixels of b_lines lines, one after the other."""
     shape = Tile(*(t.literal_value for t in tile))
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         A, B, C = emit.pointers(signature, args, 3)
         each = range(shape.b_lines * shape.vectors)
@@ -210,8 +169,8 @@ class Sums:
         self,
         emit: Emit,
         tile: Tile,
-        of: list[list[ir.Value]],  # of[r][v]: vector v of output r
-        totals: list[ir.Value] | None = None,
+        of: list[list[Value]],  # of[r][v]: vector v of output r
+        totals: list[Value] | None = None,
     ) -> None:
         self.emit, self.tile, self.of, self.totals = emit, tile, of, totals or []
         self.outputs = [offset for offset, _ in tile.outputs()]
@@ -221,10 +180,10 @@ class Sums:
 
     def add(
         self,
-        A: ir.Value,
-        B: ir.Value,
-        runs: ir.Value | None = None,
-        length: ir.Value | None = None,
+        A: Value,
+        B: Value,
+        runs: Value | None = None,
+        length: Value | None = None,
     ) -> None:
         """of[r][v] += Σ_k A[r, k] · B[k, v], and totals[v] += Σ_k B[k, v].
 
@@ -241,7 +200,7 @@ class Sums:
         with cgutils.for_range(emit.builder, count) as loop:
             self._add_run(A, B, loop.index, length)
 
-    def _add_run(self, A: ir.Value, B: ir.Value, run: ir.Value, length: ir.Value | None) -> None:
+    def _add_run(self, A: Value, B: Value, run: Value, length: Value | None) -> None:
         emit, tile, builder = self.emit, self.tile, self.emit.builder
         a, b = emit.step(A, run, tile.run_pitch), emit.step(B, run, tile.b_run_pitch)
         for stretch in self.stretches:
@@ -259,7 +218,7 @@ class Sums:
                 for turn in range(at_once):
                     self._add_turn(a_step, b_step, turn, stretch)
 
-    def _add_turn(self, a: ir.Value, b: ir.Value, step: int, stretch: Stretch) -> None:
+    def _add_turn(self, a: Value, b: Value, step: int, stretch: Stretch) -> None:
         """Step `step` of each tap. Each number of A is loaded once for all its products."""
         emit, tile = self.emit, self.tile
         vectors = []
@@ -282,7 +241,7 @@ class Sums:
                 now = emit.builder.load(total)
                 emit.builder.store(emit.multiply_add(number, vector, now), total)
 
-    def _load(self, b: ir.Value, k: int) -> list[ir.Value]:
+    def _load(self, b: Value, k: int) -> list[Value]:
         """The vectors of B's row k; also adds them to the totals, if any."""
         emit, tile = self.emit, self.tile
         vectors = [

@@ -11,11 +11,10 @@ from typing import NamedTuple
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.base import BaseContext
-from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
-from .emit import INT64, Args, Emit, Intrinsic, signature
+from .emit import INT64, Emit, signature
+from .llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 
 
 class Rows(NamedTuple):
@@ -41,26 +40,16 @@ class Rows(NamedTuple):
 
 @intrinsic(prefer_literal=True)
 def add_rows(
-    _: Context,
-    table: types.Type,
-    table0: types.Type,
-    factors: types.Type,
-    factors0: types.Type,
-    offsets: types.Type,
-    offsets0: types.Type,
-    c: types.Type,
-    c0: types.Type,
-    rows: types.Type,
-) -> Intrinsic:
+    _: Context, table: Type, table0: Type, factors: Type, factors0: Type,
+    offsets: Type, offsets0: Type, c: Type, c0: Type, rows: Type,
+) -> Intrinsic:  # fmt: skip
     """C += Σ_i factor[i] · table[offset[i] : …], with C in registers while i runs.
 
     fused_backward.py uses it: i runs over the winners; a row is a winner's patch, or its filter.
     """
     shape = Rows(*(t.literal_value for t in rows))
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         T, F, at_rows, C = emit.pointers(signature, args, 4)
         places = list(shape.places())
@@ -69,7 +58,7 @@ def add_rows(
         zero = ir.Constant(emit.vector, None)
         sums = [[emit.variable(zero) for _ in places] for _ in range(sets)]
 
-        def add(index: ir.Value, variables: list[ir.Value]) -> None:
+        def add(index: Value, variables: list[Value]) -> None:
             at = builder.mul(index, INT64(shape.stride))
             factor = emit.splat(builder.gep(F, [at]), 0)
             offset = builder.sext(builder.load(builder.gep(at_rows, [at])), INT64)
@@ -96,25 +85,14 @@ def add_rows(
 
 @intrinsic(prefer_literal=True)
 def add_up(
-    _: Context,
-    a: types.Type,
-    a0: types.Type,
-    pitch: types.Type,
-    sums: types.Type,
-    sums0: types.Type,
-    copy: types.Type,
-    copy0: types.Type,
-    rows: types.Type,
-    width: types.Type,
-    copied: types.Type,
-) -> Intrinsic:
+    _: Context, a: Type, a0: Type, pitch: Type, sums: Type, sums0: Type, copy: Type, copy0: Type,
+    rows: Type, width: Type, copied: Type,
+) -> Intrinsic:  # fmt: skip
     """sums += Σ of `rows` rows of a, `pitch` apart and width = (vectors, lanes, tail) numbers wide;
     if `copied`, the rows are also copied to `copy`, vectors·lanes apart."""
     vectors, lanes, tail = (t.literal_value for t in width)
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, lanes)
         arrays = signature.args[0], types.intp, signature.args[3], types.intp, signature.args[5]
         pointers = types.void(*arrays, types.intp)
@@ -138,17 +116,13 @@ def add_up(
 
 
 @intrinsic
-def copy_numbers(
-    _: Context, a: types.Type, a0: types.Type, c: types.Type, c0: types.Type, count: types.Type
-) -> Intrinsic:
+def copy_numbers(_: Context, a: Type, a0: Type, c: Type, c0: Type, count: Type) -> Intrinsic:
     """c[c0 : c0+count] = a[a0 : a0+count], contiguous numbers counted from a view's first number.
 
     Making a slice would take as long as copying a hundred numbers.
     """
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, 1)
         A, C = emit.pointers(signature, args, 2)
         size = builder.mul(args[4], INT64(emit.bits // 8))

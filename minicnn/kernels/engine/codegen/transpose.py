@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from llvmlite import ir
 from numba import types
-from numba.core.base import BaseContext
-from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
-from .emit import INT64, Args, Emit, Intrinsic
+from .emit import INT64, Emit
+from .llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 
 
 @intrinsic(prefer_literal=True)
 def transpose_block(
     _: Context,
-    a: types.Type,
-    a0: types.Type,
-    a_pitch: types.Type,
-    b: types.Type,
-    b0: types.Type,
-    b_pitch: types.Type,
-    lanes: types.Type,
+    a: Type,
+    a0: Type,
+    a_pitch: Type,
+    b: Type,
+    b0: Type,
+    b_pitch: Type,
+    lanes: Type,
 ) -> Intrinsic:
     """b[j, i] = a[i, j] for i, j < lanes (a power of two); rows are a_pitch and b_pitch apart.
 
@@ -28,9 +26,7 @@ def transpose_block(
     """
     count = lanes.literal_value
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, count)
         A, B = emit.pointers(signature, [args[0], args[1], args[3], args[4]], 2, step=3)
         rows = [

@@ -12,35 +12,29 @@ import sys
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.base import BaseContext
-from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
-from ..codegen.emit import Args, Intrinsic
+from ..codegen.llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 
 ORDERING = "seq_cst"  # all threads see all changes in the same order
 X86 = ("x86_64", "amd64")  # on others a spinning thread does not pause
 
 
 @intrinsic
-def load(_: Context, words: types.Type, index: types.Type) -> Intrinsic:
+def load(_: Context, words: Type, index: Type) -> Intrinsic:
     """words[index], an int64."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         return builder.load_atomic(_word(context, builder, signature, args), ORDERING, 8)
 
     return types.int64(words, types.intp), codegen
 
 
 @intrinsic
-def store(_: Context, words: types.Type, index: types.Type, value: types.Type) -> Intrinsic:
+def store(_: Context, words: Type, index: Type, value: Type) -> Intrinsic:
     """words[index] = value."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         word = _word(context, builder, signature, args)
         builder.store_atomic(args[2], word, ORDERING, 8)
         return context.get_dummy_value()
@@ -49,12 +43,10 @@ def store(_: Context, words: types.Type, index: types.Type, value: types.Type) -
 
 
 @intrinsic
-def add(_: Context, words: types.Type, index: types.Type, value: types.Type) -> Intrinsic:
+def add(_: Context, words: Type, index: Type, value: Type) -> Intrinsic:
     """words[index] += value; returns the previous value."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         word = _word(context, builder, signature, args)
         return builder.atomic_rmw("add", word, args[2], ORDERING)
 
@@ -65,9 +57,7 @@ def add(_: Context, words: types.Type, index: types.Type, value: types.Type) -> 
 def pause(_: Context) -> Intrinsic:
     """A hint to the processor that this thread is spinning."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         if platform.machine().lower() in X86:
             nothing = ir.FunctionType(ir.VoidType(), [])
             name = "llvm.x86.sse2.pause"
@@ -81,9 +71,7 @@ def pause(_: Context) -> Intrinsic:
 def yield_processor(_: Context) -> Intrinsic:
     """POSIX's sched_yield: run another thread that is ready on this processor."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         if os.name == "posix":
             kind = ir.FunctionType(ir.IntType(32), [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
@@ -96,9 +84,7 @@ def yield_processor(_: Context) -> Intrinsic:
 def processor(_: Context) -> Intrinsic:
     """The number of the processor that runs this thread; 0 if unknown."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         if sys.platform != "linux":
             return ir.IntType(64)(0)
         kind = ir.FunctionType(ir.IntType(32), [])
@@ -108,9 +94,7 @@ def processor(_: Context) -> Intrinsic:
     return types.int64(), codegen
 
 
-def _word(
-    context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
-) -> ir.Value:
+def _word(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
     """The address of args[0][args[1]]."""
     words = context.make_array(signature.args[0])(context, builder, args[0])
     return builder.gep(words.data, [args[1]])

@@ -11,14 +11,12 @@ from collections.abc import Callable
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.base import BaseContext
 from numba.core.callconv import excinfo_ptr_t
-from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
 from ....typing import Array
 from ...jit import compile_here, jit
-from ..codegen.emit import Args, Intrinsic
+from ..codegen.llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 from . import atomic
 
 # The words of a team, each in its own cache line, so that polling one does not slow the others.
@@ -100,9 +98,7 @@ def _hand_out(team: Array, n: int, function: int, arguments: int) -> bool:
 
 
 @intrinsic
-def share(
-    typing: Context, team: types.Type, n: types.Type, piece: types.Type, args: types.Type
-) -> Intrinsic:
+def share(typing: Context, team: Type, n: Type, piece: Type, args: Type) -> Intrinsic:
     """Run piece(number, *args), an inlined function, for each number < n, on the whole team.
 
     Raises (inside jitted code): MemoryError if a piece raised.
@@ -113,9 +109,7 @@ def share(
         typing, (team, types.intp, types.intp, types.intp), {}
     )
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, outer: Signature, values: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, outer: Signature, values: Args) -> Value:
         words, count, _, packed = values
         function = piece.typing_key.py_func
         wrapped = _wrapped(context, builder, function, signature, packed.type)
@@ -135,8 +129,8 @@ def share(
 
 
 def _wrapped(
-    context: BaseContext,
-    builder: ir.IRBuilder,
+    context: Target,
+    builder: Builder,
     piece: Callable[..., None],
     signature: Signature,
     packed: ir.Type,
@@ -147,7 +141,7 @@ def _wrapped(
         builder.module, _uniform(packed.as_pointer()), builder.module.get_unique_name("piece")
     )
     function.linkage = "internal"
-    inside = ir.IRBuilder(function.append_basic_block())
+    inside = Builder(function.append_basic_block())
     arguments, _, number = function.args
     unpacked = cgutils.unpack_tuple(inside, inside.load(arguments))
     # Compiled into the kernel instead of separately: half the compile time. A piece that raises
@@ -162,12 +156,10 @@ def _uniform(arguments: ir.Type) -> ir.FunctionType:
 
 
 @intrinsic
-def _call(_: Context, function: types.Type, arguments: types.Type, number: types.Type) -> Intrinsic:
+def _call(_: Context, function: Type, arguments: Type, number: Type) -> Intrinsic:
     """Call the function at address `function`; returns its status."""
 
-    def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, values: Args
-    ) -> ir.Value:
+    def codegen(context: Target, builder: Builder, signature: Signature, values: Args) -> Value:
         anything = cgutils.voidptr_t
         target = builder.inttoptr(values[0], _uniform(anything).as_pointer())
         errors = cgutils.alloca_once(builder, excinfo_ptr_t)
