@@ -141,16 +141,14 @@ def test_processes_that_compile_at_the_same_time_leave_a_valid_cache(
     assert compiled_by(factory, *words, cache=cache) == 0
 
 
-@pytest.mark.parametrize(("suffix", "damage"), [("nbc", "garbage"), ("nbi", "cut off")])
-def test_a_damaged_cache_only_costs_a_compilation(
-    suffix: str, damage: str, factory: str, cache: Path
-) -> None:
-    compiled_by(factory, "3:int64", cache=cache)
-    files = list(cache.rglob(f"*.{suffix}"))
-    assert files
-    for file in files:
+def test_a_damaged_cache_only_costs_a_compilation(factory: str, cache: Path) -> None:
+    assert compiled_by(factory, "3:int64", cache=cache) > 0
+    for file in cache.rglob("*.nbc"):
+        file.write_bytes(b"?" * 500)
+    assert compiled_by(factory, "3:int64", cache=cache) > 0
+    for file in cache.rglob("*.nbi"):
         content = file.read_bytes()
-        file.write_bytes(content[: len(content) // 2] if damage == "cut off" else b"?" * 500)
+        file.write_bytes(content[: len(content) // 2])
     assert compiled_by(factory, "3:int64", cache=cache) > 0
 
 
