@@ -21,7 +21,7 @@ import numpy as np
 from minicnn.kernels import batch_pieces
 from minicnn.kernels.engine.threads import team as teams
 from minicnn.kernels.engine.threads.work_sharing import share
-from minicnn.kernels.jit import inner
+from minicnn.kernels.jit import inlined
 from minicnn.typing import Array
 
 from .child import send
@@ -83,7 +83,7 @@ def _work(results: Array, piece: int, turns: int) -> None:
     results[piece] = x
 
 
-@inner
+@inlined
 def _piece(piece: int, results: Array, turns: int) -> None:
     _work(results, piece, turns)
 

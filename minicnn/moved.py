@@ -49,7 +49,7 @@ MOVED = {
     "kernels.transpose": "kernels.engine.codegen.transpose",
     "kernels.weight_gradient": "kernels.engine.weight_gradient",
     "kernels.wild": "kernels.engine.nonfinite",
-    "kernels.winners": "kernels.engine.winners",
+    "kernels.winners": "kernels.engine.fused_backward",
     "machine": "runs.machine",
     "networks": "architectures",
     "options": "command_line",

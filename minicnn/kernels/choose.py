@@ -1,4 +1,4 @@
-"""Which algorithm computes what: the rules, in one place. Each can be overruled by its name.
+"""The rules that choose an algorithm. Each can be overridden by name.
 
     convolution   "implicit"  the register tile reads the image in place (correlation.py,
                               planes.py, weight_gradient.py)
@@ -8,17 +8,17 @@
     dense         "tile"      the register tile (product.py)
                   "blas"      BLAS
 
-The first of each needs Numba, and is compiled for each geometry, in about a second at the first
-use ever. It is faster wherever it can be used (`python -m bench conv` shows by how much), so what
-speaks against it is the compiler alone: layers so small that nothing could be gained stay with
-what is compiled already. Dilation is left to im2col: it tears the runs that the tile reads.
+The first of each needs Numba. It is compiled for each geometry, which takes about a second at the
+first use ever. It is always faster (`python -m bench conv` shows by how much), so only compile
+time is a reason against it: for layers too small to gain anything, the generic kernels are used.
+Dilated convolutions use im2col, because dilation breaks up the contiguous runs of the tile.
 
-Fusing pays where backward then does less: it adds up regions of KH + (PH-1)·SH lines in place
-of PH·PW patches, at half the speed of the tile. For 3×3 windows and 2×2 pooling these are 16 pixels
-in place of 36; for 1×1 windows nothing would be gained, and a large table of filters be read.
+Fusing pays if backward does less work. It adds up regions of KH + (PH-1)·SH lines in place of
+PH·PW patches, at half the speed of the tile. For 3×3 windows and 2×2 pooling that is 16 pixels
+in place of 36. For 1×1 windows it saves nothing, and reads a large table of filters.
 
-The rules look at the layer's shapes, never at the batch size or the number of threads: the same
-layer gives the same bits, whatever it is called with.
+The rules depend on the layer's shapes, never on the batch size or the number of threads: the same
+layer always gives the same bits.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..typing import Shape
 from .backend import current_backend
 from .window import Pair, Window
 
-LEAST_CONVOLUTION = 1 << 14  # multiply-adds of one image
-LEAST_PRODUCT = 1 << 10
-LARGEST_TABLE = 1 << 13  # numbers
+MIN_CONVOLUTION = 1 << 14  # multiply-adds of one image
+MIN_PRODUCT = 1 << 10
+MAX_TABLE = 1 << 13  # numbers
 
 CONVOLUTION = ("implicit", "im2col")
 POOLED = ("fused", "separate")
@@ -40,12 +40,12 @@ def convolution(given: str | None, backend: str | None, window: Window, w_shape:
     """The algorithm of conv2d and conv2d_backward.
 
     Raises:
-        ValueError: `given` is no algorithm, or not one for this backend or window.
+        ValueError: `given` is not an algorithm, or not available for this backend or window.
     """
     possible = _has_numba(backend) and (window.DH, window.DW) == (1, 1)
     KH, KW, C, F = w_shape
     work = window.OH * window.OW * KH * KW * C * F
-    return _choose(given, CONVOLUTION, possible, work >= LEAST_CONVOLUTION)
+    return _choose(given, CONVOLUTION, possible, work >= MIN_CONVOLUTION)
 
 
 def pooled(
@@ -55,24 +55,24 @@ def pooled(
     possible = _has_numba(backend) and (window.DH, window.DW) == (1, 1)
     KH, KW, C, F = w_shape
     work = window.OH * window.OW * KH * KW * C * F
-    worth_it = work >= LEAST_CONVOLUTION and fusing_pays(window, w_shape, size)
+    worth_it = work >= MIN_CONVOLUTION and fusing_pays(window, w_shape, size)
     return _choose(given, POOLED, possible, worth_it)
 
 
 def fusing_pays(window: Window, w_shape: Shape, size: Pair) -> bool:
-    """Whether the fused backward pass visits half as much as the separate one, or next to nothing:
-    a table of filters that fits the first-level cache."""
+    """Whether the fused backward pass reads at most half as much as the separate one, or its table
+    of filters fits the first-level cache."""
     KH, KW, C, F = w_shape
     (PH, PW), SH, SW = size, window.SH, window.SW
     region = (KH + (PH - 1) * SH) * (KW + (PW - 1) * SW)
     table = (KH + 2 * (PH - 1) * SH) * (KW + 2 * (PW - 1) * SW) * C * F
-    return 2 * region <= PH * PW * KH * KW or table <= LARGEST_TABLE
+    return 2 * region <= PH * PW * KH * KW or table <= MAX_TABLE
 
 
 def dense(given: str | None, backend: str | None, w_shape: Shape) -> str:
     """The algorithm of dense and dense_backward; raises ValueError as `convolution` does."""
     D, U = w_shape
-    return _choose(given, DENSE, _has_numba(backend), D * U >= LEAST_PRODUCT)
+    return _choose(given, DENSE, _has_numba(backend), D * U >= MIN_PRODUCT)
 
 
 def _has_numba(backend: str | None) -> bool:

@@ -64,8 +64,21 @@ def softmax_crossentropy(z: Array, q: Array) -> tuple[Array, Array]:
     return losses, dz
 
 
+class AdamNumbers(NamedTuple):
+    """The factors in one step of Adam; see AdamStep."""
+
+    lr: float
+    one_minus_beta_1: float
+    one_minus_beta_2: float
+    root_scale: float
+    step_scale: float
+    epsilon: float
+    decay: float
+    keep: float
+
+
 class AdamStep(NamedTuple):
-    """The numbers of one step of Adam; t = 1, 2, … is the number of the step.
+    """The arguments of one step of Adam; t = 1, 2, … is the number of the step.
 
     g ← g + decay·w;  w ← keep·w;  m ← m + (1-β₁)(g - m);  s ← s + (1-β₂)(g² - s);
     w ← w - lr · m·step_scale / (√s·root_scale + ε), step_scale = 1/(1-β₁ᵗ), root_scale = 1/√(1-β₂ᵗ)
@@ -79,24 +92,24 @@ class AdamStep(NamedTuple):
     decay: float = 0.0
     keep: float = 1.0
 
-    def numbers(self) -> tuple[float, ...]:
-        """(lr, 1-β₁, 1-β₂, root_scale, step_scale, ε, decay, keep)."""
-        return (
-            self.lr,
-            1 - self.beta_1,
-            1 - self.beta_2,
-            1 / sqrt(1 - self.beta_2**self.t),
-            1 / (1 - self.beta_1**self.t),
-            self.epsilon,
-            self.decay,
-            self.keep,
+    def numbers(self) -> AdamNumbers:
+        """The step's factors."""
+        return AdamNumbers(
+            lr=self.lr,
+            one_minus_beta_1=1 - self.beta_1,
+            one_minus_beta_2=1 - self.beta_2,
+            root_scale=1 / sqrt(1 - self.beta_2**self.t),
+            step_scale=1 / (1 - self.beta_1**self.t),
+            epsilon=self.epsilon,
+            decay=self.decay,
+            keep=self.keep,
         )
 
 
 class _Step(Protocol):
     """engine.operations.Adam."""
 
-    def step(self, numbers: tuple[float, ...]) -> None: ...
+    def step(self, numbers: AdamNumbers) -> None: ...
 
 
 class PreparedAdam:
@@ -132,7 +145,7 @@ class PreparedAdam:
                 return False
             self._engine = engine().Adam(self.parameters)
         real = self.parameters[0][0].dtype.type
-        self._engine.step(tuple(map(real, step.numbers())))
+        self._engine.step(AdamNumbers(*map(real, step.numbers())))
         return True
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from ..typing import Array, Shape
 
-LINE = 64  # bytes: a cache line, and the widest vector
+DType = np.dtype[np.float32] | np.dtype[np.float64]
+CACHE_LINE = 64  # bytes; also the widest vector
 
 
-def aligned(shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """A new array, its numbers not set, that begins at a cache line: no vector straddles two."""
+def aligned(shape: Shape, dtype: np.dtype[np.generic]) -> Array:
+    """An uninitialized array that begins at a cache line, so that no vector straddles two lines."""
     size = prod(shape) * dtype.itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    first = -memory.ctypes.data % LINE
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
     return memory[first : first + size].view(dtype).reshape(shape)

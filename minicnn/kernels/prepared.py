@@ -1,28 +1,31 @@
-"""Operations prepared once, for callers that compute the same shapes again and again.
+"""Public kernel functions for repeated calls with the same shapes: operations prepared once.
 
-Each function returns an operation of the engine, which checks nothing; or None if the rules of
-choose.py take another algorithm, which needs no preparation.
+Each function returns an operation of engine/operations.py, whose calls check nothing; or None if
+the rules of choose.py select an algorithm that needs no preparation.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ..typing import Array, FloatDType, Shape
+from ..typing import Array, Shape
 from . import choose
 from .backend import engine
+from .memory import DType
 from .window import IntOrPair, Padding, Pair, make_window
 
 
 class Operation(Protocol):
-    """A layer's arithmetic for batches of one shape. It owns its results: each call overwrites
-    those of the last one. Arrays are C-contiguous, with the shapes and dtype it was prepared for.
+    """A layer's forward and backward pass, prepared for one batch shape.
+
+    It owns the arrays that it returns: they are valid until the next call.
     """
 
     algorithm: str
-    """As in choose.py."""
+    """Its name in choose.py."""
+
     y: Array
-    """The result of the last forward()."""
+    """The output of the last forward call."""
 
     def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         """y."""
@@ -30,39 +33,40 @@ class Operation(Protocol):
     def backward(
         self, dy: Array, x: Array, w: Array, need_dx: bool
     ) -> tuple[Array | None, Array, Array]:
-        """(dx or None, dw, db), for the x of the last forward()."""
+        """(dx or None, dw, db), for the x and w of the last forward call."""
 
 
 def conv2d(
     x_shape: Shape,
     w_shape: Shape,
-    dtype: FloatDType,
+    dtype: DType,
     *,
     stride: IntOrPair = 1,
     padding: Padding = "valid",
     dilation: IntOrPair = 1,
     relu: bool = False,
 ) -> Operation | None:
-    """An engine.Convolution, or None. Arguments as of kernels.conv2d, shapes in place of arrays."""
+    """kernels.conv2d, prepared. The arguments are the same, with shapes in place of arrays."""
     window = make_window(
         x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
     )
     if choose.convolution(None, None, window, w_shape) != "implicit":
         return None
-    return engine().Convolution(x_shape, w_shape, window, relu, dtype)
+    operation: Operation = engine().Convolution(x_shape, w_shape, window, relu, dtype)
+    return operation
 
 
 def conv2d_relu_pool(
     x_shape: Shape,
     w_shape: Shape,
     size: Pair,
-    dtype: FloatDType,
+    dtype: DType,
     *,
     stride: IntOrPair = 1,
     padding: Padding = "valid",
     dilation: IntOrPair = 1,
 ) -> Operation | None:
-    """An engine.ConvReLUPool, or None. Arguments as of kernels.conv2d_relu_pool."""
+    """kernels.conv2d_relu_pool, prepared; it keeps the argmax itself."""
     window = make_window(
         x_shape[1], x_shape[2], (w_shape[0], w_shape[1]), stride, padding, dilation
     )
@@ -70,13 +74,13 @@ def conv2d_relu_pool(
         return None
     if not engine().fits(size, w_shape[3], dtype):
         return None
-    return engine().ConvReLUPool(x_shape, w_shape, window, size, dtype)
+    operation: Operation = engine().ConvReLUPool(x_shape, w_shape, window, size, dtype)
+    return operation
 
 
-def dense(
-    x_shape: Shape, w_shape: Shape, dtype: FloatDType, *, relu: bool = False
-) -> Operation | None:
-    """An engine.Dense, or None. Arguments as of kernels.dense."""
+def dense(x_shape: Shape, w_shape: Shape, dtype: DType, *, relu: bool = False) -> Operation | None:
+    """kernels.dense, prepared."""
     if choose.dense(None, None, w_shape) != "tile":
         return None
-    return engine().Dense(x_shape[0], w_shape, relu, dtype)
+    operation: Operation = engine().Dense(x_shape[0], w_shape, relu, dtype)
+    return operation

@@ -24,7 +24,7 @@ def real_pass(model, image, target):
     """dx of the model's own backward, which also fills the grads of its layers."""
     model.softmax_in_loss = True
     z = model.forward_logits(image[None], training=True)
-    p = kernels.softmax(z)
+    p = layers.Softmax().f(z)
     dz = p - np.eye(p.shape[1], dtype=p.dtype)[[target]]
     dx = model.backward_logits(dz, need_dx=True)
     model.softmax_in_loss = False

@@ -1,16 +1,20 @@
-"""The geometries that the tests of the engine share.
+"""The geometries that the engine's tests share.
 
-Each is compiled once for all of them, in about a second a kernel: so they are chosen, not drawn.
-Between them they have channels and filters that fill vectors and that don't, one panel and more,
-kernels of all forms, strides below and above the kernel, padding that no window needs, and images
-as small as the kernel.
+A kernel takes about a second to compile, so the geometries are fixed, not random. Together they
+cover full and partly used vectors, one and several panels, all kernel shapes, strides smaller and
+larger than the kernel, padding beyond the last window, and images as small as the kernel.
+
+The default run compiles a few of them, which take every path of the engine at least once. The
+others carry the marker `exhaustive`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from kernel_cases import Case
 from numpy.typing import NDArray
 
@@ -18,8 +22,8 @@ from minicnn import kernels
 
 F32, F64 = np.float32, np.float64
 
-# The number of images is set by each test. Widths just above and below a tile's: on AVX-512 a tile
-# of float32 has 14 outputs of two vectors (32 filters), 9 of three, 28 of one.
+# Each test sets the number of images. Some widths are just below or above a tile's: on AVX-512 a
+# float32 tile has 14 outputs of two vectors (32 filters), 9 of three, or 28 of one.
 CONVOLUTIONS = {
     "first layer": Case((2, 5, 31, 1), (3, 3), 8, {}, 1, F32),
     "same": Case((2, 7, 10, 3), (3, 3), 5, {"padding": "same"}, 2, F64),
@@ -59,7 +63,7 @@ class Pooled(NamedTuple):
         return self._replace(conv=of(self.conv, N))
 
 
-# Windows that fit the registers of any processor.
+# Windows that fit the registers of every processor.
 POOLED = {
     "course1": Pooled(Case((2, 8, 10, 1), (3, 3), 8, {}, 21, F32), 2),
     "2×2, leftovers, padded": Pooled(
@@ -83,14 +87,14 @@ def of(case: Case, N: int) -> Case:
 
 
 def arrays(case: Case, whole: bool = True) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """x, w and b: small whole numbers, whose results are exact, or normal numbers."""
+    """x, w and b: small integers, whose results are exact, or normal numbers."""
     draw = case.whole if whole else case.normal
     x, w, b = draw(case.x_shape, case.w_shape, (case.F,))
     return x, w, b
 
 
 def conv2d(case: Case, *given: NDArray[Any] | None, **options: Any) -> NDArray[Any]:
-    """kernels.conv2d by the engine, or as `options` say."""
+    """kernels.conv2d by the engine, unless `options` differ."""
     return kernels.conv2d(
         *given, **case.options, **({"backend": "numba", "algorithm": "implicit"} | options)
     )
@@ -124,6 +128,29 @@ def conv_pool_backward(
         **({"backend": "numba", "algorithm": "fused"} | options),
     )
 
+
+# interleaved taps and planes; several panels, tiles and phases; shared vectors; a padded copy and
+# unequal panels; pixels that no tap reads; float64
+DEFAULT_CONVOLUTIONS = [
+    "first layer",
+    "stride (1, 2)",
+    "few filters and channels",
+    "a line fits a tile of four vectors",
+    "a stride beyond the kernel",
+    "a phase of padding alone",
+]
+# one panel; padding and stride; shared vectors; float64
+DEFAULT_POOLED = ["course1", "1×2, stride 2", "one filter, pointwise", "2×3, stride (2, 1)"]
+
+
+def sweep(names: Iterable[str], default: list[str]) -> list[Any]:
+    """Test parameters: all names; those not in `default` only in the exhaustive run."""
+    marks = {True: (), False: pytest.mark.exhaustive}
+    return [pytest.param(name, marks=marks[name in default]) for name in names]
+
+
+by_geometry = pytest.mark.parametrize("name", sweep(CONVOLUTIONS, DEFAULT_CONVOLUTIONS))
+by_pooled_geometry = pytest.mark.parametrize("name", sweep(POOLED, DEFAULT_POOLED))
 
 NUMPY = {"backend": "numpy", "algorithm": None}
 REFERENCE = {"backend": "reference", "algorithm": None}

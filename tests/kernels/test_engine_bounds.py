@@ -1,4 +1,4 @@
-"""The engine reads nothing beside its arrays: each lies against a page that nobody may touch."""
+"""The engine reads nothing outside its arrays: each borders on a page without access."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 PAGE, kept = mmap.PAGESIZE, []
 
 def fenced(array):
-    # a copy that begins (or, as SIDE says, ends) at the edge of pages that nobody may touch
+    # a copy that begins or ends (SIDE) at the edge of a page without access
     pages = -(-array.nbytes // PAGE)
     memory = mmap.mmap(-1, (pages + 2) * PAGE)
     kept.append(memory)
@@ -33,27 +33,29 @@ def fenced(array):
         assert libc.mprotect(address, ctypes.c_size_t(PAGE), 0) == 0
     return copy
 
-SIDE = sys.argv[1]
+SIDE, *names = sys.argv[1:]
 different = []
 
 def compare(name, mine, theirs):
     if any(not np.array_equal(a, b) for a, b in zip(mine, theirs)):
         different.append(name)
 
-for name, case in CONVOLUTIONS.items():
+for name in CONVOLUTIONS if names == ["all"] else DEFAULT_CONVOLUTIONS:
+    case = CONVOLUTIONS[name]
     x, w, b = map(fenced, arrays(of(case, 2)))
     expected = conv2d(case, x, w, b, **NUMPY)
     compare(name, [conv2d(case, x, w, b)], [expected])
     given = fenced(expected - 3), x, w
     compare(name, conv2d_backward(case, *given), conv2d_backward(case, *given, **NUMPY))
-for name, pooled in POOLED.items():
+for name in POOLED if names == ["all"] else DEFAULT_POOLED:
+    pooled = POOLED[name]
     x, w, b = map(fenced, arrays(pooled.of(2).conv))
     expected = conv_pool(pooled, x, w, b, **NUMPY)
     compare(name, conv_pool(pooled, x, w, b), expected)
     given = (*map(fenced, expected), x, w)
     compare(name, conv_pool_backward(pooled, *given), conv_pool_backward(pooled, *given, **NUMPY))
 rng = np.random.default_rng(0)
-for D, U, dtype in ((37, 35, np.float32), (5, 17, np.float64), (130, 1, np.float32)):
+for D, U, dtype in ((37, 35, np.float32), (5, 17, np.float64)):
     for N in (3, 29):
         shapes = (N, D), (D, U), (U,), (N, U)
         x, w, b, dy = (fenced(rng.integers(-6, 7, shape).astype(dtype)) for shape in shapes)
@@ -67,15 +69,16 @@ print("read in bounds", different)
 
 @pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
 @pytest.mark.parametrize("side", ["end", "begin"])
-def test_no_kernel_reads_beside_the_arrays_that_it_is_given(side: str) -> None:
+@pytest.mark.parametrize("names", [(), pytest.param(("all",), marks=pytest.mark.exhaustive)])
+def test_no_kernel_reads_outside_its_arrays(side: str, names: tuple[str, ...]) -> None:
     here = Path(__file__).parent
     folders = [str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", COMPUTE, side],
+        [sys.executable, "-X", "faulthandler", "-c", COMPUTE, side, *names],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.stdout == "read in bounds []\n", done.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Kernels on disk: known by what they are made of, by any number of processes."""
+"""The kernel cache on disk: entries are identified by content, across processes."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ with event.install_recorder("numba:compile") as compiled:
         constant, dtype = word.split(":")
         outer, x = factory(int(constant)), np.arange(40).astype(dtype)
         right = right and outer(x) == outer.py_func(x)
-said = {"right": bool(right), "compiled": len(compiled.buffer), "file": minicnn.__file__}
-print(json.dumps(said))
+found = {"right": bool(right), "compiled": len(compiled.buffer), "file": minicnn.__file__}
+print(json.dumps(found))
 """
 
 
 def start(
     *arguments: str, cache: Path | None = None, site: Path = PACKAGE.parent
 ) -> subprocess.Popen[str]:
-    """A Python of its own that finds the package in `site`."""
+    """A Python process that imports the package from `site`."""
     environment = os.environ | {"PYTHONPATH": str(site)}
     if cache is not None:
         environment["NUMBA_CACHE_DIR"] = str(cache)
@@ -88,8 +88,8 @@ def start(
     )
 
 
-def said(process: subprocess.Popen[str], site: Path = PACKAGE.parent) -> dict[str, Any]:
-    """What it says at its end."""
+def output_of(process: subprocess.Popen[str], site: Path = PACKAGE.parent) -> dict[str, Any]:
+    """Its output, as JSON."""
     out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     found: dict[str, Any] = json.loads(out)
@@ -99,7 +99,7 @@ def said(process: subprocess.Popen[str], site: Path = PACKAGE.parent) -> dict[st
 
 @pytest.fixture
 def factory(tmp_path: Path) -> str:
-    """FACTORY as a file: Numba caches nothing else."""
+    """FACTORY as a file, because Numba only caches code from files."""
     file = tmp_path / "factory.py"
     file.write_text(FACTORY)
     return str(file)
@@ -111,62 +111,60 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def made(factory: str, *words: str, cache: Path, site: Path = PACKAGE.parent) -> int:
-    """How many functions a process compiled for the factory's kernels, which are right."""
-    found = said(start(factory, *words, cache=cache, site=site), site)
+def compiled_by(factory: str, *words: str, cache: Path, site: Path = PACKAGE.parent) -> int:
+    """How many functions a process compiles; checks the kernels' results."""
+    found = output_of(start(factory, *words, cache=cache, site=site), site)
     assert found["right"]
     return int(found["compiled"])
 
 
-def test_kernels_of_one_factory_that_several_processes_made_are_right_together(
+def test_kernels_of_one_factory_from_several_processes_work_together(
     factory: str, cache: Path
 ) -> None:
-    """Each process numbers its functions anew; the machine code of two must not share a name."""
+    """Numba numbers functions per process; two kernels must not get the same symbol."""
     words = ["3:int64", "4:int64", "3:float64"]
     for word in words:
-        assert made(factory, word, cache=cache) >= 2
-    assert made(factory, *words, cache=cache) == 0
-    assert made(factory, *words[::-1], cache=cache) == 0
+        assert compiled_by(factory, word, cache=cache) >= 2
+    assert compiled_by(factory, *words, cache=cache) == 0
+    assert compiled_by(factory, *words[::-1], cache=cache) == 0
 
 
-def test_processes_that_compile_into_one_folder_at_once_leave_a_cache_that_is_right(
+def test_processes_that_compile_at_the_same_time_leave_a_valid_cache(
     factory: str, cache: Path
 ) -> None:
     words = ["3:int64", "4:int64", "3:float64"]
     orders = (words, words[::-1])
     for process in [start(factory, *order, cache=cache) for order in orders]:
-        assert said(process)["right"]
+        assert output_of(process)["right"]
     for order in orders:
-        made(factory, *order, cache=cache)
-    assert made(factory, *words, cache=cache) == 0
+        compiled_by(factory, *order, cache=cache)
+    assert compiled_by(factory, *words, cache=cache) == 0
 
 
-@pytest.mark.parametrize(("suffix", "damage"), [("nbc", "garbage"), ("nbi", "cut off")])
-def test_a_damaged_cache_costs_a_compilation_and_nothing_else(
-    suffix: str, damage: str, factory: str, cache: Path
-) -> None:
-    made(factory, "3:int64", cache=cache)
-    files = list(cache.rglob(f"*.{suffix}"))
-    assert files
-    for file in files:
+def test_a_damaged_cache_only_costs_a_compilation(factory: str, cache: Path) -> None:
+    assert compiled_by(factory, "3:int64", cache=cache) > 0
+    for file in cache.rglob("*.nbc"):
+        file.write_bytes(b"?" * 500)
+    assert compiled_by(factory, "3:int64", cache=cache) > 0
+    for file in cache.rglob("*.nbi"):
         content = file.read_bytes()
-        file.write_bytes(content[: len(content) // 2] if damage == "cut off" else b"?" * 500)
-    assert made(factory, "3:int64", cache=cache) > 0
+        file.write_bytes(content[: len(content) // 2])
+    assert compiled_by(factory, "3:int64", cache=cache) > 0
 
 
-def test_a_change_of_any_kernel_source_compiles_anew(
+def test_a_change_of_any_kernel_source_recompiles(
     factory: str, cache: Path, tmp_path: Path
 ) -> None:
     site = tmp_path / "site"
     leave_out = shutil.ignore_patterns("__pycache__", "sample")
     shutil.copytree(PACKAGE, site / "minicnn", ignore=leave_out)
-    assert made(factory, "3:int64", cache=cache, site=site) > 0
-    with (site / "minicnn" / "kernels" / "planes.py").open("a") as file:
+    assert compiled_by(factory, "3:int64", cache=cache, site=site) > 0
+    with (site / "minicnn" / "kernels" / "engine" / "planes.py").open("a") as file:
         file.write("\n# another comment\n")
-    assert made(factory, "3:int64", cache=cache, site=site) > 0
+    assert compiled_by(factory, "3:int64", cache=cache, site=site) > 0
     with (site / "minicnn" / "summary.py").open("a") as file:
-        file.write("\n# a comment in no kernel\n")
-    assert made(factory, "3:int64", cache=cache, site=site) == 0
+        file.write("\n# a comment outside of the kernels\n")
+    assert compiled_by(factory, "3:int64", cache=cache, site=site) == 0
 
 
 STEP = """
@@ -174,10 +172,10 @@ import json
 import numpy as np
 import minicnn
 from numba.core import event
-from minicnn import Sequential, kernels, networks
+from minicnn import Sequential, architectures
 
 with event.install_recorder("numba:compile") as compiled:
-    model = Sequential(networks.course(), (28, 28, 1), seed=0)
+    model = Sequential(architectures.course(), (28, 28, 1), seed=0)
     model.compile("adam", "categorical_crossentropy", ["accuracy"])
     x = np.random.default_rng(0).random((64, 28, 28, 1), np.float32)
     loss = model.train_on_batch(x, np.eye(10)[np.arange(64) % 10])["loss"]
@@ -185,11 +183,11 @@ print(json.dumps({"compiled": len(compiled.buffer), "loss": loss, "file": minicn
 """
 
 
-def test_a_second_process_trains_the_course_network_without_compiling_anything(
+def test_a_second_process_trains_the_course_network_without_compiling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MINICNN_BACKEND", "numba")
-    first = said(start("-c", STEP))  # into the folder that all tests use: likely there already
-    second = said(start("-c", STEP))
+    first = output_of(start("-c", STEP))  # into the cache folder of all tests
+    second = output_of(start("-c", STEP))
     assert second["compiled"] == 0
     assert second["loss"] == first["loss"]

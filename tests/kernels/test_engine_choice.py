@@ -1,4 +1,4 @@
-"""Which algorithm computes what: the rules, the names, and what is refused."""
+"""The rules that choose an algorithm, their names, and errors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PLAIN = ["reference", "numpy"]
 
 X, W = np.ones((2, 6, 6, 2), np.float32), np.ones((3, 3, 2, 4), np.float32)
 DY, POOLED = np.ones((2, 4, 4, 4), np.float32), np.ones((2, 2, 2, 4), np.float32)
-WINNER = np.zeros(POOLED.shape, np.uint8)
+ARGMAX = np.zeros(POOLED.shape, np.uint8)
 ROWS, MATRIX = np.ones((3, 5), np.float32), np.ones((5, 4), np.float32)
 
 Call = Callable[..., Any]
-CALLS: dict[str, tuple[Call, str, str]] = {  # each with its fast and its plain algorithm
+CALLS: dict[str, tuple[Call, str, str]] = {  # with the fast and the plain algorithm
     "conv2d": (lambda **how: kernels.conv2d(X, W, **how), "implicit", "im2col"),
     "conv2d_backward": (
         lambda **how: kernels.conv2d_backward(DY, X, W, **how),
@@ -31,7 +31,7 @@ CALLS: dict[str, tuple[Call, str, str]] = {  # each with its fast and its plain 
     ),
     "conv2d_relu_pool": (lambda **how: kernels.conv2d_relu_pool(X, W, **how), "fused", "separate"),
     "conv2d_relu_pool_backward": (
-        lambda **how: kernels.conv2d_relu_pool_backward(POOLED, WINNER, X, W, **how),
+        lambda **how: kernels.conv2d_relu_pool_backward(POOLED, ARGMAX, X, W, **how),
         "fused",
         "separate",
     ),
@@ -54,7 +54,7 @@ def arrays(result: Any) -> list[Any]:
 
 @by_call
 @pytest.mark.parametrize("wrong", ["winograd", "", "IMPLICIT", 3])
-def test_an_unknown_algorithm_is_a_value_error_that_lists_what_there_is(
+def test_an_unknown_algorithm_is_a_value_error_that_lists_the_algorithms(
     name: str, wrong: object, backend: str
 ) -> None:
     call, fast, plain = CALLS[name]
@@ -73,7 +73,7 @@ def test_the_algorithm_of_another_operation_is_unknown(name: str, backend: str) 
 
 @by_call
 @pytest.mark.parametrize("plain_backend", PLAIN)
-def test_backends_without_numba_refuse_the_fast_algorithm_and_name_the_plain_one(
+def test_other_backends_reject_the_fast_algorithm_and_name_the_plain_one(
     name: str, plain_backend: str
 ) -> None:
     call, fast, plain = CALLS[name]
@@ -86,7 +86,7 @@ def test_backends_without_numba_refuse_the_fast_algorithm_and_name_the_plain_one
 
 @by_call
 @pytest.mark.parametrize("algorithm", [None, "auto", "plain"])
-def test_auto_and_the_plain_algorithm_give_every_backends_results(
+def test_auto_and_the_plain_algorithm_give_the_same_results_in_every_backend(
     name: str, algorithm: str | None, backend: str
 ) -> None:
     call, _, plain = CALLS[name]
@@ -98,7 +98,7 @@ def test_auto_and_the_plain_algorithm_give_every_backends_results(
 
 @needs_numba
 @pytest.mark.parametrize("name", ["conv2d", "conv2d_relu_pool"])
-def test_dilation_is_refused_by_the_fast_algorithm_and_left_to_the_plain_one(name: str) -> None:
+def test_the_fast_algorithm_rejects_dilation_and_the_plain_one_computes_it(name: str) -> None:
     call, fast, plain = CALLS[name]
     message = f'no dilation for algorithm "{fast}"; use "{plain}"'
     with pytest.raises(ValueError, match=message):
@@ -126,12 +126,12 @@ def algorithm_of(x_shape: tuple[int, ...], w_shape: tuple[int, ...], **options: 
         ((1, 28, 28, 1), (3, 3, 1, 8), {"dilation": 2}, "im2col"),
         ((1, 28, 28, 1), (3, 3, 1, 8), {"dilation": (1, 2)}, "im2col"),
         ((1, 6, 6, 2), (3, 3, 2, 4), {}, "im2col"),  # 1,152 multiply-adds
-        ((512, 6, 6, 2), (3, 3, 2, 4), {}, "im2col"),  # however many images
+        ((512, 6, 6, 2), (3, 3, 2, 4), {}, "im2col"),  # for any number of images
         ((1, 18, 18, 1), (3, 3, 1, 8), {}, "implicit"),  # 18,432
         ((1, 16, 16, 1), (3, 3, 1, 8), {}, "im2col"),  # 14,112
     ],
 )
-def test_a_convolution_of_some_work_is_implicit_unless_dilated(
+def test_a_large_convolution_is_implicit_unless_dilated(
     x_shape: tuple[int, ...], w_shape: tuple[int, ...], options: dict[str, Any], algorithm: str
 ) -> None:
     assert algorithm_of(x_shape, w_shape, **options) == algorithm
@@ -148,13 +148,13 @@ def test_a_convolution_of_some_work_is_implicit_unless_dilated(
     [
         ((3, 3, 64, 64), 1, (2, 2), True),  # 16 pixels in place of 36
         ((3, 3, 256, 256), 1, (3, 3), True),  # 25 of 81
-        ((1, 1, 256, 256), 1, (2, 2), False),  # nothing gained, a large table
-        ((1, 1, 4, 8), 1, (2, 2), True),  # nothing gained, but next to nothing to read
+        ((1, 1, 256, 256), 1, (2, 2), False),  # saves nothing, reads a large table
+        ((1, 1, 4, 8), 1, (2, 2), True),  # saves nothing, but the table is small
         ((3, 3, 64, 64), 3, (2, 2), False),  # patches don't overlap
         ((3, 3, 64, 64), 1, (1, 1), False),
     ],
 )
-def test_fusing_pays_where_a_windows_patches_overlap_or_the_filters_are_small(
+def test_fusing_pays_if_a_windows_patches_overlap_or_the_filters_are_small(
     w_shape: tuple[int, ...], stride: int, size: tuple[int, int], pays: bool
 ) -> None:
     window = make_window(28, 28, w_shape[:2], stride)
@@ -166,7 +166,7 @@ def test_fusing_pays_where_a_windows_patches_overlap_or_the_filters_are_small(
 @pytest.mark.parametrize(
     ("w_shape", "algorithm"), [((400, 128), "tile"), ((128, 10), "tile"), ((5, 4), "blas")]
 )
-def test_a_dense_layer_of_some_work_is_a_tile(w_shape: tuple[int, int], algorithm: str) -> None:
+def test_a_large_dense_layer_uses_the_tile(w_shape: tuple[int, int], algorithm: str) -> None:
     assert choose.dense(None, "numba", w_shape) == algorithm
     for backend in PLAIN:
         assert choose.dense(None, backend, w_shape) == "blas"
@@ -182,7 +182,7 @@ def test_without_numba_nothing_is_prepared(backend: str) -> None:
 
 
 @needs_numba
-def test_what_the_rules_leave_to_the_plain_algorithms_is_not_prepared() -> None:
+def test_nothing_is_prepared_for_the_plain_algorithms() -> None:
     float32 = np.dtype(np.float32)
     with kernels.use_backend("numba"):
         assert prepared.conv2d((4, 28, 28, 1), (3, 3, 1, 8), float32, dilation=2) is None

@@ -1,4 +1,4 @@
-"""Convolution, ReLU and max-pooling in one pass (algorithm "fused"), against the separate steps."""
+"""Convolution, ReLU and max-pooling in one pass ("fused"), compared with separate steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from engine_cases import (
     REFERENCE,
     Pooled,
     arrays,
+    by_pooled_geometry,
     conv2d,
     conv_pool,
     conv_pool_backward,
@@ -21,8 +22,6 @@ pytest.importorskip("numba")
 from minicnn import kernels
 from minicnn.kernels.engine import operations
 
-by_geometry = pytest.mark.parametrize("name", POOLED)
-
 
 def taps(pooled: Pooled) -> int:
     """Pixels of a pooling window."""
@@ -33,36 +32,34 @@ def taps(pooled: Pooled) -> int:
 # ---- forward ----
 
 
-@by_geometry
+@by_pooled_geometry
 @pytest.mark.parametrize("N", [0, 1, 2, 33])
-def test_whole_numbers_give_the_separate_steps_maxima_and_winners_exactly(
-    name: str, N: int
-) -> None:
+def test_integers_give_the_maxima_and_argmax_of_separate_steps_exactly(name: str, N: int) -> None:
     pooled = POOLED[name].of(N)
     given = arrays(pooled.conv)
-    y, winner = conv_pool(pooled, *given)
+    y, argmax = conv_pool(pooled, *given)
     expected = conv_pool(pooled, *given, **(REFERENCE if N == 1 else NUMPY))
     same(y, expected[0])
-    same(winner, expected[1])
+    same(argmax, expected[1])
 
 
-@by_geometry
-def test_normal_numbers_give_the_same_maxima_up_to_rounding(name: str) -> None:
+@by_pooled_geometry
+def test_maxima_of_normal_numbers_equal_numpys_up_to_rounding(name: str) -> None:
     pooled = POOLED[name].of(3)
     given = arrays(pooled.conv, whole=False)
     close(conv_pool(pooled, *given)[0], conv_pool(pooled, *given, **NUMPY)[0])
 
 
-def test_of_equal_outputs_the_first_tap_wins_and_of_none_above_zero_none_does() -> None:
+def test_the_first_of_equal_taps_wins_and_none_does_if_all_are_zero_or_less() -> None:
     pooled = POOLED["course1"].of(2)
     x, w, b = arrays(pooled.conv)
-    y, winner = conv_pool(pooled, np.zeros_like(x), w, np.abs(b) + 1)
+    y, argmax = conv_pool(pooled, np.zeros_like(x), w, np.abs(b) + 1)
     same(y, np.broadcast_to(np.abs(b) + 1, y.shape))
-    same(winner, np.zeros_like(winner))
-    for cut_off in (0, -1):
-        y, winner = conv_pool(pooled, np.zeros_like(x), w, np.full_like(b, cut_off))
+    same(argmax, np.zeros_like(argmax))
+    for bias in (0, -1):
+        y, argmax = conv_pool(pooled, np.zeros_like(x), w, np.full_like(b, bias))
         same(y, np.zeros_like(y))
-        same(winner, np.full_like(winner, 4))
+        same(argmax, np.full_like(argmax, 4))
 
 
 def test_ties_within_a_window_go_to_the_first_in_row_major_order() -> None:
@@ -78,13 +75,13 @@ def test_ties_within_a_window_go_to_the_first_in_row_major_order() -> None:
         [0, 0, -2, 0],
         [0, 0, -2, -1],
     ]
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     assert y[0, :, :, 0].tolist() == [[5, 7], [2, 3], [0, 0]]
-    assert winner[0, :, :, 0].tolist() == [[1, 2], [2, 0], [4, 4]]
+    assert argmax[0, :, :, 0].tolist() == [[1, 2], [2, 0], [4, 4]]
 
 
-@by_geometry
-def test_without_a_bias_it_is_zero_in_the_fused_kernel_too(name: str) -> None:
+@by_pooled_geometry
+def test_no_bias_equals_a_zero_bias_in_the_fused_kernel(name: str) -> None:
     pooled = POOLED[name]
     x, w, b = arrays(pooled.conv)
     for mine, theirs in zip(
@@ -96,29 +93,29 @@ def test_without_a_bias_it_is_zero_in_the_fused_kernel_too(name: str) -> None:
 # ---- backward ----
 
 
-@by_geometry
+@by_pooled_geometry
 @pytest.mark.parametrize("N", [1, 2, 33])
-def test_whole_numbers_give_the_separate_steps_gradients_exactly(name: str, N: int) -> None:
+def test_integers_give_the_gradients_of_separate_steps_exactly(name: str, N: int) -> None:
     pooled = POOLED[name].of(N)
     x, w, b = arrays(pooled.conv)
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     (dy,) = pooled.conv.whole(y.shape)
     if N == 33:
-        assert set(np.unique(winner)) >= set(range(taps(pooled)))  # all taps win somewhere
-    expected = conv_pool_backward(pooled, dy, winner, x, w, **(REFERENCE if N == 1 else NUMPY))
-    for mine, theirs in zip(conv_pool_backward(pooled, dy, winner, x, w), expected, strict=True):
+        assert set(np.unique(argmax)) >= set(range(taps(pooled)))  # all taps win somewhere
+    expected = conv_pool_backward(pooled, dy, argmax, x, w, **(REFERENCE if N == 1 else NUMPY))
+    for mine, theirs in zip(conv_pool_backward(pooled, dy, argmax, x, w), expected, strict=True):
         same(mine, theirs)
 
 
-@by_geometry
-def test_normal_numbers_give_the_same_gradients_up_to_rounding_when_fused(name: str) -> None:
+@by_pooled_geometry
+def test_fused_gradients_of_normal_numbers_equal_numpys_up_to_rounding(name: str) -> None:
     pooled = POOLED[name].of(3)
     x, w, b = arrays(pooled.conv, whole=False)
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     (dy,) = pooled.conv.normal(y.shape)
     for mine, theirs in zip(
-        conv_pool_backward(pooled, dy, winner, x, w),
-        conv_pool_backward(pooled, dy, winner, x, w, **NUMPY),
+        conv_pool_backward(pooled, dy, argmax, x, w),
+        conv_pool_backward(pooled, dy, argmax, x, w, **NUMPY),
         strict=True,
     ):
         close(mine, theirs)
@@ -128,9 +125,9 @@ def test_normal_numbers_give_the_same_gradients_up_to_rounding_when_fused(name: 
 def test_without_dx_the_fused_gradients_are_the_same_to_the_bit(name: str) -> None:
     pooled = POOLED[name].of(33)
     x, w, b = arrays(pooled.conv, whole=False)
-    y, winner = conv_pool(pooled, x, w, b)
-    _, dw, db = conv_pool_backward(pooled, y, winner, x, w)
-    none, dw_alone, db_alone = conv_pool_backward(pooled, y, winner, x, w, need_dx=False)
+    y, argmax = conv_pool(pooled, x, w, b)
+    _, dw, db = conv_pool_backward(pooled, y, argmax, x, w)
+    none, dw_alone, db_alone = conv_pool_backward(pooled, y, argmax, x, w, need_dx=False)
     assert none is None
     assert dw_alone.tobytes() == dw.tobytes()
     assert db_alone.tobytes() == db.tobytes()
@@ -139,21 +136,21 @@ def test_without_dx_the_fused_gradients_are_the_same_to_the_bit(name: str) -> No
 def test_a_batch_without_images_has_fused_gradients_of_zero() -> None:
     pooled = POOLED["course1"].of(0)
     x, w, b = arrays(pooled.conv)
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     for need_dx in (True, False):
-        dx, dw, db = conv_pool_backward(pooled, y, winner, x, w, need_dx=need_dx)
+        dx, dw, db = conv_pool_backward(pooled, y, argmax, x, w, need_dx=need_dx)
         assert dx is None if not need_dx else dx.shape == x.shape
         same(dw, np.zeros_like(w))
         same(db, np.zeros_like(b))
 
 
-def test_a_winner_that_is_no_tap_passes_no_gradient_whatever_its_number() -> None:
+def test_an_argmax_beyond_the_last_tap_passes_no_gradient() -> None:
     pooled = POOLED["course1"].of(2)
     x, w, b = arrays(pooled.conv)
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     dy = np.ones_like(y)
-    expected = conv_pool_backward(pooled, dy, winner, x, w)
-    strange = np.where(winner == 4, 255, winner).astype(np.uint8)
+    expected = conv_pool_backward(pooled, dy, argmax, x, w)
+    strange = np.where(argmax == 4, 255, argmax).astype(np.uint8)
     assert (strange == 255).any()
     for mine, theirs in zip(conv_pool_backward(pooled, dy, strange, x, w), expected, strict=True):
         same(mine, theirs)
@@ -163,7 +160,7 @@ def test_a_winner_that_is_no_tap_passes_no_gradient_whatever_its_number() -> Non
 
 
 @pytest.mark.parametrize("size", [5, (2, 9)])
-def test_a_window_too_large_for_the_registers_is_refused_when_forced_and_separate_when_not(
+def test_a_window_too_large_for_the_registers_uses_separate_steps_or_raises_if_forced(
     size: int | tuple[int, int],
 ) -> None:
     F = 40
@@ -175,29 +172,29 @@ def test_a_window_too_large_for_the_registers_is_refused_when_forced_and_separat
     )
     with pytest.raises(ValueError, match=message):
         conv_pool(pooled, x, w, b)
-    y, winner = conv_pool(pooled, x, w, b, algorithm=None, backend="numpy")
+    y, argmax = conv_pool(pooled, x, w, b, algorithm=None, backend="numpy")
     with pytest.raises(ValueError, match=message):
-        conv_pool_backward(pooled, y, winner, x, w)
+        conv_pool_backward(pooled, y, argmax, x, w)
     for algorithm in (None, "auto", "separate"):
         mine = conv_pool(pooled, x, w, b, algorithm=algorithm)
         same(mine[0], y)
-        same(mine[1], winner)
+        same(mine[1], argmax)
 
 
-def test_what_fits_is_a_window_times_the_vectors_of_a_panel() -> None:
+def test_a_windows_taps_times_a_panels_vectors_must_fit_the_registers() -> None:
     assert operations.fits((2, 2), 16, np.dtype(np.float32))
     assert operations.fits((1, 1), 1000, np.dtype(np.float64))
     assert not operations.fits((15, 17), 1, np.dtype(np.float32))
 
 
-def test_the_fused_kernel_agrees_with_three_separate_calls_of_the_doorway() -> None:
+def test_the_fused_kernel_equals_three_calls_of_public_functions() -> None:
     """The definition in the docstring: max_pool2d(max(conv2d(x, w, b), 0), size)."""
     pooled = POOLED["2×3, stride (2, 1)"].of(2)
     x, w, b = arrays(pooled.conv)
     z = np.maximum(conv2d(pooled.conv, x, w, b, **NUMPY), 0)
-    y, argmax = kernels.max_pool2d(z, pooled.size, backend="numpy")
-    mine, winner = conv_pool(pooled, x, w, b)
+    y, expected = kernels.max_pool2d(z, pooled.size, backend="numpy")
+    mine, argmax = conv_pool(pooled, x, w, b)
     same(mine, y)
     above = y > 0
-    np.testing.assert_array_equal(winner[above], argmax[above])
-    assert (winner[~above] == taps(pooled)).all()
+    np.testing.assert_array_equal(argmax[above], expected[above])
+    assert (argmax[~above] == taps(pooled)).all()

@@ -11,9 +11,11 @@ from engine_cases import (
     NUMPY,
     REFERENCE,
     arrays,
+    by_geometry,
     conv2d,
     conv2d_backward,
     of,
+    sweep,
 )
 from kernel_cases import Case, close, same
 from numpy.typing import NDArray
@@ -25,11 +27,9 @@ from minicnn.kernels.engine.operations import Convolution
 from minicnn.kernels.engine.phases import phases
 from minicnn.kernels.window import make_window
 
-by_geometry = pytest.mark.parametrize("name", CONVOLUTIONS)
-
 
 def expected_of(case: Case, *given: NDArray[Any], **options: Any) -> NDArray[Any]:
-    """What conv2d shall give, by the reference's loops for one image, by NumPy for many."""
+    """The expected output: from the reference for one image, from NumPy for more."""
     return conv2d(case, *given, **(REFERENCE if len(given[0]) == 1 else NUMPY), **options)
 
 
@@ -44,28 +44,28 @@ def gradient_of(case: Case, whole: bool = True) -> NDArray[Any]:
 
 @by_geometry
 @pytest.mark.parametrize("N", [0, 1, 2, 33])
-def test_whole_numbers_give_the_references_outputs_exactly(name: str, N: int) -> None:
+def test_integers_give_the_references_outputs_exactly(name: str, N: int) -> None:
     case = of(CONVOLUTIONS[name], N)
     x, w, b = arrays(case)
     same(conv2d(case, x, w, b), expected_of(case, x, w, b))
 
 
 @by_geometry
-def test_normal_numbers_give_the_same_outputs_up_to_rounding(name: str) -> None:
+def test_outputs_of_normal_numbers_equal_numpys_up_to_rounding(name: str) -> None:
     case = of(CONVOLUTIONS[name], 3)
     x, w, b = arrays(case, whole=False)
     close(conv2d(case, x, w, b), expected_of(case, x, w, b))
 
 
 @by_geometry
-def test_without_a_bias_it_is_zero(name: str) -> None:
+def test_no_bias_equals_a_zero_bias(name: str) -> None:
     case = CONVOLUTIONS[name]
     x, w, b = arrays(case)
     same(conv2d(case, x, w), conv2d(case, x, w, np.zeros_like(b)))
 
 
 @pytest.mark.parametrize(
-    "name", ["same", "stride (1, 2)", "pointwise, a filter beyond two vectors"]
+    "name", sweep(["stride (1, 2)", "same", "first, middle and last tile"], ["stride (1, 2)"])
 )
 def test_relu_is_the_maximum_with_zero_of_every_output(name: str) -> None:
     case = CONVOLUTIONS[name]
@@ -76,11 +76,11 @@ def test_relu_is_the_maximum_with_zero_of_every_output(name: str) -> None:
     assert (y > 0).any()
 
 
-# On AVX-512 a tile of float32 has 14 outputs of two vectors, 9 of three, 28 of one.
-# (output width, filters, relu); more of them are among CONVOLUTIONS
+# (output width, filters, relu); CONVOLUTIONS has more
 WIDTHS = [(14, 32, True), (27, 40, False)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("OW", "F", "relu"), WIDTHS)
 def test_rows_just_shorter_and_just_longer_than_a_tile_are_complete(
     OW: int, F: int, relu: bool
@@ -90,8 +90,8 @@ def test_rows_just_shorter_and_just_longer_than_a_tile_are_complete(
     same(conv2d(case, x, w, b, relu=relu), conv2d(case, x, w, b, relu=relu, **NUMPY))
 
 
-def test_the_arrays_that_were_given_stay_as_they_are() -> None:
-    case = CONVOLUTIONS["same"]
+def test_arguments_are_not_modified() -> None:
+    case = CONVOLUTIONS["stride (1, 2)"]
     given = [*arrays(case), gradient_of(case)]
     before = [array.copy() for array in given]
     x, w, b, dy = given
@@ -101,7 +101,7 @@ def test_the_arrays_that_were_given_stay_as_they_are() -> None:
         same(array, copy)
 
 
-@pytest.mark.parametrize("name", ["same", "few channels, in planes"])
+@pytest.mark.parametrize("name", ["first layer", "stride (1, 2)"])
 def test_arrays_of_any_memory_order_give_the_same_bits(name: str) -> None:
     case = CONVOLUTIONS[name]
     x, w, b, dy = *arrays(case, whole=False), gradient_of(case, whole=False)
@@ -116,8 +116,8 @@ def test_arrays_of_any_memory_order_give_the_same_bits(name: str) -> None:
         assert mine.tobytes() == theirs.tobytes()
 
 
-def test_each_call_of_the_doorway_gives_an_array_of_its_own() -> None:
-    case = CONVOLUTIONS["same"]
+def test_each_call_of_the_public_function_returns_a_new_array() -> None:
+    case = CONVOLUTIONS["stride (1, 2)"]
     x, w, b = arrays(case)
     first = conv2d(case, x, w, b)
     kept = first.copy()
@@ -130,7 +130,7 @@ def test_each_call_of_the_doorway_gives_an_array_of_its_own() -> None:
 
 @by_geometry
 @pytest.mark.parametrize("N", [1, 2, 33])
-def test_whole_numbers_give_the_references_gradients_exactly(name: str, N: int) -> None:
+def test_integers_give_the_references_gradients_exactly(name: str, N: int) -> None:
     case = of(CONVOLUTIONS[name], N)
     (x, w, _), dy = arrays(case), gradient_of(case)
     expected = conv2d_backward(case, dy, x, w, **(REFERENCE if N == 1 else NUMPY))
@@ -139,7 +139,7 @@ def test_whole_numbers_give_the_references_gradients_exactly(name: str, N: int) 
 
 
 @by_geometry
-def test_normal_numbers_give_the_same_gradients_up_to_rounding(name: str) -> None:
+def test_gradients_of_normal_numbers_equal_numpys_up_to_rounding(name: str) -> None:
     case = of(CONVOLUTIONS[name], 3)
     (x, w, _), dy = arrays(case, whole=False), gradient_of(case, whole=False)
     for mine, theirs in zip(
@@ -159,11 +159,11 @@ def test_without_dx_the_other_gradients_are_the_same_to_the_bit(name: str) -> No
     assert db_alone.tobytes() == db.tobytes()
 
 
-@pytest.mark.parametrize("name", ["same", "few channels, in planes"])
+@pytest.mark.parametrize("name", ["first layer", "stride (1, 2)"])
 def test_a_batch_without_images_has_gradients_of_zero(name: str) -> None:
     case = of(CONVOLUTIONS[name], 0)
     (x, w, _), dy = arrays(case), gradient_of(case)
-    dirty = [np.full(w.size, 7, w.dtype) for _ in range(100)]  # memory that is likely used again
+    dirty = [np.full(w.size, 7, w.dtype) for _ in range(100)]  # memory to be reused
     del dirty
     dx, dw, db = conv2d_backward(case, dy, x, w)
     assert dx.shape == x.shape
@@ -171,8 +171,8 @@ def test_a_batch_without_images_has_gradients_of_zero(name: str) -> None:
     same(db, np.zeros(case.F, case.dtype))
 
 
-def test_an_operation_with_relu_cuts_off_the_gradient_where_its_output_is_zero() -> None:
-    case = CONVOLUTIONS["same"]
+def test_an_operation_with_relu_has_no_gradient_where_its_output_is_zero() -> None:
+    case = CONVOLUTIONS["stride (1, 2)"]
     (x, w, b), dy = arrays(case), gradient_of(case)
     window = make_window(*x.shape[1:3], case.kernel, **case.options)
     operation = Convolution(x.shape, w.shape, window, True, x.dtype)
@@ -195,8 +195,10 @@ def by_data(case: Case) -> correlation.Correlation:
     return phase.shape
 
 
-# the last one has pixels that no window needs, which are cut off
-@pytest.mark.parametrize("name", ["few channels, in planes", "same", "windows of padding alone"])
+# the last one has negative padding
+@pytest.mark.parametrize(
+    "name", sweep(["first layer", "same", "windows of padding alone"], ["first layer"])
+)
 @pytest.mark.parametrize("N", [1, 33])
 def test_the_gradient_by_few_channels_is_the_same_in_planes_and_in_channels(
     name: str, N: int, monkeypatch: pytest.MonkeyPatch
@@ -211,7 +213,7 @@ def test_the_gradient_by_few_channels_is_the_same_in_planes_and_in_channels(
     same(results[0], conv2d_backward(case, dy, x, w, **NUMPY)[0])
 
 
-def test_planes_are_worth_it_where_vectors_of_channels_would_be_empty() -> None:
+def test_planes_are_used_if_vectors_of_channels_would_be_nearly_empty() -> None:
     few, many = CONVOLUTIONS["few channels, in planes"], CONVOLUTIONS["first layer"]
     assert planes.worth_it(by_data(few), np.dtype(np.float32))
     assert not planes.worth_it(by_data(many)._replace(F=64), np.dtype(np.float32))

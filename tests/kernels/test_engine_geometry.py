@@ -1,4 +1,4 @@
-"""Which numbers a tile reads, what is left out as padding, and how vectors are shared by steps."""
+"""Which numbers a tile reads, which it skips as padding, and how steps share a vector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytest.importorskip("numba")
 
 from minicnn.kernels.engine.codegen.simd import UNITS, Vectors
 from minicnn.kernels.engine.codegen.tile import Tile
-from minicnn.kernels.engine.panels import GROUPING_COSTS, grouped, panels
+from minicnn.kernels.engine.panels import FOLD_COST, cut_panels, share_vectors
 from minicnn.kernels.engine.weight_gradient import spans
 
 small = st.integers(1, 6)
@@ -40,15 +40,17 @@ def line_tile(C: int, KW: int, SW: int, cols: int, **given: int) -> Tile:
 
 
 def numbers_read(tile: Tile) -> list[tuple[int, int]]:
-    """(output, number of its run) for each number that is read; sorted, so twice would show."""
+    """(output, number of its run) for each number read, sorted, with duplicates."""
     found = []
     for stretch in tile.stretches():
         for turn in range(stretch.turns):
             for tap, numbers in enumerate(stretch.numbers):
                 step = stretch.first + turn + tap * stretch.apart
-                for output, there in enumerate(numbers):
+                for output, existing in enumerate(numbers):
                     found += [
-                        (output, step * tile.group + g) for g in range(tile.group) if there >> g & 1
+                        (output, step * tile.steps_per_vector + g)
+                        for g in range(tile.steps_per_vector)
+                        if existing >> g & 1
                     ]
     return sorted(found)
 
@@ -60,15 +62,17 @@ def numbers_read(tile: Tile) -> list[tuple[int, int]]:
     cols=small,
     W=st.integers(1, 12),
     left=st.integers(-2, 6),
-    group=st.sampled_from([1, 2, 4]),
-    together=st.booleans(),
+    shared=st.sampled_from([1, 2, 4]),
+    interleaved=st.booleans(),
 )
-def test_a_tile_reads_what_its_windows_have_inside_the_image_and_each_number_once(
-    C: int, KW: int, SW: int, cols: int, W: int, left: int, group: int, together: bool
+def test_a_tile_reads_each_number_of_its_windows_inside_the_image_once(
+    C: int, KW: int, SW: int, cols: int, W: int, left: int, shared: int, interleaved: bool
 ) -> None:
-    tile = line_tile(C, KW, SW, cols, group=group, line=W * C, lead=left * C)
-    if together:
-        tile = tile._replace(taps=KW if C % group == 0 else tile.steps_of_run)
+    tile = line_tile(
+        C, KW, SW, cols, steps_per_vector=shared, line_length=W * C, left_overhang=left * C
+    )
+    if interleaved:
+        tile = tile._replace(interleaved_taps=KW if C % shared == 0 else tile.steps_of_run)
     expected = [
         (output, j * C + c)
         for output in range(cols)
@@ -79,13 +83,13 @@ def test_a_tile_reads_what_its_windows_have_inside_the_image_and_each_number_onc
     assert numbers_read(tile) == expected
 
 
-@given(C=small, KW=small, cols=small, group=st.sampled_from([1, 2, 4]))
-def test_without_padding_a_tile_reads_all_and_its_steps_are_alike_but_for_an_incomplete_last_one(
-    C: int, KW: int, cols: int, group: int
+@given(C=small, KW=small, cols=small, shared=st.sampled_from([1, 2, 4]))
+def test_without_padding_a_tile_reads_all_and_only_its_last_step_may_differ(
+    C: int, KW: int, cols: int, shared: int
 ) -> None:
-    tile = line_tile(C, KW, 1, cols, group=group)
+    tile = line_tile(C, KW, 1, cols, steps_per_vector=shared)
     assert numbers_read(tile) == [(o, k) for o in range(cols) for k in range(KW * C)]
-    assert len(list(tile.stretches())) == 1 + (KW * C % group > 0 and group < KW * C)
+    assert len(list(tile.stretches())) == 1 + (KW * C % shared > 0 and shared < KW * C)
 
 
 @given(
@@ -105,18 +109,18 @@ def test_spans_are_the_outputs_whose_tap_lies_inside(
 
 
 @given(F=st.integers(1, 80), runs=small, length=st.integers(1, 100), unit=units, size=item_sizes)
-def test_steps_share_a_vector_where_filters_fill_half_of_it_and_steps_enough_are_saved(
+def test_steps_share_a_vector_if_filters_fill_half_of_it_and_enough_steps_are_saved(
     F: int, runs: int, length: int, unit: Vectors, size: int
 ) -> None:
-    cut = panels(F, unit, size)
-    found = grouped(cut, runs, length, unit, size)
+    cut = cut_panels(F, unit, size)
+    found = share_vectors(cut, runs, length, unit, size)
     if found == cut:
         most = unit.most_lanes(size) // cut.lanes
         saved = runs * (length - -(-length // most))
-        assert unit.most_lanes(size) < 2 * F or saved < GROUPING_COSTS
+        assert unit.most_lanes(size) < 2 * F or saved < FOLD_COST
         return
-    assert found.group > 1
-    assert found.lanes == unit.most_lanes(size) == found.group * cut.lanes
+    assert found.steps_per_vector > 1
+    assert found.lanes == unit.most_lanes(size) == found.steps_per_vector * cut.lanes
     assert (found.full, found.last, found.total, found.tail) == (0, 1, 1, F)
     assert found.filters == cut.lanes
-    assert runs * (length - found.steps(length)) >= GROUPING_COSTS
+    assert runs * (length - found.steps(length)) >= FOLD_COST

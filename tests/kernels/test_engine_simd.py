@@ -1,10 +1,11 @@
-"""Vector units: how registers are counted and work is cut; every unit computes the same."""
+"""Vector units: registers, how work is cut, and equal results with every unit."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from minicnn.kernels.engine.codegen.simd import (
     split_evenly,
     vectors,
 )
-from minicnn.kernels.engine.panels import panels
+from minicnn.kernels.engine.panels import cut_panels
 
 counts = st.integers(1, 3000)
 units = st.sampled_from(list(UNITS.values()))
@@ -33,20 +34,18 @@ item_sizes = st.sampled_from([4, 8])
 
 
 @given(total=counts, most=st.integers(1, 300))
-def test_split_evenly_covers_all_with_the_fewest_parts_as_equal_as_can_be(
-    total: int, most: int
-) -> None:
+def test_split_evenly_cuts_into_the_fewest_nearly_equal_pieces(total: int, most: int) -> None:
     count, size, last = split_evenly(total, most)
     assert count >= 1
     assert count * size + last == total
     assert 0 <= last < size <= most
-    parts = count + (last > 0)
-    assert parts == -(-total // most)
-    assert size == -(-total // parts)
+    pieces = count + (last > 0)
+    assert pieces == -(-total // most)
+    assert size == -(-total // pieces)
 
 
 @given(n=counts, most=st.integers(-2, 300))
-def test_largest_divisor_divides_and_none_that_is_larger_does(n: int, most: int) -> None:
+def test_largest_divisor_divides_and_no_larger_number_does(n: int, most: int) -> None:
     found = largest_divisor(n, most)
     assert n % found == 0
     assert found == 1 or found <= most
@@ -55,7 +54,7 @@ def test_largest_divisor_divides_and_none_that_is_larger_does(n: int, most: int)
 
 @given(F=counts, unit=units, itemsize=item_sizes, widest=st.sampled_from([2, 8]))
 def test_panels_hold_each_filter_once(F: int, unit: Vectors, itemsize: int, widest: int) -> None:
-    cut = panels(F, unit, itemsize, widest)
+    cut = cut_panels(F, unit, itemsize, widest)
     assert cut.full >= 0
     assert 1 <= cut.tail <= cut.lanes <= unit.most_lanes(itemsize)
     assert 0 <= cut.last <= cut.vectors <= max(widest, 3)
@@ -69,7 +68,7 @@ def test_panels_hold_each_filter_once(F: int, unit: Vectors, itemsize: int, wide
 
 
 @given(count=counts, unit=units, itemsize=item_sizes)
-def test_a_vector_is_no_wider_than_it_must_be(count: int, unit: Vectors, itemsize: int) -> None:
+def test_a_vector_is_as_narrow_as_possible(count: int, unit: Vectors, itemsize: int) -> None:
     lanes = unit.lanes(count, itemsize)
     assert lanes in {2**n for n in range(1, 5)}
     assert 16 <= lanes * itemsize <= unit.bytes
@@ -77,7 +76,7 @@ def test_a_vector_is_no_wider_than_it_must_be(count: int, unit: Vectors, itemsiz
     assert lanes // 2 < count or lanes * itemsize == 16
 
 
-def test_some_registers_are_left_for_what_is_being_multiplied() -> None:
+def test_some_registers_are_left_for_factors() -> None:
     for unit in UNITS.values():
         assert 8 <= unit.accumulators < unit.registers
 
@@ -86,8 +85,8 @@ def test_some_registers_are_left_for_what_is_being_multiplied() -> None:
 
 
 @pytest.fixture
-def undecided() -> None:
-    """The unit is asked for anew, before and after."""
+def redetected() -> Iterator[None]:
+    """The unit is detected again, before and after."""
     vectors.cache_clear()
     yield
     vectors.cache_clear()
@@ -96,16 +95,16 @@ def undecided() -> None:
 @pytest.mark.parametrize(
     ("text", "name"), [("avx2", "AVX2"), (" AVX512 ", "AVX-512"), ("128", "128-bit")]
 )
-def test_minicnn_simd_names_the_unit(
-    text: str, name: str, undecided: None, monkeypatch: pytest.MonkeyPatch
+def test_minicnn_simd_selects_the_unit(
+    text: str, name: str, redetected: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINICNN_SIMD", text)
     assert vectors().name == name
 
 
 @pytest.mark.parametrize("text", ["sse", "256", "avx-512"])
-def test_an_unknown_minicnn_simd_is_a_value_error_that_lists_what_there_is(
-    text: str, undecided: None, monkeypatch: pytest.MonkeyPatch
+def test_an_unknown_minicnn_simd_is_a_value_error_that_lists_the_units(
+    text: str, redetected: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINICNN_SIMD", text)
     with pytest.raises(ValueError, match=f"expected MINICNN_SIMD out of .*received '{text}'") as e:
@@ -128,12 +127,12 @@ def test_an_unknown_minicnn_simd_is_a_value_error_that_lists_what_there_is(
     ],
 )
 @pytest.mark.parametrize("unset", [None, ""])
-def test_without_minicnn_simd_the_processor_says_which_unit(
+def test_without_minicnn_simd_the_unit_is_the_processors(
     features: dict[str, bool],
     machine: str,
     unit: str,
     unset: str | None,
-    undecided: None,
+    redetected: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if unset is None:
@@ -148,9 +147,10 @@ def test_without_minicnn_simd_the_processor_says_which_unit(
 # ---- the same results ----
 
 COMPUTE = """
+import sys
 import numpy as np
 from engine_cases import *
-from minicnn.kernels.simd import vectors
+from minicnn.kernels.engine.codegen.simd import vectors
 
 different = []
 
@@ -158,7 +158,7 @@ def compare(name, mine, theirs):
     if any(not np.array_equal(a, b) for a, b in zip(mine, theirs)):
         different.append(name)
 
-case = of(CONVOLUTIONS["few channels, in planes"], 2)
+case = of(CONVOLUTIONS["few channels, in planes" if "all" in sys.argv else "first layer"], 2)
 x, w, b = arrays(case)
 y = conv2d(case, x, w, b)
 compare("conv2d", [y], [conv2d(case, x, w, b, **NUMPY)])
@@ -166,11 +166,11 @@ dy = y - 3
 given = dy, x, w
 compare("dx, dw, db", conv2d_backward(case, *given), conv2d_backward(case, *given, **NUMPY))
 
-pooled = POOLED["2×2, leftovers, padded"]
+pooled = POOLED["2×2, leftovers, padded" if "all" in sys.argv else "2×3, stride (2, 1)"]
 x, w, b = arrays(pooled.conv)
-y, winner = conv_pool(pooled, x, w, b)
-compare("fused", [y, winner], conv_pool(pooled, x, w, b, **NUMPY))
-given = y, winner, x, w
+y, argmax = conv_pool(pooled, x, w, b)
+compare("fused", [y, argmax], conv_pool(pooled, x, w, b, **NUMPY))
+given = y, argmax, x, w
 compare(
     "fused dx, dw, db",
     conv_pool_backward(pooled, *given),
@@ -182,32 +182,38 @@ print(vectors().name, different)
 
 
 def lacks(unit: str) -> bool:
-    """Whether this processor can't, or in these tests need not, compute with a unit."""
+    """Whether this processor lacks a unit."""
     features = binding.get_host_cpu_features()
     needs = {"avx512": ("avx512f", "avx512vl"), "avx2": ("avx2", "fma"), "neon": ("neon",)}
     return not all(features.get(need) for need in needs.get(unit, ()))
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_every_unit_gives_numpys_results_for_whole_numbers(unit: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "cases"),
+    [
+        ("128", "default"),
+        *(pytest.param(unit, "all", marks=pytest.mark.exhaustive) for unit in UNITS),
+    ],
+)
+def test_every_unit_gives_numpys_results_for_integers(unit: str, cases: str) -> None:
     if lacks(unit):
         pytest.skip(f"this processor has no {UNITS[unit].name}")
     if UNITS[unit] is vectors():
-        pytest.skip(f"all other tests compute with {UNITS[unit].name}")
+        pytest.skip(f"the other tests use {UNITS[unit].name}")
     here = Path(__file__).parent
     folders = [str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", COMPUTE],
+        [sys.executable, "-W", "error", "-c", COMPUTE, cases],
         env=os.environ | {"MINICNN_SIMD": unit, "PYTHONPATH": os.pathsep.join(folders)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.stdout == f"{UNITS[unit].name} []\n", done.stderr
 
 
-def test_a_process_with_an_unknown_minicnn_simd_says_so_at_its_first_kernel() -> None:
+def test_an_unknown_minicnn_simd_raises_at_a_processs_first_kernel() -> None:
     code = (
         "import numpy as np; from minicnn import kernels; "
         "kernels.dense(np.ones((1, 1)), np.ones((1, 1)), algorithm='tile', backend='numba')"

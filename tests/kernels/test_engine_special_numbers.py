@@ -1,4 +1,4 @@
-"""NaN and infinities in the engine: where they go, and that they go nowhere else."""
+"""NaN and infinities in the engine: they reach what depends on them, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from engine_cases import (
     POOLED,
     REFERENCE,
     arrays,
+    by_geometry,
+    by_pooled_geometry,
     conv2d,
     conv2d_backward,
     conv_pool,
@@ -29,18 +31,15 @@ from minicnn import kernels
 NAN, INF = np.nan, np.inf
 SPECIAL = [NAN, INF, -INF]
 
-by_geometry = pytest.mark.parametrize("name", CONVOLUTIONS)
-by_pooled_geometry = pytest.mark.parametrize("name", POOLED)
-
 
 @pytest.fixture(autouse=True)
-def quietly() -> Iterator[None]:
-    """NumPy, which is asked what is right, would warn of 0 · ∞."""
+def ignore_invalid() -> Iterator[None]:
+    """NumPy computes the expected results, and would warn of 0 · ∞."""
     with np.errstate(invalid="ignore"):
         yield
 
 
-def sown(array: NDArray[Any], values: list[float], seed: int = 0) -> NDArray[Any]:
+def with_values(array: NDArray[Any], values: list[float], seed: int = 0) -> NDArray[Any]:
     """The array with each of `values` somewhere in it."""
     array = array.copy()
     places = np.random.default_rng(seed).choice(array.size, len(values), replace=False)
@@ -52,17 +51,17 @@ def sown(array: NDArray[Any], values: list[float], seed: int = 0) -> NDArray[Any
 
 
 @by_geometry
-def test_special_pixels_reach_the_outputs_that_read_them_and_no_others(name: str) -> None:
+def test_nonfinite_pixels_reach_only_the_outputs_that_read_them(name: str) -> None:
     case = of(CONVOLUTIONS[name], 2)
     x, w, b = arrays(case)
-    x[1] = sown(x[1], SPECIAL)
+    x[1] = with_values(x[1], SPECIAL)
     y = conv2d(case, x, w, b)
     same(y, conv2d(case, x, w, b, **REFERENCE))
     assert np.isfinite(y[0]).all()
 
 
 @by_geometry
-def test_a_special_weight_or_bias_reaches_its_own_filter_alone(name: str) -> None:
+def test_a_nonfinite_weight_or_bias_reaches_only_its_own_filter(name: str) -> None:
     case = of(CONVOLUTIONS[name], 2)
     for special in SPECIAL:
         x, w, b = arrays(case)
@@ -76,7 +75,7 @@ def test_a_special_weight_or_bias_reaches_its_own_filter_alone(name: str) -> Non
 
 
 @by_geometry
-def test_a_special_weight_reaches_the_pixels_that_its_outputs_read_and_no_others(name: str) -> None:
+def test_a_nonfinite_weight_reaches_only_the_pixels_that_its_outputs_read(name: str) -> None:
     case = of(CONVOLUTIONS[name], 2)
     for special in SPECIAL:
         x, w, _ = arrays(case)
@@ -89,7 +88,7 @@ def test_a_special_weight_reaches_the_pixels_that_its_outputs_read_and_no_others
 
 @by_geometry
 @pytest.mark.parametrize("special", SPECIAL)
-def test_a_special_gradient_reaches_what_it_came_from_and_nothing_else(
+def test_a_nonfinite_gradient_reaches_only_what_its_output_depends_on(
     name: str, special: float
 ) -> None:
     case = of(CONVOLUTIONS[name], 2)
@@ -101,9 +100,8 @@ def test_a_special_gradient_reaches_what_it_came_from_and_nothing_else(
         same(mine, theirs)
 
 
-@pytest.mark.parametrize("name", ["same", "stride (1, 2)"])
-def test_relu_keeps_a_nan_and_cuts_off_minus_infinity(name: str) -> None:
-    case = CONVOLUTIONS[name]
+def test_the_relu_of_nan_is_nan_and_of_minus_infinity_zero() -> None:
+    case = CONVOLUTIONS["stride (1, 2)"]
     x, w, b = arrays(case)
     b[:3] = NAN, INF, -INF
     y = conv2d(case, x, w, b, relu=True)
@@ -118,22 +116,22 @@ def test_relu_keeps_a_nan_and_cuts_off_minus_infinity(name: str) -> None:
 
 
 @by_pooled_geometry
-def test_special_pixels_give_the_maxima_and_winners_of_the_separate_steps(name: str) -> None:
+def test_nonfinite_pixels_give_the_maxima_and_argmax_of_separate_steps(name: str) -> None:
     pooled = POOLED[name].of(2)
     x, w, b = arrays(pooled.conv)
     for seed in range(5):
-        given = sown(x, SPECIAL, seed), w, b
+        given = with_values(x, SPECIAL, seed), w, b
         for mine, theirs in zip(
             conv_pool(pooled, *given), conv_pool(pooled, *given, **NUMPY), strict=True
         ):
             same(mine, theirs)
 
 
-def test_special_pixels_are_treated_as_the_reference_does() -> None:
+def test_nonfinite_pixels_give_the_references_results() -> None:
     pooled = POOLED["2×2, leftovers, padded"].of(1)
     x, w, b = arrays(pooled.conv)
     for seed in range(3):
-        given = sown(x, SPECIAL, seed), w, b
+        given = with_values(x, SPECIAL, seed), w, b
         for mine, theirs in zip(
             conv_pool(pooled, *given), conv_pool(pooled, *given, **REFERENCE), strict=True
         ):
@@ -141,7 +139,7 @@ def test_special_pixels_are_treated_as_the_reference_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "y", "winner"),
+    ("values", "y", "argmax"),
     [
         ((NAN, 1, 2, 3), NAN, 4),
         ((1, 2, 3, NAN), NAN, 4),
@@ -152,8 +150,8 @@ def test_special_pixels_are_treated_as_the_reference_does() -> None:
         ((-0.0, 0.0, -1, -INF), 0, 4),
     ],
 )
-def test_a_nan_beats_every_number_passes_the_relu_and_is_cut_off_from_gradients(
-    values: tuple[float, ...], y: float, winner: int
+def test_nan_beats_every_number_and_passes_the_relu_but_no_gradient(
+    values: tuple[float, ...], y: float, argmax: int
 ) -> None:
     pooled = POOLED["one filter, pointwise"].of(1)
     x = np.zeros(pooled.conv.x_shape, np.float32)
@@ -161,70 +159,68 @@ def test_a_nan_beats_every_number_passes_the_relu_and_is_cut_off_from_gradients(
     w = np.zeros(pooled.conv.w_shape, np.float32)
     w[0, 0, 0] = 1
     for way in ({}, NUMPY, REFERENCE):
-        maxima, winners = conv_pool(pooled, x, w, None, **way)
+        maxima, taps = conv_pool(pooled, x, w, None, **way)
         np.testing.assert_array_equal(maxima[0, 0, 0, 0], y)
-        assert winners[0, 0, 0, 0] == winner
+        assert taps[0, 0, 0, 0] == argmax
         assert (maxima.reshape(-1)[1:] == 0).all()
 
 
 @by_pooled_geometry
 @pytest.mark.parametrize("special", SPECIAL)
-def test_a_special_gradient_at_a_winner_reaches_what_the_winner_saw_and_nothing_else(
+def test_a_nonfinite_gradient_of_a_winner_reaches_only_its_patch_and_filter(
     name: str, special: float
 ) -> None:
     pooled = POOLED[name].of(2)
     x, w, b = arrays(pooled.conv)
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     (dy,) = pooled.conv.whole(y.shape)
     place = tuple(np.argwhere(y > 0)[-1])
     dy[place] = special
-    expected = conv_pool_backward(pooled, dy, winner, x, w, **NUMPY)
+    expected = conv_pool_backward(pooled, dy, argmax, x, w, **NUMPY)
     assert not all(np.isfinite(gradient).all() for gradient in expected)
-    for mine, theirs in zip(conv_pool_backward(pooled, dy, winner, x, w), expected, strict=True):
+    for mine, theirs in zip(conv_pool_backward(pooled, dy, argmax, x, w), expected, strict=True):
         same(mine, theirs)
 
 
 @by_pooled_geometry
 @pytest.mark.parametrize("special", SPECIAL)
-def test_a_special_gradient_where_relu_cut_it_off_reaches_nothing(
-    name: str, special: float
-) -> None:
+def test_a_nonfinite_gradient_reaches_nothing_where_relu_is_zero(name: str, special: float) -> None:
     pooled = POOLED[name].of(2)
     x, w, b = arrays(pooled.conv)
-    b -= 30  # so that some are cut off
-    y, winner = conv_pool(pooled, x, w, b)
+    b -= 30  # so that ReLU is 0 for some
+    y, argmax = conv_pool(pooled, x, w, b)
     dy = np.where(y > 0, 1, special).astype(y.dtype)
     assert not np.isfinite(dy).all()
-    expected = conv_pool_backward(pooled, np.where(y > 0, dy, 0).astype(y.dtype), winner, x, w)
-    for mine, theirs in zip(conv_pool_backward(pooled, dy, winner, x, w), expected, strict=True):
+    expected = conv_pool_backward(pooled, np.where(y > 0, dy, 0).astype(y.dtype), argmax, x, w)
+    for mine, theirs in zip(conv_pool_backward(pooled, dy, argmax, x, w), expected, strict=True):
         same(mine, theirs)
 
 
-def test_where_a_nan_won_no_gradient_passes() -> None:
+def test_no_gradient_passes_where_nan_won() -> None:
     pooled = POOLED["course1"].of(2)
     x, w, b = arrays(pooled.conv)
     b[0] = NAN
-    y, winner = conv_pool(pooled, x, w, b)
+    y, argmax = conv_pool(pooled, x, w, b)
     assert np.isnan(y[..., 0]).all()
-    _, dw, db = conv_pool_backward(pooled, np.ones_like(y), winner, x, w)
+    _, dw, db = conv_pool_backward(pooled, np.ones_like(y), argmax, x, w)
     assert db[0] == 0
     assert (dw[..., 0] == 0).all()
     assert np.isfinite(dw).all()
 
 
 @by_pooled_geometry
-def test_special_pixels_make_no_gradient_special_that_the_separate_steps_keep_finite(
+def test_nonfinite_pixels_keep_every_gradient_finite_that_separate_steps_do(
     name: str,
 ) -> None:
-    """The separate steps multiply every pixel by a gradient, zeros among them, and 0 · ∞ is NaN;
-    the fused kernel visits winners alone."""
+    """Separate steps multiply every pixel by a gradient, even by zero, and 0 · ∞ is NaN. The fused
+    kernel visits only winners."""
     pooled = POOLED[name].of(2)
     x, w, b = arrays(pooled.conv)
-    x = sown(x, [NAN, INF], 1)
-    y, winner = conv_pool(pooled, x, w, b)
+    x = with_values(x, [NAN, INF], 1)
+    y, argmax = conv_pool(pooled, x, w, b)
     dy = np.ones_like(y)
-    separate = conv_pool_backward(pooled, dy, winner, x, w, **NUMPY)
-    for mine, theirs in zip(conv_pool_backward(pooled, dy, winner, x, w), separate, strict=True):
+    separate = conv_pool_backward(pooled, dy, argmax, x, w, **NUMPY)
+    for mine, theirs in zip(conv_pool_backward(pooled, dy, argmax, x, w), separate, strict=True):
         finite = np.isfinite(theirs)
         np.testing.assert_array_equal(mine[finite], theirs[finite])
 
@@ -233,7 +229,7 @@ def test_special_pixels_make_no_gradient_special_that_the_separate_steps_keep_fi
 
 
 @pytest.mark.parametrize("N", [1, 3, 29])
-def test_special_numbers_in_a_row_reach_that_rows_outputs_alone(N: int) -> None:
+def test_nonfinite_numbers_in_a_row_reach_only_that_rows_outputs(N: int) -> None:
     rng = np.random.default_rng(0)
     x, w, b = (
         rng.integers(-6, 7, shape).astype(np.float32) for shape in ((N, 37), (37, 35), (35,))

@@ -1,4 +1,4 @@
-"""The team: who takes a piece does not matter; that each is taken once, and none twice, does."""
+"""The team of threads: each piece is computed once, by any thread."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ pytest.importorskip("numba")
 
 from numba import njit
 
-from minicnn import kernels
 from minicnn.kernels.engine.threads import atomic, team, work_sharing
 from minicnn.kernels.engine.threads.work_sharing import share
-from minicnn.kernels.jit import inner
+from minicnn.kernels.jit import inlined
 
 SetThreads = Callable[[int | None], None]
 compiled = njit(nogil=True, error_model="numpy")
 
-PATIENT, IMPATIENT = 2_000_000, 1000  # looks at a counter: a tenth of a second; no time
+LONG, SHORT = 2_000_000, 1000  # spins: a tenth of a second; almost none
 
 
-@inner
+@inlined
 def _count(number, counts):  # type: ignore[no-untyped-def]
     counts[number] += 1
 
@@ -38,28 +37,27 @@ def count(words, counts):  # type: ignore[no-untyped-def]
     share(words, len(counts), _count, (counts,))
 
 
-@inner
-def _wait_for_all(number, started, met, looks):  # type: ignore[no-untyped-def]
+@inlined
+def _wait_for_all(number, started, met, spins):  # type: ignore[no-untyped-def]
     atomic.add(started, 0, 1)
-    while atomic.load(started, 0) < len(met) and looks > 0:
+    while atomic.load(started, 0) < len(met) and spins > 0:
         atomic.pause()
-        looks -= 1
+        spins -= 1
     met[number] = atomic.load(started, 0) == len(met)
 
 
 @compiled
-def meet(words, met, looks):  # type: ignore[no-untyped-def]
-    """met[i] = whether the others had begun before piece i ended, for which it waits a while."""
+def meet(words, met, spins):  # type: ignore[no-untyped-def]
+    """met[i] = whether the other pieces began before piece i ended; it waits for `spins` spins."""
     started = np.zeros(1, np.int64)
-    share(words, len(met), _wait_for_all, (started, met, looks))
+    share(words, len(met), _wait_for_all, (started, met, spins))
 
 
 def side_by_side(n: int, call: Callable[..., None] = team.call) -> bool:
-    """Whether n pieces run at the same time, in one of many calls (a helper that just fell asleep
-    may miss one)."""
+    """Whether n pieces run at the same time in one of 100 calls (a sleeping helper misses some)."""
     for _ in range(100):
         met = np.zeros(n, np.bool_)
-        call(meet, met, PATIENT)
+        call(meet, met, LONG)
         if met.all():
             return True
     return False
@@ -68,24 +66,24 @@ def side_by_side(n: int, call: Callable[..., None] = team.call) -> bool:
 def one_by_one(n: int, call: Callable[..., None] = team.call) -> bool:
     """Whether n pieces run one after the other."""
     met = np.zeros(n, np.bool_)
-    call(meet, met, IMPATIENT)
+    call(meet, met, SHORT)
     return int(met.sum()) == 1  # the last one
 
 
-@inner
+@inlined
 def _take_memory(number, sizes, done):  # type: ignore[no-untyped-def]
-    room = np.empty(sizes[number], np.uint8)
-    done[number] = len(room)
+    buffer = np.empty(sizes[number], np.uint8)
+    done[number] = len(buffer)
 
 
 @compiled
 def take_memory(words, sizes, done):  # type: ignore[no-untyped-def]
-    """done[i] = sizes[i], once so many bytes could be had."""
+    """done[i] = sizes[i], after allocating as many bytes."""
     share(words, len(sizes), _take_memory, (sizes, done))
 
 
 def helpers() -> set[threading.Thread]:
-    """The threads of all teams that are alive."""
+    """The living threads of all teams."""
     return {thread for thread in threading.enumerate() if thread.name.startswith("minicnn-")}
 
 
@@ -123,7 +121,7 @@ def test_with_one_thread_pieces_run_one_after_the_other(threads: SetThreads) -> 
     assert one_by_one(3)
 
 
-def test_work_that_is_not_worth_sharing_stays_with_the_caller(threads: SetThreads) -> None:
+def test_call_alone_runs_on_the_calling_thread(threads: SetThreads) -> None:
     threads(2)
     assert side_by_side(2)  # a helper is awake
     assert one_by_one(2, team.call_alone)
@@ -135,8 +133,8 @@ def test_helpers_fall_asleep_and_wake_for_the_next_call(threads: SetThreads) -> 
         counts = np.zeros(100, np.int64)
         team.call(count, counts)
         assert (counts == 1).all()
-        present = team._present_team()
-        assert wait_until(lambda words=present.words: words[work_sharing.ASLEEP] == 2)
+        current = team._current_team()
+        assert wait_until(lambda words=current.words: words[work_sharing.ASLEEP] == 2)
         time.sleep(0.02)
         assert side_by_side(3)
 
@@ -146,7 +144,7 @@ def test_helpers_fall_asleep_and_wake_for_the_next_call(threads: SetThreads) -> 
 
 @pytest.mark.parametrize("threads_used", [1, 2])
 @pytest.mark.parametrize("failing", [0, 3, 9])
-def test_a_piece_that_gets_no_memory_raises_memory_error_and_the_others_are_done(
+def test_a_piece_without_memory_raises_memory_error_and_the_others_finish(
     threads_used: int, failing: int, threads: SetThreads
 ) -> None:
     threads(threads_used)
@@ -157,14 +155,14 @@ def test_a_piece_that_gets_no_memory_raises_memory_error_and_the_others_are_done
     assert np.delete(done, failing).tolist() == [8] * 9
     assert done[failing] == 0
     sizes[failing] = 8
-    team.call(take_memory, sizes, done)  # and all goes on
+    team.call(take_memory, sizes, done)  # later calls work
     assert done.tolist() == [8] * 10
 
 
-# ---- the helpers' lives ----
+# ---- helpers ----
 
 
-def test_another_number_of_threads_dismisses_the_helpers_and_calls_others(
+def test_another_number_of_threads_replaces_the_helpers(
     threads: SetThreads,
 ) -> None:
     counts = np.zeros(10, np.int64)
@@ -183,9 +181,9 @@ def test_another_number_of_threads_dismisses_the_helpers_and_calls_others(
     assert (counts == 3).all()
 
 
-def test_no_helper_is_there_before_the_first_kernel() -> None:
+def test_no_helper_starts_before_the_first_kernel() -> None:
     code = (
-        "import threading, minicnn; from minicnn.kernels import team; "
+        "import threading, minicnn; from minicnn.kernels.engine.threads import team; "
         "print(threading.active_count())"
     )
     assert python(code).stdout == "1\n"
@@ -194,7 +192,7 @@ def test_no_helper_is_there_before_the_first_kernel() -> None:
 # ---- several callers at once ----
 
 
-def test_a_caller_who_does_not_get_the_team_computes_alone(threads: SetThreads) -> None:
+def test_a_kernel_runs_alone_while_the_team_is_busy(threads: SetThreads) -> None:
     threads(2)
     assert side_by_side(2)
     with team._busy:
@@ -206,7 +204,7 @@ def test_a_caller_who_does_not_get_the_team_computes_alone(threads: SetThreads) 
 
 
 def python(code: str, seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `code` in a process of its own, which must end in time."""
+    """Run `code` in a process, with a timeout."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=os.environ | environment,
@@ -248,7 +246,7 @@ print(len(calls) > 100, wrong)
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_several_threads_that_call_at_once_get_right_results(shared: bool) -> None:
+def test_concurrent_calls_from_several_threads_are_correct(shared: bool) -> None:
     done = python(MANY_CALLERS.replace("SHARED", str(shared)), seconds=30)
     assert (done.returncode, done.stdout) == (0, "True []\n"), done.stderr
 
@@ -270,17 +268,18 @@ assert right()
 """
 
 
-def test_helpers_have_nothing_to_compile() -> None:
-    """A helper that compiles holds Numba's lock; a child forked meanwhile would wait for ever."""
+def test_helpers_compile_nothing() -> None:
+    """A helper that compiles holds Numba's lock; a child forked meanwhile would wait forever."""
     code = """
 import threading
-from minicnn.kernels import sharing
+from minicnn.kernels.engine.threads import work_sharing
 
 right = []
 start = threading.Thread.start
 
 def watched(thread):
-    right.append(bool(sharing.help_until_idle.signatures and sharing.count_off.signatures))
+    compiled = work_sharing.help_until_idle.signatures, work_sharing.take_sleepers.signatures
+    right.append(all(compiled))
     start(thread)
 
 threading.Thread.start = watched
@@ -294,7 +293,7 @@ print(right)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_forked_after_use_has_a_team_of_its_own() -> None:
+def test_a_child_forked_after_use_has_its_own_team() -> None:
     code = """
 warnings.simplefilter("ignore")  # Python warns of forks in a process with threads
 child = os.fork()
@@ -309,10 +308,10 @@ print(os.waitstatus_to_exitcode(status), after)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_forked_while_another_thread_has_the_team_can_call_kernels() -> None:
+def test_a_child_forked_while_the_team_is_busy_can_call_kernels() -> None:
     code = """
 import threading
-from minicnn.kernels import team
+from minicnn.kernels.engine.threads import team
 
 warnings.simplefilter("ignore")
 taken, leave = threading.Event(), threading.Event()
@@ -338,25 +337,21 @@ print(os.waitstatus_to_exitcode(status), right())
 
 
 @pytest.mark.parametrize(
-    ("last_words", "code"),
+    ("last_line", "code"),
     [
-        ("pass  # they are awake", 0),
-        ("time.sleep(0.1)  # they sleep", 0),
+        ("pass  # the helpers are awake", 0),
+        ("time.sleep(0.1)  # the helpers sleep", 0),
         ("sys.exit(3)", 3),
         ("kernels.set_threads(2); right()", 0),
     ],
 )
-def test_a_process_with_a_team_ends_at_once(last_words: str, code: int) -> None:
-    done = python(BEGIN + last_words, seconds=30)
+def test_a_process_with_a_team_ends_at_once(last_line: str, code: int) -> None:
+    done = python(BEGIN + last_line, seconds=30)
     assert done.returncode == code, done.stderr
     assert done.stderr == ""
 
 
-def test_an_error_while_the_helpers_are_awake_ends_the_process_as_usual() -> None:
+def test_an_exception_while_the_helpers_are_awake_ends_the_process_as_usual() -> None:
     done = python(BEGIN + "raise KeyError('the end')", seconds=30)
     assert done.returncode == 1
     assert done.stderr.endswith("KeyError: 'the end'\n")
-
-
-def test_the_threads_setting_is_that_of_the_doorway() -> None:
-    assert team.get_threads is kernels.get_threads

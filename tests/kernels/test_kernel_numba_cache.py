@@ -1,4 +1,4 @@
-"""Compiled once, then read from disk; and where no folder can be written, still right."""
+"""Kernels are compiled once, then loaded from disk; without a writable folder they still work."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ print(json.dumps({
 FULL_DISK = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # files can be made, but nothing written
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # files are created, but stay empty
 """
 POOLED = [10, 11, 14, 15, 26, 27, 30, 31]
 Y = [189, 225, 333, 369]  # 18 pixels around 10.5, 12.5, 18.5, 20.5
 
 
 def report(folder: Path, before: str = "", **environment: str) -> dict[str, Any]:
-    """Run two kernels in a process of its own, with the minicnn in `folder`; what it says."""
+    """Run two kernels of the package in `folder`, in a process; return its report."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     environment["PYTHONPATH"] = str(folder)
     done = subprocess.run(
@@ -61,11 +61,11 @@ def report(folder: Path, before: str = "", **environment: str) -> dict[str, Any]
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    assert Path(said["file"]).parent == folder / "minicnn"
-    assert said["pooled"] == POOLED
-    assert said["y"] == Y
-    return said
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert Path(found["file"]).parent == folder / "minicnn"
+    assert found["pooled"] == POOLED
+    assert found["y"] == Y
+    return found
 
 
 def test_a_second_process_starts_without_compiling(tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ def test_a_second_process_starts_without_compiling(tmp_path: Path) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the package, in a folder of its own."""
+    """The folder of a copy of the package."""
     leave_out = shutil.ignore_patterns("__pycache__", "sample")
     shutil.copytree(PACKAGE, tmp_path / "site" / "minicnn", ignore=leave_out)
     return tmp_path / "site"
 
 
 def nowhere(folder: Path) -> dict[str, str]:
-    """An environment whose folders of caches are files, which not even root can write into."""
+    """An environment whose cache folders are files, so that not even root can write to them."""
     block = folder / "a file"
     block.write_text("not a folder")
     return {
@@ -95,37 +95,37 @@ def nowhere(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("numba_cache_dir", ["unset", "a file"])
-def test_where_no_cache_folder_can_be_written_the_kernels_compile_and_are_right(
+@pytest.mark.parametrize(
+    "numba_cache_dir", [pytest.param("unset", marks=pytest.mark.exhaustive), "a file"]
+)
+def test_without_a_writable_cache_folder_the_kernels_compile_and_work(
     tmp_path: Path, package: Path, numba_cache_dir: str
 ) -> None:
     environment = nowhere(tmp_path)
     (package / "minicnn" / "kernels" / "__pycache__").write_text("not a folder")
     if numba_cache_dir == "a file":
         environment["NUMBA_CACHE_DIR"] = environment["HOME"]
-    said = report(package, **environment)
-    assert (said["hits"], said["compiled"]) == (0, 2)
+    found = report(package, **environment)
+    assert (found["hits"], found["compiled"]) == (0, 2)
     assert list(tmp_path.rglob("*.nb?")) == []
 
 
-def test_a_package_that_cannot_be_written_caches_in_the_users_folder(
-    tmp_path: Path, package: Path
-) -> None:
+def test_a_read_only_package_caches_in_the_users_folder(tmp_path: Path, package: Path) -> None:
     (package / "minicnn" / "kernels" / "__pycache__").write_text("not a folder")
     users = tmp_path / "home"
     users.mkdir()
     environment = {"HOME": str(users), "XDG_CACHE_HOME": str(users), "LOCALAPPDATA": str(users)}
     for hits, misses in ((0, 2), (2, 0)):
-        said = report(package, PYTHONDONTWRITEBYTECODE="1", **environment)
-        assert (said["hits"], said["misses"]) == (hits, misses)
+        found = report(package, PYTHONDONTWRITEBYTECODE="1", **environment)
+        assert (found["hits"], found["misses"]) == (hits, misses)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as POSIX does")
-def test_a_cache_folder_on_a_full_disk_keeps_no_kernel_from_running(tmp_path: Path) -> None:
-    said = report(
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+def test_kernels_run_with_a_cache_folder_on_a_full_disk(tmp_path: Path) -> None:
+    found = report(
         PACKAGE.parent,
         before=FULL_DISK,
         NUMBA_CACHE_DIR=str(tmp_path),
         PYTHONDONTWRITEBYTECODE="1",
     )
-    assert said["compiled"] == 2
+    assert found["compiled"] == 2

@@ -82,7 +82,7 @@ def run(model: Network, image: npt.ArrayLike, target: int | None = None) -> Trac
     dy = dz
     for step, done in zip(reversed(steps), reversed(passes), strict=True):
         dy = step.backward(done, dy, from_logits=step is last and ends_in_softmax)
-    return Trace(passes, kernels.softmax(logits)[0], target, loss)
+    return Trace(passes, Softmax().f(logits)[0], target, loss)
 
 
 def _image(image: npt.ArrayLike, model: Network) -> Array:

@@ -1,26 +1,27 @@
-"""How filters are cut into panels as wide as a tile, and laid out in the order it reads them."""
+"""Filters are cut into panels as wide as a tile, and stored in the order in which it reads them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..jit import inner
+from ..jit import inlined
 from .codegen.rows import copy_numbers
 from .codegen.simd import Vectors
 from .threads.work_sharing import share
 
-SMALL = 1 << 14  # filter numbers: less is packed by one thread
+SMALL_MATRIX = 1 << 14  # filter numbers: one thread packs fewer than this
+FOLD_COST = 8  # adding up a filter's lanes costs about as much as this many steps of the sum
 
 
 class Panels(NamedTuple):
-    """`full` panels of the filters, as wide as a tile each, and a last one."""
+    """`full` panels of the filters, each as wide as a tile, and a last one."""
 
     full: int
     vectors: int  # of a full panel
     lanes: int
     last: int  # vectors of the last panel; 0: there is none
     tail: int  # filters in its last vector
-    group: int = 1  # lanes of a filter: so many steps of the sum side by side
+    steps_per_vector: int = 1  # steps of the sum in one vector; each filter has as many lanes
 
     @property
     def width(self) -> int:
@@ -30,7 +31,7 @@ class Panels(NamedTuple):
     @property
     def filters(self) -> int:
         """Filters of a full panel."""
-        return self.width // self.group
+        return self.width // self.steps_per_vector
 
     @property
     def total(self) -> int:
@@ -39,14 +40,14 @@ class Panels(NamedTuple):
 
     def steps(self, length: int) -> int:
         """Steps of a run of `length` numbers."""
-        return -(-length // self.group)
+        return -(-length // self.steps_per_vector)
 
 
-def panels(F: int, unit: Vectors, itemsize: int, widest: int = 2) -> Panels:
-    """Cut F filters into panels of `widest` vectors (or three, where two is not all but three is).
+def cut_panels(F: int, unit: Vectors, itemsize: int, widest: int = 2) -> Panels:
+    """Cut F filters into panels of `widest` vectors, or three if that is all and they fit.
 
-    The wider the panel, the fewer numbers of the image are loaded for each multiply-add; the
-    narrower, the more pixels fit the registers, and the fewer of the filters' are loaded.
+    A wider panel loads fewer numbers of the image for each multiply-add. A narrower panel leaves
+    registers for more pixels, so that fewer filter numbers are loaded.
     """
     lanes = unit.lanes(F, itemsize)
     count = -(-F // lanes)
@@ -55,61 +56,61 @@ def panels(F: int, unit: Vectors, itemsize: int, widest: int = 2) -> Panels:
     widest = min(count, widest)
     full, last = divmod(count, widest)
     tail = F - (count - 1) * lanes
-    if tail < lanes and not last:  # the last panel is not like the others
+    if tail < lanes and not last:  # the last panel differs from the others
         full, last = full - 1, widest
     return Panels(full, widest, lanes, last, tail)
 
 
-def grouped(cut: Panels, runs: int, length: int, unit: Vectors, itemsize: int) -> Panels:
-    """The same panels, or, if the filters fill no more than half a vector: one whole vector, in
-    which each filter has several lanes, for as many neighbouring steps of the sum.
+def share_vectors(panels: Panels, runs: int, length: int, unit: Vectors, itemsize: int) -> Panels:
+    """The same panels; or, if the filters fill at most half a vector, one whole vector in which
+    each filter has several lanes, for as many neighbouring steps of the sum.
 
-    A step then multiplies several numbers of the image, each with its own lane of every filter;
-    the lanes of a filter are added up at the end.
+    Each step then multiplies several numbers of the image, each with its own lane of every
+    filter. The lanes of a filter are added up at the end.
     """
-    group = unit.most_lanes(itemsize) // cut.lanes
-    few = cut.total == 1 and max(cut.vectors, cut.last) == 1
-    saved = runs * (length - -(-length // group))
-    if group == 1 or not few or saved < GROUPING_COSTS:
-        return cut
-    return Panels(0, 1, cut.lanes * group, 1, cut.tail, group)
+    steps_per_vector = unit.most_lanes(itemsize) // panels.lanes
+    one_vector = panels.total == 1 and max(panels.vectors, panels.last) == 1
+    saved = runs * (length - -(-length // steps_per_vector))
+    if steps_per_vector == 1 or not one_vector or saved < FOLD_COST:
+        return panels
+    return Panels(0, 1, panels.lanes * steps_per_vector, 1, panels.tail, steps_per_vector)
 
 
-GROUPING_COSTS = 8  # steps of the sum, about, to add up a filter's lanes
+@inlined
+def pack(team, w, b, packed, bias, pack_pieces, STEPS_PER_VECTOR):  # type: ignore[no-untyped-def]
+    """Copy the filters and the bias in the order in which a tile reads them.
 
+    packed[p, i·steps + s, l·G + g] = w[i, j, c, p·filters + l], where j·C + c = s·G + g and
+    G = STEPS_PER_VECTOR. The bias goes to the first lane of each filter. The rest stays zero.
 
-@inner
-def pack(team, w, b, packed, bias, packers, GROUP):  # type: ignore[no-untyped-def]
-    """packed[p, i·steps + s, l·group + g] = w[i, j, c, p·filters + l] with j·C + c = s·group + g,
-    and the bias likewise, in the first lane of each filter; the rest stays zero. So the tile reads
-    its filters from beginning to end.
-
-    `packers` is 1, or KH·panels: then each piece packs one line of the window for one panel.
+    `pack_pieces` is 1 or KH·panels: then each piece packs one line of the window for one panel.
     """
     for f in range(len(b)):
-        bias[f * GROUP] = b[f]
-    share(team, packers, _pack_piece, (w, packed, packers, GROUP))
+        bias[f * STEPS_PER_VECTOR] = b[f]
+    share(team, pack_pieces, _pack_piece, (w, packed, pack_pieces, STEPS_PER_VECTOR))
 
 
-@inner
-def _pack_piece(number, w, packed, packers, GROUP):  # type: ignore[no-untyped-def]
+@inlined
+def _pack_piece(number, w, packed, pack_pieces, STEPS_PER_VECTOR):  # type: ignore[no-untyped-def]
     KH, KW, C, F = w.shape
     count, steps, width = packed.shape
     steps //= KH
-    filters = width // GROUP
-    flat, lines = packed.reshape(-1), w.strides[3] == w.itemsize and GROUP == 1
+    filters = width // STEPS_PER_VECTOR
+    contiguous = w.strides[3] == w.itemsize and STEPS_PER_VECTOR == 1
+    flat = packed.reshape(-1)
     for item in range(KH * count):
         p, i = item // KH, item % KH
-        if packers > 1 and item != number:
+        if pack_pieces > 1 and item != number:
             continue
         used = min(filters, F - p * filters)
         for j in range(KW):
             for c in range(C):
                 k = j * C + c
-                to = (p * KH * steps + i * steps + k // GROUP) * width + k % GROUP
-                if lines:
+                step = p * KH * steps + i * steps + k // STEPS_PER_VECTOR
+                to = step * width + k % STEPS_PER_VECTOR
+                if contiguous:
                     at = i * w.strides[0] + j * w.strides[1] + c * w.strides[2]
                     copy_numbers(w, at // w.itemsize + p * filters, flat, to, used)
                 else:
                     for lane in range(used):
-                        flat[to + lane * GROUP] = w[i, j, c, p * filters + lane]
+                        flat[to + lane * STEPS_PER_VECTOR] = w[i, j, c, p * filters + lane]

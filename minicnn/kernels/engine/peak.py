@@ -1,7 +1,7 @@
-"""What this machine can do at most, measured: multiply-adds, and bytes to and from memory.
+"""This machine's peak rates, measured: multiply-adds, and bytes to and from memory.
 
-No kernel is faster than either allows: one that does f FLOP for each byte that it moves reaches
-at most min(peak_flops, f · bandwidth). (Source: Williams, Waterman, Patterson, "Roofline: an
+They bound every kernel: with f FLOP for each byte that it moves, it reaches at most
+min(peak_flops, f · bandwidth). (Source: Williams, Waterman, Patterson, "Roofline: an
 insightful visual performance model" (2009).)
 """
 
@@ -10,26 +10,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from ..batch_pieces import get_threads
-from ..jit import inner, jit
+from ..jit import Kernel, inlined, jit
 from .codegen.multiply import multiply
 from .codegen.simd import vectors
 from .codegen.tile import Tile
 from .threads import team as teams
 from .threads.work_sharing import share
 
-DEPTH = 128  # steps of the sum: both operands together fill half of a first-level cache
+DEPTH = 128  # steps of the sum: both operands fill half of a first-level cache
 REPEATS = 2000  # products in a piece: about a quarter of a millisecond
-TRIAD = 1 << 24  # numbers in an array, 64 MiB: three of them leave no cache a chance
-LINES = 1 << 14  # numbers of a piece of the triad
+TRIAD = 1 << 24  # numbers in an array, 64 MiB: three arrays exceed every cache
+TRIAD_PIECE = 1 << 14  # numbers
 
 
 def peak_flops(seconds: float = 0.3) -> float:
-    """FLOP/s of float32 multiply-adds (two each) by all threads, at their best.
+    """FLOP/s of float32 multiply-adds (two each) by all threads: the best of several runs.
 
     The kernels' own register tile, over operands that stay in the first-level cache.
     """
@@ -47,17 +46,17 @@ def peak_flops(seconds: float = 0.3) -> float:
 def bandwidth(seconds: float = 0.3) -> float:
     """Bytes/s between memory and all threads: c = a + s·b over arrays larger than any cache.
 
-    Two arrays read and one written are counted, as everybody does who runs this triad; what the
-    processor reads before it overwrites c is not. (Source: McCalpin, "Memory Bandwidth and
+    As usual for this benchmark, two reads and one write are counted, but not the processor's read
+    of c before it overwrites it. (Source: McCalpin, "Memory Bandwidth and
     Machine Balance in Current High Performance Computers" (1995).)
     """
     a, b, c = (np.full(TRIAD, value, np.float32) for value in (1, 2, 0))
-    took = _best(seconds, lambda: teams.call(_triad, a, b, c, TRIAD // LINES))
+    took = _best(seconds, lambda: teams.call(_triad, a, b, c, TRIAD // TRIAD_PIECE))
     return 3.0 * a.nbytes / took
 
 
 def _best(seconds: float, run: Callable[[], object]) -> float:
-    """Seconds of the fastest call; the first one, which compiles, does not count."""
+    """Seconds of the fastest call, without the first, which compiles."""
     run()
     best, stop = float("inf"), time.perf_counter() + seconds
     while True:
@@ -70,7 +69,8 @@ def _best(seconds: float, run: Callable[[], object]) -> float:
 
 
 @cache
-def _products() -> Any:
+def _products() -> Kernel:
+    """The kernel (team, a, b, zeros, c, pieces): the tile's product, many times."""
     unit = vectors()
     rows, lanes = unit.accumulators // 2, unit.most_lanes(4)
     TILE = tuple(
@@ -94,7 +94,7 @@ def _products() -> Any:
     )
     RELU = False
 
-    @inner
+    @inlined
     def piece(number, a, b, zeros, c):  # type: ignore[no-untyped-def]
         for _ in range(REPEATS):
             multiply(a, 0, b, 0, zeros, 0, c[number], 0, 1, RELU, TILE)
@@ -106,10 +106,10 @@ def _products() -> Any:
     return kernel
 
 
-@inner
+@inlined
 def _triad_piece(number, a, b, c):  # type: ignore[no-untyped-def]
-    part = slice(number * LINES, (number + 1) * LINES)
-    x, y, z = a[part], b[part], c[part]  # indices from 0 on: else the loop is not vectorized
+    piece = slice(number * TRIAD_PIECE, (number + 1) * TRIAD_PIECE)
+    x, y, z = a[piece], b[piece], c[piece]  # LLVM vectorizes a loop from 0
     for i in range(len(z)):
         z[i] = x[i] + np.float32(3) * y[i]
 

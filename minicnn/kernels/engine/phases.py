@@ -1,4 +1,4 @@
-"""A convolution layer's two correlations: the one forward, and those that its gradient takes."""
+"""A convolution layer's correlations: one for the forward pass, and those of its gradient by x."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def layer_shape(x_shape: Shape, F: int, window: Window, relu: bool) -> Correlati
     """The forward pass as a correlation."""
     _, H, W, C = x_shape
     KH, KW, SH, SW, _, _, top, bottom, left, right, OH, OW = window
-    # what the last window doesn't reach needs no padding
+    # pixels beyond the last window need no padding
     bottom = min(bottom, (OH - 1) * SH + KH - H - top)
     right = min(right, (OW - 1) * SW + KW - W - left)
     return Correlation(
@@ -25,13 +25,13 @@ def layer_shape(x_shape: Shape, F: int, window: Window, relu: bool) -> Correlati
 
 
 class Phase(NamedTuple):
-    """The pixels of dx that the same taps read: one in SH×SW of them."""
+    """The pixels of dx that the same taps read: one in SH×SW."""
 
     tap_h: int  # the first tap that reads them; then every SH-th
     tap_w: int
     first_h: int  # the first of the pixels; then every SH-th
     first_w: int
-    shape: Correlation | None  # what computes them; None: no tap reads them
+    shape: Correlation | None  # None: no tap reads these pixels
 
     def filters(self, w: Array, window: Window) -> Array:
         """The filters of these taps, flipped, with input and output channels exchanged."""
@@ -41,13 +41,13 @@ class Phase(NamedTuple):
 
 @lru_cache(1024)
 def phases(image: tuple[int, ...], F: int, window: Window) -> tuple[Phase, ...]:
-    """dx, of images (H, W, C) and F filters, as correlations of dy with stride 1.
+    """The gradient by images (H, W, C), of F filters, as correlations of dy with stride 1.
 
-    dx[ih] = Σ_i dy[(ih + top - i) / SH] · w[i] over those i for which the quotient is whole: taps
-    r, r + SH, … for the pixels with (ih + top) mod SH = r. With stride 1 that is one phase.
+    dx[ih] = Σ_i dy[(ih + top - i) / SH] · w[i], over the i for which the quotient is an integer:
+    taps r, r + SH, … for the pixels with (ih + top) mod SH = r. With stride 1 that is one phase.
 
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section
-    4; that strided transposed convolutions split in this way avoids multiplying zeros.
+    4. Split in this way, strided transposed convolutions multiply no zeros.
     """
     H, W, C = image
     found = []
@@ -69,8 +69,8 @@ def phases(image: tuple[int, ...], F: int, window: Window) -> tuple[Phase, ...]:
 
 
 class _Axis(NamedTuple):
-    """A phase along one axis: `pixels` of them from `first` on, read by `taps` taps from `tap` on;
-    and how much dy must be padded (or, if negative, cut) before and after."""
+    """A phase along one axis: `pixels` pixels from `first` on, read by `taps` taps from `tap` on,
+    and the padding of dy before and after (negative: pixels to cut off)."""
 
     tap: int
     first: int
@@ -80,11 +80,11 @@ class _Axis(NamedTuple):
     after: int
 
 
-def _axis(size: int, lead: int, kernel: int, stride: int, outputs: int) -> Iterator[_Axis]:
+def _axis(size: int, before: int, kernel: int, stride: int, outputs: int) -> Iterator[_Axis]:
     for tap in range(stride):
-        first = (tap - lead) % stride
+        first = (tap - before) % stride
         if first < size:
             count, taps = -(-(size - first) // stride), len(range(tap, kernel, stride))
-            newest = (first + lead) // stride  # the last output that reads the first pixel
+            newest = (first + before) // stride  # the last output that reads the first pixel
             after = newest + count - outputs
             yield _Axis(tap, first, count, taps, taps - 1 - newest, after)

@@ -1,54 +1,55 @@
 """Matrix products of dense layers with the register tile: y = x·w + b and its gradients.
 
-The sizes of the layer are compiled in, the number of images is not.
+The layer's sizes are compiled in; the number of images is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from ..jit import inner, jit
+from ..jit import Inlined, Kernel, inlined, jit
+from ..memory import DType
 from .codegen.multiply import multiply, multiply_add
 from .codegen.simd import split_evenly, vectors
 from .codegen.tile import Tile
 from .codegen.transpose import transpose_block
-from .correlation import KERNELS
-from .panels import Panels, panels
+from .correlation import KERNEL_CACHE_SIZE
+from .panels import Panels, cut_panels
 from .threads.work_sharing import share
 
 
-def rows_at_once(U: int, dtype: np.dtype[Any]) -> int:
-    """Images of a tile of `forward`; for a batch of fewer there is the kernel for few."""
+def rows_at_once(U: int, dtype: DType) -> int:
+    """Images of a tile of `forward`; a smaller batch needs its small_batch kernel."""
     unit = vectors()
-    return unit.accumulators // panels(U, unit, np.dtype(dtype).itemsize).vectors
+    return unit.accumulators // cut_panels(U, unit, np.dtype(dtype).itemsize).vectors
 
 
-@lru_cache(KERNELS)
-def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
+@lru_cache(KERNEL_CACHE_SIZE)
+def forward(D: int, U: int, relu: bool, small_batch: bool, dtype: DType) -> Kernel:
     """The kernel (team, x, w, b, y): y = x·w + b, or its ReLU, for at least rows_at_once images.
 
-    With `few` for less: a tile of one image, whose panels are eight vectors wide to keep the
-    multipliers busy all the same. The numbers are the same.
+    With small_batch, for fewer: a tile of one image, with panels of eight vectors to keep the
+    multipliers busy. The results are the same to the bit.
 
     Args (of the kernel):
         team: the words of a Team.
         x: (N, D); w: (D, U); b: (U,); y: (N, U).
     """
     unit = vectors()
-    cut = panels(U, unit, np.dtype(dtype).itemsize, widest=8 if few else 2)
-    FULL, LAST, WIDTH = cut.full, cut.last, cut.width
-    ROWS = 1 if few else rows_at_once(U, dtype)
-    LEAST = ROWS * (2 if D * U > 1 << 14 else 8)  # images of a piece
-    full = _rows_of_y(D, U, relu, cut, cut.vectors, cut.lanes, ROWS)
-    last = _rows_of_y(D, U, relu, cut, cut.last, cut.tail, ROWS) if cut.last else full
+    panels = cut_panels(U, unit, np.dtype(dtype).itemsize, widest=8 if small_batch else 2)
+    FULL, LAST, WIDTH = panels.full, panels.last, panels.width
+    ROWS = 1 if small_batch else rows_at_once(U, dtype)
+    MIN_IMAGES = ROWS * (2 if D * U > 1 << 14 else 8)  # of a piece
+    full = _rows_of_y(D, U, relu, panels, panels.vectors, panels.lanes, ROWS)
+    last = _rows_of_y(D, U, relu, panels, panels.last, panels.tail, ROWS) if panels.last else full
 
-    @inner
+    @inlined
     def piece(number, x, w, b, y, images, larger):  # type: ignore[no-untyped-def]
-        first = number * images + min(number, larger)  # so many pieces have one image more
+        first = number * images + min(
+            number, larger
+        )  # the first `larger` pieces have one image more
         stop = first + images + (1 if number < larger else 0)
         for p in range(FULL):
             full(x.reshape(-1), w.reshape(-1), b, y.reshape(-1), p * WIDTH, first, stop)
@@ -57,7 +58,7 @@ def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Call
 
     @jit
     def kernel(team, x, w, b, y):  # type: ignore[no-untyped-def]
-        pieces = max(1, len(x) // LEAST)
+        pieces = max(1, len(x) // MIN_IMAGES)
         images, larger = len(x) // pieces, len(x) % pieces
         share(team, pieces, piece, (x, w, b, y, images, larger))
 
@@ -65,9 +66,9 @@ def forward(D: int, U: int, relu: bool, few: bool, dtype: np.dtype[Any]) -> Call
 
 
 def _rows_of_y(
-    D: int, U: int, relu: bool, cut: Panels, count: int, tail: int, rows_of_tile: int
-) -> Any:
-    """A part for rows first…stop of one panel of y, at least a tile of them."""
+    D: int, U: int, relu: bool, panels: Panels, count: int, tail: int, rows_of_tile: int
+) -> Inlined:
+    """An inlined function for rows first…stop of one panel of y, at least a tile of them."""
     MAIN = tuple(
         Tile(
             rows=1,
@@ -81,7 +82,7 @@ def _rows_of_y(
             b_run_pitch=0,
             b_pitch=U,
             vectors=count,
-            lanes=cut.lanes,
+            lanes=panels.lanes,
             tail=tail,
             out_pitch=0,
             out_step=U,
@@ -90,34 +91,34 @@ def _rows_of_y(
     )
     RELU, ROWS = relu, rows_of_tile
 
-    @inner
+    @inlined
     def rows(x, w, b, y, p, first, stop):  # type: ignore[no-untyped-def]
         for start in range(first, stop, ROWS):
-            n = min(start, stop - ROWS)  # the last tile may do rows again
+            n = min(start, stop - ROWS)  # the last tile may repeat rows
             multiply(x, n * D, w, p, b, p, y, n * U + p, 1, RELU, MAIN)
 
     return rows
 
 
-@lru_cache(KERNELS)
-def weight_gradient(D: int, U: int, dtype: np.dtype[Any]) -> Callable[..., None]:
+@lru_cache(KERNEL_CACHE_SIZE)
+def weight_gradient(D: int, U: int, dtype: DType) -> Kernel:
     """The kernel (team, x, dy, dw, db): dw = xᵀ·dy and db = Σ dy.
 
-    The pieces are rows of dw, so that none needs sums of its own.
+    The pieces are rows of dw, so they need no sums of their own.
 
     Args (of the kernel):
         team: the words of a Team.
         x: (N, D); dy: (N, U); dw: (D, U); db: (U,).
     """
     unit = vectors()
-    cut = panels(U, unit, np.dtype(dtype).itemsize)
-    FULL, LAST, WIDTH = cut.full, cut.last, cut.width
-    _, most, _ = split_evenly(D, max(1, unit.accumulators // cut.vectors - 1))
-    full = _rows_of_dw(D, U, most, cut, cut.vectors, cut.lanes)
-    last = _rows_of_dw(D, U, most, cut, cut.last, cut.tail) if cut.last else full
+    panels = cut_panels(U, unit, np.dtype(dtype).itemsize)
+    FULL, LAST, WIDTH = panels.full, panels.last, panels.width
+    _, most, _ = split_evenly(D, max(1, unit.accumulators // panels.vectors - 1))
+    full = _rows_of_dw(D, U, most, panels, panels.vectors, panels.lanes)
+    last = _rows_of_dw(D, U, most, panels, panels.last, panels.tail) if panels.last else full
     ROWS = most * max(1, -(-D // most) // 16)
 
-    @inner
+    @inlined
     def piece(number, x, dy, dw, db):  # type: ignore[no-untyped-def]
         first, stop = number * ROWS, min((number + 1) * ROWS, D)
         dw[first:stop] = 0
@@ -136,48 +137,48 @@ def weight_gradient(D: int, U: int, dtype: np.dtype[Any]) -> Callable[..., None]
     return kernel
 
 
-def _rows_of_dw(D: int, U: int, most: int, cut: Panels, count: int, tail: int) -> Any:
-    """A kernel for rows first…stop of one panel of dw; the one with row 0 adds up db."""
+def _rows_of_dw(D: int, U: int, most: int, panels: Panels, count: int, tail: int) -> Inlined:
+    """An inlined function for rows first…stop of one panel of dw; with row 0 also for db."""
     tile = Tile(
         rows=1,
         row_pitch=0,
         cols=most,
         col_pitch=1,
-        runs=0,  # as many as there are images
+        runs=0,  # known when the kernel runs: the number of images
         length=1,
         run_pitch=D,
         step=0,
         b_run_pitch=U,
         b_pitch=0,
         vectors=count,
-        lanes=cut.lanes,
+        lanes=panels.lanes,
         tail=tail,
         out_pitch=0,
         out_step=U,
         masked=1,
     )
     MAIN, REST = tuple(tile), tuple(tile._replace(cols=D % most or most))
-    MANY, ADD_UP, NOT = most, True, False
+    MOST, YES, NO = most, True, False
 
-    @inner
+    @inlined
     def rows(x, dy, dw, db, p, first, stop, n):  # type: ignore[no-untyped-def]
-        whole = first + (stop - first) // MANY * MANY
+        whole = first + (stop - first) // MOST * MOST
         if first == 0:
-            multiply_add(x, 0, dy, p, db, p, dw, p, n, 1, ADD_UP, MAIN)
-        for d in range(max(first, MANY), whole, MANY):
-            multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, 1, NOT, MAIN)
+            multiply_add(x, 0, dy, p, db, p, dw, p, n, 1, YES, MAIN)
+        for d in range(max(first, MOST), whole, MOST):
+            multiply_add(x, d, dy, p, db, p, dw, d * U + p, n, 1, NO, MAIN)
         if whole < stop:
-            multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, 1, NOT, REST)
+            multiply_add(x, whole, dy, p, db, p, dw, whole * U + p, n, 1, NO, REST)
 
     return rows
 
 
-@lru_cache(KERNELS)
-def transpose(dtype: np.dtype[Any]) -> Callable[..., None]:
+@lru_cache(KERNEL_CACHE_SIZE)
+def transpose(dtype: DType) -> Kernel:
     """The kernel (team, w, transposed): transposed = wᵀ, for w (D, U)."""
     LANES = vectors().most_lanes(np.dtype(dtype).itemsize)
 
-    @inner
+    @inlined
     def piece(number, w, transposed, columns):  # type: ignore[no-untyped-def]
         D, U = w.shape
         first, stop = number * columns, min((number + 1) * columns, U)

@@ -1,35 +1,35 @@
 """The gradient by a convolution's filters: dw = Σ x · dy over all pixels, and db = Σ dy.
 
-The transposed patch matrix times dy, again without a patch matrix: a tile's rows are
-neighbouring numbers of the patch, and its sum runs over the pixels of a block of lines. Each
-piece of the batch has sums of its own, which are added in the order of the pieces.
+This is the transposed patch matrix times dy, again without a patch matrix: a tile's rows are
+neighbouring numbers of the patch, and its sum runs over the pixels of a block of lines. Each batch
+piece has its own sums, which are added in the order of the pieces.
 
-Where a pixel has numbers enough for tiles of its own, padding costs nothing: each pixel of the
-window is summed over those outputs for which it lies inside the image. Else the image is copied
-into a frame of zeros.
+If a pixel has enough channels for tiles of its own, padding is free: each tap of the window is
+summed over the outputs for which it lies inside the image. Otherwise the image is copied with its
+padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import inner, jit
+from ..jit import Inlined, Kernel, inlined, jit
+from ..memory import DType
 from .codegen.multiply import multiply_add
 from .codegen.rows import add_up
 from .codegen.simd import Vectors, largest_divisor, split_evenly, vectors
 from .codegen.tile import Tile
-from .correlation import KERNELS, Correlation
-from .nonfinite import count_wild
-from .padded_copy import fill
-from .panels import Panels, panels
+from .correlation import KERNEL_CACHE_SIZE, Correlation
+from .nonfinite import count_nonfinite, largest_finite
+from .padded_copy import copy_padded
+from .panels import Panels, cut_panels
 from .threads.work_sharing import share
 
 BLOCK_BYTES = 1 << 17  # of a panel's gradients at a time, so that they stay in the cache
-LEAST_ROWS = 8
+MIN_CHANNELS = 8  # for tiles of one pixel
 
 
 class Spans(NamedTuple):
@@ -40,114 +40,132 @@ class Spans(NamedTuple):
 
 
 def spans(taps: int, outputs: int, stride: int, size: int, before: int) -> Spans:
-    """Of outputs o with 0 <= o·stride + tap - before < size."""
+    """The outputs o with 0 <= o·stride + tap - before < size, for each tap."""
     first = [max(0, -((tap - before) // stride)) for tap in range(taps)]
     stop = [min(outputs, (size - 1 - tap + before) // stride + 1) for tap in range(taps)]
     return Spans(tuple(first), tuple(stop))
 
 
-def read_in_place(shape: Correlation) -> bool:
-    """Whether no frame is needed."""
-    return not shape.has_padding or shape.C >= LEAST_ROWS
+def reads_in_place(shape: Correlation) -> bool:
+    """Whether no padded copy is needed."""
+    return not shape.has_padding or shape.C >= MIN_CHANNELS
 
 
-@lru_cache(KERNELS)
-def weight_gradient(shape: Correlation, dtype: np.dtype[Any]) -> Callable[..., bool]:
+@lru_cache(KERNEL_CACHE_SIZE)
+def weight_gradient(shape: Correlation, dtype: DType) -> Kernel:
     """The kernel (team, x, dy, dws, dbs, dw, db, images) for one geometry.
 
     Args (of the kernel):
         team: the words of a Team.
         x: (N, H, W, C); dy: (N, OH, OW, F).
-        dws, dbs: (parts, KH*KW*C*F) and (parts, F): room for the sums of each part of the batch,
+        dws, dbs: (pieces, KH*KW*C*F) and (pieces, F): buffers for the sums of each batch piece,
             panel after panel.
-        dw: (KH*KW*C*F,); db: (F,): their sum, added in the order of the parts.
-        images: in a part.
+        dw: (KH*KW*C*F,); db: (F,): their sum, added in the order of the pieces.
+        images: in a piece.
 
     Returns (the kernel):
-        Whether padding was left out that would have met infinite or NaN gradients.
+        Whether padding was skipped that meets infinite or NaN gradients.
     """
     unit, itemsize = vectors(), np.dtype(dtype).itemsize
-    cut = panels(shape.F, unit, itemsize)
-    FRAMED, (HEIGHT, WIDTH) = not read_in_place(shape), shape.padded
+    panels = cut_panels(shape.F, unit, itemsize)
+    K = shape.KH * shape.KW * shape.C
+    PANELS, SUMS = panels.total, min(16, K)
+    SKIPS_PADDING = shape.has_padding and reads_in_place(shape)
+    LARGEST = largest_finite(dtype)
+    piece = _piece(shape, panels, unit, itemsize)
+    sum_piece = _sum_piece(shape.F, K, SUMS, panels)
+
+    @jit
+    def kernel(team, x, dy, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
+        share(team, len(dws) * PANELS, piece, (x, dy, dws, dbs, images))
+        share(team, SUMS, sum_piece, (dws, dw))
+        add_pieces(team, dbs, db)
+        # a non-finite gradient makes the sum non-finite too
+        nonfinite = np.zeros(1, np.int64)
+        if SKIPS_PADDING:
+            count_nonfinite(db, LARGEST, nonfinite)
+        return nonfinite[0] > 0
+
+    return kernel
+
+
+def _piece(shape: Correlation, panels: Panels, unit: Vectors, itemsize: int) -> Inlined:
+    """An inlined function for one panel of one batch piece: block after block of output lines."""
+    COPIES_IMAGE, (HEIGHT, WIDTH) = not reads_in_place(shape), shape.padded
     H, W, C, TOP, LEFT = shape.H, shape.W, shape.C, shape.top, shape.left
-    seen = shape.framed if FRAMED else shape
-    line = shape.OW * min(cut.width, shape.F) * itemsize
+    line = shape.OW * min(panels.width, shape.F) * itemsize
     block = largest_divisor(shape.OH, max(1, BLOCK_BYTES // line))
     OH, OW, BLOCK, F, K = shape.OH, shape.OW, block, shape.F, shape.KH * shape.KW * C
-    PANELS, FULL, WIDE, REST = cut.total, cut.full, cut.width, shape.F - cut.full * cut.width
-    COPIED, PIXELS = cut.total > 1, block * shape.OW
-    full = _patch_tiles(seen, cut, block, cut.vectors, cut.lanes, unit)
-    last = _patch_tiles(seen, cut, block, cut.last, cut.tail, unit) if cut.last else full
+    PANELS, FULL, PANEL_WIDTH = panels.total, panels.full, panels.width
+    COPIES_DY, PIXELS = panels.total > 1, block * shape.OW
+    seen = shape.of_padded_image if COPIES_IMAGE else shape
+    full = last = _patch_tiles(seen, panels, block, panels.vectors, panels.lanes, unit)
+    if panels.last:
+        last = _patch_tiles(seen, panels, block, panels.last, panels.tail, unit)
 
-    ROW, LAST_ROW = (cut.vectors, cut.lanes, cut.lanes), (cut.last, cut.lanes, cut.tail)
-    NOT, SUMS = False, min(16, K)
-
-    @inner
-    def sum_piece(number, dws, dw):  # type: ignore[no-untyped-def]
-        """One of SUMS stretches of the patch: the parts' sums, in order."""
-        parts, flat = len(dws), dws.reshape(-1)
-        for k in range(number * K // SUMS, (number + 1) * K // SUMS):
-            zero(dw[k * F : (k + 1) * F])
-            for p in range(FULL):
-                at, to = p * WIDE * K + k * WIDE, k * F + p * WIDE
-                add_up(flat, at, K * F, dw, to, dw, 0, parts, ROW, NOT)
-            if REST > 0:
-                at, to = FULL * WIDE * K + k * REST, k * F + FULL * WIDE
-                add_up(flat, at, K * F, dw, to, dw, 0, parts, LAST_ROW, NOT)
-
-    @inner
+    @inlined
     def piece(number, x, dy, dws, dbs, images):  # type: ignore[no-untyped-def]
-        part, panel = number // PANELS, number % PANELS
-        first = panel * WIDE
-        used = min(WIDE, F - first)
-        frame = np.zeros(HEIGHT * WIDTH * C if FRAMED else 1, x.dtype)
-        panel_dy = np.empty(PIXELS * WIDE if COPIED else 1, x.dtype)
-        dw, db = dws[part, K * first : K * (first + used)], dbs[part, first : first + used]
+        batch_piece, panel = number // PANELS, number % PANELS
+        first = panel * PANEL_WIDTH
+        used = min(PANEL_WIDTH, F - first)
+        padded = np.zeros(HEIGHT * WIDTH * C if COPIES_IMAGE else 1, x.dtype)
+        panel_dy = np.empty(PIXELS * PANEL_WIDTH if COPIES_DY else 1, x.dtype)
+        dw = dws[batch_piece, K * first : K * (first + used)]
+        db = dbs[batch_piece, first : first + used]
         zero(dw)
         zero(db)
-        for n in range(part * images, min((part + 1) * images, len(x))):
+        for n in range(batch_piece * images, min((batch_piece + 1) * images, len(x))):
             image, gradient = x[n].reshape(-1), dy[n].reshape(-1)
-            if FRAMED:
-                fill(frame, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
-                image = frame
+            if COPIES_IMAGE:
+                copy_padded(padded, image, H, W, C, HEIGHT, WIDTH, TOP, LEFT)
+                image = padded
             for oh in range(0, OH, BLOCK):
                 if panel < FULL:
                     full(image, gradient, oh * OW * F + first, panel_dy, oh, dw, db)
                 else:
                     last(image, gradient, oh * OW * F + first, panel_dy, oh, dw, db)
 
-    LEFT_OUT, LARGEST = shape.has_padding and not FRAMED, float(np.finfo(dtype).max)
+    return piece
 
-    @jit
-    def kernel(team, x, dy, dws, dbs, dw, db, images):  # type: ignore[no-untyped-def]
-        share(team, len(dws) * PANELS, piece, (x, dy, dws, dbs, images))
-        share(team, SUMS, sum_piece, (dws, dw))
-        add_parts(team, dbs, db)
-        # a sum with such a gradient in it is no number either
-        wild = np.zeros(1, np.int64)
-        if LEFT_OUT:
-            count_wild(db, LARGEST, wild)
-        return wild[0] > 0
 
-    return kernel
+def _sum_piece(F: int, K: int, sums: int, panels: Panels) -> Inlined:
+    """An inlined function for one of `sums` stretches of the patch: the pieces' sums, in order."""
+    FULL, PANEL_WIDTH, REST = panels.full, panels.width, F - panels.full * panels.width
+    ROW = panels.vectors, panels.lanes, panels.lanes
+    LAST_ROW = panels.last, panels.lanes, panels.tail
+    SUMS, COPY = sums, False
+
+    @inlined
+    def sum_piece(number, dws, dw):  # type: ignore[no-untyped-def]
+        pieces, flat = len(dws), dws.reshape(-1)
+        for k in range(number * K // SUMS, (number + 1) * K // SUMS):
+            zero(dw[k * F : (k + 1) * F])
+            for p in range(FULL):
+                at, to = p * PANEL_WIDTH * K + k * PANEL_WIDTH, k * F + p * PANEL_WIDTH
+                add_up(flat, at, K * F, dw, to, dw, 0, pieces, ROW, COPY)
+            if REST > 0:
+                at, to = FULL * PANEL_WIDTH * K + k * REST, k * F + FULL * PANEL_WIDTH
+                add_up(flat, at, K * F, dw, to, dw, 0, pieces, LAST_ROW, COPY)
+
+    return sum_piece
 
 
 class Patch(NamedTuple):
-    """How a patch is cut into tiles: down × across numbers, of a stretch of `size` numbers that lie
+    """How a patch is cut into tiles of down × across numbers. A stretch is `size` numbers that lie
     inside the image for the same outputs."""
 
     size: int
     whole: int  # tiles of a stretch
     across: int
-    rest: int  # numbers of one that is smaller; 0: there is none
+    rest: int  # numbers of a smaller tile; 0: there is none
     down: int
     lines: Spans
     columns: Spans  # by stretch
 
     @classmethod
     def of(cls, shape: Correlation, most: int) -> Patch:
-        """Into tiles of at most `most` numbers: pixel by pixel, where that spares padding; else a
-        line of the window at a time, or several."""
+        """Into tiles of at most `most` numbers: of one pixel if that skips padding, otherwise of
+        one or several lines of the window."""
         lines = spans(shape.KH, shape.OH, shape.SH, shape.H, shape.top)
         if shape.left or shape.right:
             columns = spans(shape.KW, shape.OW, shape.SW, shape.W, shape.left)
@@ -160,17 +178,17 @@ class Patch(NamedTuple):
 
 
 def _patch_tiles(
-    shape: Correlation, cut: Panels, block: int, count: int, tail: int, unit: Vectors
-) -> Any:
-    """A part for a block of lines and one panel: all of dw, tile after tile of the patch."""
+    shape: Correlation, panels: Panels, block: int, count: int, tail: int, unit: Vectors
+) -> Inlined:
+    """An inlined function for a block of lines and one panel: all of dw, tile after tile."""
     patch = Patch.of(shape, max(1, unit.accumulators // count - 1))  # one is for db
-    # A panel's gradients lie apart: they are brought together. Where no tap may see all of them,
-    # they are added up by themselves, else by the first tile.
-    COPIED, OUTPUTS = cut.total > 1, block * shape.OW
+    # If there are several panels, a panel's gradients are copied to be contiguous. The first tile
+    # adds them up to db, unless they are copied or a tap may miss some: then a pass of its own.
+    COPIED, OUTPUTS = panels.total > 1, block * shape.OW
     FIRST_ADDS, YES, NO = not COPIED and not shape.has_padding, True, False
-    tile = _tile(shape, cut, patch, count, tail, count * cut.lanes if COPIED else shape.F)
+    tile = _tile(shape, panels, patch, count, tail, count * panels.lanes if COPIED else shape.F)
     MAIN, LAST = tuple(tile), tuple(tile._replace(cols=patch.rest or patch.across))
-    ROW, F = (count, cut.lanes, tail), shape.F
+    ROW, F = (count, panels.lanes, tail), shape.F
     (FIRST_LINE, STOP_LINE), (FIRST, STOP) = patch.lines, patch.columns
     STRETCHES, SIZE, DOWN, ACROSS = len(FIRST), patch.size, patch.down, patch.across
     STOP_WHOLE, BLOCK, OW, DY, DW = (
@@ -180,7 +198,7 @@ def _patch_tiles(
         shape.KH, shape.KW, shape.SH, shape.SW, shape.C, shape.top, shape.left, tile.row_pitch
     )  # fmt: skip
 
-    @inner
+    @inlined
     def tiles_of_patch(x, gradient, gradient0, panel_dy, oh, dw, db):  # type: ignore[no-untyped-def]
         if not FIRST_ADDS:
             add_up(gradient, gradient0, F, db, 0, panel_dy, 0, OUTPUTS, ROW, COPIED)
@@ -205,9 +223,11 @@ def _patch_tiles(
     return tiles_of_patch
 
 
-def _tile(shape: Correlation, cut: Panels, patch: Patch, count: int, tail: int, pitch: int) -> Tile:
+def _tile(
+    shape: Correlation, panels: Panels, patch: Patch, count: int, tail: int, pitch: int
+) -> Tile:
     """Rows: numbers of the patch. The sum: the outputs, whose gradients lie `pitch` apart."""
-    line, used = shape.W * shape.C, (count - 1) * cut.lanes + tail
+    line, used = shape.W * shape.C, (count - 1) * panels.lanes + tail
     return Tile(
         rows=patch.down,
         row_pitch=line,
@@ -220,7 +240,7 @@ def _tile(shape: Correlation, cut: Panels, patch: Patch, count: int, tail: int, 
         b_run_pitch=shape.OW * pitch,
         b_pitch=pitch,
         vectors=count,
-        lanes=cut.lanes,
+        lanes=panels.lanes,
         tail=tail,
         out_pitch=shape.KW * shape.C * used,
         out_step=used,
@@ -228,25 +248,25 @@ def _tile(shape: Correlation, cut: Panels, patch: Patch, count: int, tail: int, 
     )
 
 
-@inner
+@inlined
 def zero(numbers):  # type: ignore[no-untyped-def]
     """numbers = 0."""
     for i in range(len(numbers)):
         numbers[i] = 0
 
 
-@inner
-def add_parts(team, parts, total):  # type: ignore[no-untyped-def]
-    """total = Σ parts over the first axis, in order."""
+@inlined
+def add_pieces(team, sums, total):  # type: ignore[no-untyped-def]
+    """total = Σ sums over the first axis, the batch pieces, in order."""
     size = max(4096, (len(total) + 15) // 16)
-    share(team, (len(total) + size - 1) // size, _add_piece, (parts, total, size))
+    share(team, (len(total) + size - 1) // size, _add_slice, (sums, total, size))
 
 
-@inner
-def _add_piece(number, parts, total, size):  # type: ignore[no-untyped-def]
+@inlined
+def _add_slice(number, sums, total, size):  # type: ignore[no-untyped-def]
     first, stop = number * size, min((number + 1) * size, len(total))
     for i in range(first, stop):
-        total[i] = parts[0, i]
-    for part in parts[1:]:
+        total[i] = sums[0, i]
+    for row in sums[1:]:
         for i in range(first, stop):
-            total[i] += part[i]
+            total[i] += row[i]

@@ -1,15 +1,14 @@
-"""The register tile's instructions: C = A·B in some variations, for a geometry known beforehand.
+"""The register tile's instructions: C = A·B in several variants, for a geometry known when the
+kernel is compiled.
 
-Numba compiles loops, but can't be told to keep an array of vectors in registers. So the tile is
-written here as LLVM's own instructions: the Python loops below run when a kernel is compiled, and
-what they emit is straight-line code. Each array is given with the offset that the tile begins at;
-a tile's fields are in tile.py.
+Numba compiles loops, but can't keep an array of vectors in registers. So the tile is emitted as
+LLVM instructions: the Python loops below run when a kernel is compiled, and emit straight-line
+code. Each array comes with the offset of the tile's first number. Tile's fields are in tile.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -17,35 +16,25 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .emit import INT64, Emit, signature
-from .tile import UNROLLED, Stretch, Tile
+from .llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
+from .tile import MAX_UNROLLED, Stretch, Tile
 
 
 @intrinsic(prefer_literal=True)
 def multiply(
-    _: Any,
-    a: Any,
-    a0: Any,
-    b: Any,
-    b0: Any,
-    bias: Any,
-    bias0: Any,
-    c: Any,
-    c0: Any,
-    runs: Any,
-    relu: Any,
-    tile: Any,
-) -> Any:
+    _: Context, a: Type, a0: Type, b: Type, b0: Type, bias: Type, bias0: Type, c: Type, c0: Type,
+    runs: Type, relu: Type, tile: Type,
+) -> Intrinsic:  # fmt: skip
     """C = A·B + bias, or its ReLU: each array from its offset on; bias has vectors·lanes numbers
     (or, if the tile is masked, those in use).
 
-    The sum has `runs` runs, unless the tile has a number of its own. The ReLU is max(y, 0) with a
-    NaN staying NaN.
+    The sum has `runs` runs, unless the tile defines their number. ReLU(NaN) = NaN.
     """
     shape = Tile(*(t.literal_value for t in tile))
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
-        folded = emit.with_lanes(shape.lanes // shape.group)
+        folded = emit.with_lanes(shape.lanes // shape.steps_per_vector)
         A, B, start, C = emit.pointers(signature, args, 4)
         sums = [
             [emit.variable(emit.load(start, place, used)) for place, used in shape.first_vectors()]
@@ -54,7 +43,7 @@ def multiply(
         Sums(emit, shape, sums).add(A, B, runs=args[8])
         for (_, out), vectors in zip(shape.outputs(), sums, strict=True):
             for v, variable in enumerate(vectors):
-                y = emit.fold(builder.load(variable), shape.group)
+                y = emit.fold(builder.load(variable), shape.steps_per_vector)
                 if relu.literal_value:
                     y = folded.relu(y)
                 folded.store(y, C, out + v * folded.lanes, shape.used(v))
@@ -65,31 +54,20 @@ def multiply(
 
 @intrinsic(prefer_literal=True)
 def multiply_add(
-    _: Any,
-    a: Any,
-    a0: Any,
-    b: Any,
-    b0: Any,
-    sums: Any,
-    sums0: Any,
-    c: Any,
-    c0: Any,
-    runs: Any,
-    length: Any,
-    add_up: Any,
-    tile: Any,
-) -> Any:
-    """C += A·B over `runs` runs of `length` steps (the tile's own numbers, where they are not 0).
+    _: Context, a: Type, a0: Type, b: Type, b0: Type, sums: Type, sums0: Type, c: Type, c0: Type,
+    runs: Type, length: Type, add_up: Type, tile: Type,
+) -> Intrinsic:  # fmt: skip
+    """C += A·B over `runs` runs of `length` steps (or the tile's own numbers, if they are not 0).
 
-    With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers that are at hand.
+    With add_up also sums += Σ_k B[k]: the gradient by the bias, from numbers already loaded.
     """
     shape = Tile(*(t.literal_value for t in tile))
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         A, B, S, C = emit.pointers(signature, args, 4)
 
-        def places() -> Iterator[tuple[Any, int, int]]:
+        def places() -> Iterator[tuple[Value, int, int]]:
             for _, out in shape.outputs():
                 for v in range(shape.vectors):
                     yield C, out + v * shape.lanes, shape.used(v)
@@ -109,33 +87,21 @@ def multiply_add(
 
 @intrinsic(prefer_literal=True)
 def multiply_pool(
-    _: Any,
-    a: Any,
-    a0: Any,
-    b: Any,
-    b0: Any,
-    bias: Any,
-    bias0: Any,
-    c: Any,
-    c0: Any,
-    winner: Any,
-    winner0: Any,
-    across: Any,
-    tile: Any,
-) -> Any:
+    _: Context, a: Type, a0: Type, b: Type, b0: Type, bias: Type, bias0: Type, c: Type, c0: Type,
+    argmax: Type, argmax0: Type, across: Type, tile: Type,
+) -> Intrinsic:  # fmt: skip
     """C = ReLU(max over the tile's rows, and `across` columns at a time, of A·B + bias).
 
-    The convolution's outputs never leave the registers: what is stored is the maximum of each
-    window, and which tap won (uint8: i·across + j; taps = rows·across where ReLU cut it off, so
-    that no gradient passes). Ties go to the first tap; the first NaN wins, and is cut off from
-    gradients, as a NaN's ReLU is.
+    The convolution's outputs stay in registers. Stored are the maximum of each window, and its
+    argmax (uint8: i·across + j; or rows·across where ReLU is 0, so that no gradient passes). Ties
+    go to the first tap. The first NaN wins, and passes no gradient, like the ReLU of NaN.
     """
     shape, width = Tile(*(t.literal_value for t in tile)), across.literal_value
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
-        folded = emit.with_lanes(shape.lanes // shape.group)
-        A, B, start, C, W = emit.pointers(signature, args, 5)
+        folded = emit.with_lanes(shape.lanes // shape.steps_per_vector)
+        A, B, start, C, M = emit.pointers(signature, args, 5)
         sums = [
             [emit.variable(emit.load(start, v * shape.lanes)) for v in range(shape.vectors)]
             for _ in shape.outputs()
@@ -149,27 +115,39 @@ def multiply_pool(
             ]
             for v in range(shape.vectors):
                 y, tap = folded.first_maximum(
-                    [emit.fold(builder.load(outputs[v]), shape.group) for outputs in taps]
+                    [
+                        emit.fold(builder.load(outputs[v]), shape.steps_per_vector)
+                        for outputs in taps
+                    ]
                 )
                 out = window * shape.out_step + v * folded.lanes
                 folded.store(folded.relu(y), C, out, shape.used(v))
                 folded.store_bytes(
-                    builder.select(folded.positive(y), tap, folded.whole(len(taps))),
-                    W,
+                    builder.select(folded.positive(y), tap, folded.integer(len(taps))),
+                    M,
                     out,
                     shape.used(v),
                 )
         return context.get_dummy_value()
 
-    return signature((a, b, bias, c, winner), across, tile), codegen
+    return signature((a, b, bias, c, argmax), across, tile), codegen
 
 
 @intrinsic(prefer_literal=True)
-def multiply_planes(_: Any, a: Any, a0: Any, b: Any, b0: Any, c: Any, c0: Any, tile: Any) -> Any:
-    """C = A·B, where an output's vectors are pixels: b_lines lines of them, one after the other."""
+def multiply_planes(
+    _: Context,
+    a: Type,
+    a0: Type,
+    b: Type,
+    b0: Type,
+    c: Type,
+    c0: Type,
+    tile: Type,
+) -> Intrinsic:
+    """C = A·B, where an output's vectors are pixels of b_lines lines, one after the other."""
     shape = Tile(*(t.literal_value for t in tile))
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         A, B, C = emit.pointers(signature, args, 3)
         each = range(shape.b_lines * shape.vectors)
@@ -185,10 +163,14 @@ def multiply_planes(_: Any, a: Any, a0: Any, b: Any, b0: Any, c: Any, c0: Any, t
 
 
 class Sums:
-    """The sums of a tile: of[r][v] is vector v of output r; and what is added to them."""
+    """The sums of a tile, and the instructions that add to them."""
 
     def __init__(
-        self, emit: Emit, tile: Tile, of: list[list[Any]], totals: list[Any] | None = None
+        self,
+        emit: Emit,
+        tile: Tile,
+        of: list[list[Value]],  # of[r][v]: vector v of output r
+        totals: list[Value] | None = None,
     ) -> None:
         self.emit, self.tile, self.of, self.totals = emit, tile, of, totals or []
         self.outputs = [offset for offset, _ in tile.outputs()]
@@ -196,15 +178,21 @@ class Sums:
             list(tile.stretches()) if tile.length else [Stretch.of_unknown_length(len(of))]
         )
 
-    def add(self, A: Any, B: Any, runs: Any = None, length: Any = None) -> None:
+    def add(
+        self,
+        A: Value,
+        B: Value,
+        runs: Value | None = None,
+        length: Value | None = None,
+    ) -> None:
         """of[r][v] += Σ_k A[r, k] · B[k, v], and totals[v] += Σ_k B[k, v].
 
-        Short sums are unrolled altogether; else a loop over the runs holds loops over their steps.
-        `runs` and `length` say how many there are where the tile doesn't.
+        Short sums are unrolled completely; longer ones loop over runs, and over their steps.
+        `runs` and `length` are used if the tile doesn't define them.
         """
         emit, tile = self.emit, self.tile
         work = sum(stretch.turns * stretch.work(tile) for stretch in self.stretches)
-        if tile.runs and tile.length and tile.runs * work <= UNROLLED:
+        if tile.runs and tile.length and tile.runs * work <= MAX_UNROLLED:
             for run in range(tile.runs):
                 self._add_run(A, B, INT64(run), length)
             return
@@ -212,11 +200,11 @@ class Sums:
         with cgutils.for_range(emit.builder, count) as loop:
             self._add_run(A, B, loop.index, length)
 
-    def _add_run(self, A: Any, B: Any, run: Any, length: Any) -> None:
+    def _add_run(self, A: Value, B: Value, run: Value, length: Value | None) -> None:
         emit, tile, builder = self.emit, self.tile, self.emit.builder
         a, b = emit.step(A, run, tile.run_pitch), emit.step(B, run, tile.b_run_pitch)
         for stretch in self.stretches:
-            if 0 < stretch.turns * stretch.work(tile) <= UNROLLED:
+            if 0 < stretch.turns * stretch.work(tile) <= MAX_UNROLLED:
                 for turn in range(stretch.turns):
                     self._add_turn(a, b, stretch.first + turn, stretch)
                 continue
@@ -225,35 +213,36 @@ class Sums:
             with cgutils.for_range(builder, times) as loop:
                 done = builder.mul(loop.index, INT64(at_once))
                 step = builder.add(done, INT64(stretch.first))
-                a_step = emit.step(a, step, tile.step * tile.group)
+                a_step = emit.step(a, step, tile.step * tile.steps_per_vector)
                 b_step = emit.step(b, step, tile.b_pitch)
                 for turn in range(at_once):
                     self._add_turn(a_step, b_step, turn, stretch)
 
-    def _add_turn(self, a: Any, b: Any, step: int, stretch: Stretch) -> None:
-        """Step `step`, of each tap. Each number of A is loaded once, and meets all that it must."""
+    def _add_turn(self, a: Value, b: Value, step: int, stretch: Stretch) -> None:
+        """Step `step` of each tap. Each number of A is loaded once for all its products."""
         emit, tile = self.emit, self.tile
         vectors = []
-        meetings = []  # (where in A, which of a group are there, tap, output)
+        products = []  # (offset in A, which of its numbers exist, tap, output)
         for tap, numbers in enumerate(stretch.numbers):
             k = step + tap * stretch.apart
             vectors.append(self._load(b, k))
-            at = k * tile.group * tile.step
-            for output, there in enumerate(numbers):
-                if there:
-                    meetings.append((self.outputs[output] + at, there, tap, output))
-        if tile.taps > 1:
-            meetings.sort()
+            at = k * tile.steps_per_vector * tile.step
+            for output, existing in enumerate(numbers):
+                if existing:
+                    products.append((self.outputs[output] + at, existing, tap, output))
+        if tile.interleaved_taps > 1:
+            products.sort()
         loaded, number = None, None
-        for place, there, tap, output in meetings:
-            if loaded != (place, there):
-                number, loaded = emit.splat(a, place, tile.group, there), (place, there)
+        for place, existing, tap, output in products:
+            if loaded != (place, existing):
+                loaded = place, existing
+                number = emit.splat(a, place, tile.steps_per_vector, existing)
             for vector, total in zip(vectors[tap], self.of[output], strict=True):
                 now = emit.builder.load(total)
                 emit.builder.store(emit.multiply_add(number, vector, now), total)
 
-    def _load(self, b: Any, k: int) -> list[Any]:
-        """The vectors of B's row k, which are added to the totals, if there are any."""
+    def _load(self, b: Value, k: int) -> list[Value]:
+        """The vectors of B's row k; also adds them to the totals, if any."""
         emit, tile = self.emit, self.tile
         vectors = [
             emit.load(b, k * tile.b_pitch + place, used if tile.masked else None)

@@ -1,12 +1,12 @@
-"""Sums of rows, in registers: of a table's rows, each times a factor, and of rows as they come.
+"""Sums of rows in registers: of a table's rows, each times a factor, and of contiguous rows.
 
-Written as LLVM's instructions, as in multiply.py.
+Emitted as LLVM instructions, as in multiply.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -14,15 +14,16 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .emit import INT64, Emit, signature
+from .llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 
 
 class Rows(NamedTuple):
-    """Rows of a table that are added up, each from an offset of its own; all in numbers."""
+    """Rows of a table to add up, each from its own offset; all in numbers."""
 
-    number: int  # of rows added
+    number: int  # of rows to add
     stride: int  # between their factors, and between their offsets
     runs: int  # a row: runs × (vectors of lanes, the last one with `tail` in use), …
-    run_pitch: int  # … whose runs lie so far apart in the table …
+    run_pitch: int  # … whose runs are this far apart in the table …
     out_pitch: int  # … and in C
     vectors: int
     lanes: int
@@ -39,41 +40,32 @@ class Rows(NamedTuple):
 
 @intrinsic(prefer_literal=True)
 def add_rows(
-    _: Any,
-    table: Any,
-    table0: Any,
-    factors: Any,
-    factors0: Any,
-    offsets: Any,
-    offsets0: Any,
-    c: Any,
-    c0: Any,
-    rows: Any,
-) -> Any:
+    _: Context, table: Type, table0: Type, factors: Type, factors0: Type,
+    offsets: Type, offsets0: Type, c: Type, c0: Type, rows: Type,
+) -> Intrinsic:  # fmt: skip
     """C += Σ_i factor[i] · table[offset[i] : …], with C in registers while i runs.
 
-    This is the backward pass of convolution and max-pooling in one: i runs over the winners, a
-    row is the patch that a winner saw, or its filter.
+    fused_backward.py uses it: i runs over the winners; a row is a winner's patch, or its filter.
     """
     shape = Rows(*(t.literal_value for t in rows))
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, shape.lanes)
         T, F, at_rows, C = emit.pointers(signature, args, 4)
         places = list(shape.places())
-        # a sum waits for the one before it, some four steps: with few vectors, several sums each
+        # an addition takes about four cycles: with few vectors, each has several sums
         sets = max(1, min(4, 16 // len(places), shape.number))
         zero = ir.Constant(emit.vector, None)
         sums = [[emit.variable(zero) for _ in places] for _ in range(sets)]
 
-        def add(index: Any, variables: list[Any]) -> None:
+        def add(index: Value, variables: list[Value]) -> None:
             at = builder.mul(index, INT64(shape.stride))
             factor = emit.splat(builder.gep(F, [at]), 0)
             offset = builder.sext(builder.load(builder.gep(at_rows, [at])), INT64)
             row = builder.gep(T, [offset])
             for variable, (place, _, used) in zip(variables, places, strict=True):
-                part = emit.load(row, place, used)
-                builder.store(emit.multiply_add(factor, part, builder.load(variable)), variable)
+                vector = emit.load(row, place, used)
+                builder.store(emit.multiply_add(factor, vector, builder.load(variable)), variable)
 
         with cgutils.for_range(builder, INT64(shape.number // sets)) as loop:
             first = builder.mul(loop.index, INT64(sets))
@@ -93,23 +85,14 @@ def add_rows(
 
 @intrinsic(prefer_literal=True)
 def add_up(
-    _: Any,
-    a: Any,
-    a0: Any,
-    pitch: Any,
-    sums: Any,
-    sums0: Any,
-    copy: Any,
-    copy0: Any,
-    rows: Any,
-    width: Any,
-    copied: Any,
-) -> Any:
+    _: Context, a: Type, a0: Type, pitch: Type, sums: Type, sums0: Type, copy: Type, copy0: Type,
+    rows: Type, width: Type, copied: Type,
+) -> Intrinsic:  # fmt: skip
     """sums += Σ of `rows` rows of a, `pitch` apart and width = (vectors, lanes, tail) numbers wide;
-    if `copied`, they are also stored one after the other, vectors·lanes apart."""
+    if `copied`, the rows are also copied to `copy`, vectors·lanes apart."""
     vectors, lanes, tail = (t.literal_value for t in width)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, lanes)
         arrays = signature.args[0], types.intp, signature.args[3], types.intp, signature.args[5]
         pointers = types.void(*arrays, types.intp)
@@ -120,10 +103,10 @@ def add_up(
             row = builder.gep(A, [builder.mul(loop.index, args[2])])
             to = emit.step(C, loop.index, vectors * lanes)
             for total, (at, used) in zip(totals, places, strict=True):
-                part = emit.load(row, at, used)
-                builder.store(builder.fadd(builder.load(total), part), total)
+                vector = emit.load(row, at, used)
+                builder.store(builder.fadd(builder.load(total), vector), total)
                 if copied.literal_value:
-                    emit.store(part, to, at, used)
+                    emit.store(vector, to, at, used)
         for total, (at, used) in zip(totals, places, strict=True):
             emit.store(builder.load(total), S, at, used)
         return context.get_dummy_value()
@@ -133,11 +116,13 @@ def add_up(
 
 
 @intrinsic
-def copy_numbers(_: Any, a: Any, a0: Any, c: Any, c0: Any, count: Any) -> Any:
-    """c[c0 : c0+count] = a[a0 : a0+count], counted from the first number of a view, which must lie
-    together there. A slice would do, but making one takes as long as copying a hundred numbers."""
+def copy_numbers(_: Context, a: Type, a0: Type, c: Type, c0: Type, count: Type) -> Intrinsic:
+    """c[c0 : c0+count] = a[a0 : a0+count], contiguous numbers counted from a view's first number.
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    Making a slice would take as long as copying a hundred numbers.
+    """
+
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, 1)
         A, C = emit.pointers(signature, args, 2)
         size = builder.mul(args[4], INT64(emit.bits // 8))

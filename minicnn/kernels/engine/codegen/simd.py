@@ -1,4 +1,4 @@
-"""What vector registers the processor has, and how many of them a tile may use."""
+"""The processor's vector registers, and how many of them a tile uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llvmlite import binding
 
 
 class Vectors(NamedTuple):
-    """The vector unit that the kernels are compiled for."""
+    """The vector unit for which kernels are compiled."""
 
     name: str
     bytes: int  # in a register
@@ -22,10 +22,10 @@ class Vectors(NamedTuple):
         return self.bytes // itemsize
 
     def lanes(self, count: int, itemsize: int) -> int:
-        """The narrowest vector that holds `count` numbers, or the widest there is.
+        """The narrowest vector that holds `count` numbers, or the widest one.
 
-        Narrow vectors leave no lane idle where there are few channels: eight floats run as fast
-        in half an AVX-512 register as in a whole one that is half empty.
+        With few channels, narrow vectors leave no lane idle: eight floats are as fast in half an
+        AVX-512 register as in a whole one that is half empty.
         """
         lanes = 16 // itemsize
         while lanes < min(count, self.most_lanes(itemsize)):
@@ -34,7 +34,7 @@ class Vectors(NamedTuple):
 
     @property
     def accumulators(self) -> int:
-        """Registers for sums; the others hold what is being multiplied."""
+        """Registers for sums; the others hold factors."""
         return self.registers - 4
 
 
@@ -48,10 +48,10 @@ UNITS = {
 
 @cache
 def vectors() -> Vectors:
-    """The widest unit of this processor; MINICNN_SIMD names another one of UNITS.
+    """The widest unit of this processor, or the one of UNITS that MINICNN_SIMD names.
 
     Raises:
-        ValueError: MINICNN_SIMD names none of them.
+        ValueError: MINICNN_SIMD is not in UNITS.
     """
     name = os.environ.get("MINICNN_SIMD", "").strip().lower()
     if name:
@@ -68,13 +68,13 @@ def vectors() -> Vectors:
 
 
 def split_evenly(total: int, most: int) -> tuple[int, int, int]:
-    """Cut `total` into the fewest parts of at most `most`, as equal as can be.
+    """Cut `total` into as few pieces of at most `most` as possible, nearly equal.
 
     Returns:
-        (count, size, last): count parts of `size`, and one of `last` (0: there is none).
+        (count, size, last): count pieces of `size`, and one of `last` (0: there is none).
     """
-    parts = -(-total // most)
-    size = -(-total // parts)
+    pieces = -(-total // most)
+    size = -(-total // pieces)
     count, last = divmod(total, size)
     return count, size, last
 

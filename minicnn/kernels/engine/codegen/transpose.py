@@ -1,26 +1,32 @@
-"""A square block of a matrix, transposed in registers. Written as LLVM's instructions."""
+"""A square block of a matrix, transposed in registers. Emitted as LLVM instructions."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from numba import types
 from numba.extending import intrinsic
 
 from .emit import INT64, Emit
+from .llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 
 
 @intrinsic(prefer_literal=True)
 def transpose_block(
-    _: Any, a: Any, a0: Any, a_pitch: Any, b: Any, b0: Any, b_pitch: Any, lanes: Any
-) -> Any:
-    """b[j, i] = a[i, j] for i, j < lanes (a power of two); rows lie a_pitch and b_pitch apart.
+    _: Context,
+    a: Type,
+    a0: Type,
+    a_pitch: Type,
+    b: Type,
+    b0: Type,
+    b_pitch: Type,
+    lanes: Type,
+) -> Intrinsic:
+    """b[j, i] = a[i, j] for i, j < lanes (a power of two); rows are a_pitch and b_pitch apart.
 
-    Log₂(lanes) rounds of exchanging blocks of 1, 2, 4, … numbers between pairs of rows.
+    log₂(lanes) rounds exchange blocks of 1, 2, 4, … numbers between pairs of rows.
     """
     count = lanes.literal_value
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         emit = Emit(context, builder, signature.args[0].dtype, count)
         A, B = emit.pointers(signature, [args[0], args[1], args[3], args[4]], 2, step=3)
         rows = [

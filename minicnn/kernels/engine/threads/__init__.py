@@ -1,1 +1,1 @@
-"""Threads for the compiled kernels: a team that waits, and work that it shares."""
+"""Threads for the compiled kernels: a team of waiting threads, and how it shares work."""

@@ -1,6 +1,6 @@
-"""A few machine words that threads share, read and changed in one indivisible step each.
+"""Atomic operations on machine words that threads share.
 
-Numba has no such operations of its own for the CPU; LLVM, which compiles Numba's code, does.
+Numba has none for the CPU; LLVM, which compiles Numba's code, has them.
 """
 
 from __future__ import annotations
@@ -8,32 +8,33 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-ORDERING = "seq_cst"  # all threads see all changes in one order: the easiest to reason about
-X86 = ("x86_64", "amd64")  # elsewhere a waiting thread just looks again
+from ..codegen.llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
+
+ORDERING = "seq_cst"  # all threads see all changes in the same order
+X86 = ("x86_64", "amd64")  # on others a spinning thread does not pause
 
 
 @intrinsic
-def load(_: Any, words: Any, index: Any) -> Any:
+def load(_: Context, words: Type, index: Type) -> Intrinsic:
     """words[index], an int64."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         return builder.load_atomic(_word(context, builder, signature, args), ORDERING, 8)
 
     return types.int64(words, types.intp), codegen
 
 
 @intrinsic
-def store(_: Any, words: Any, index: Any, value: Any) -> Any:
+def store(_: Context, words: Type, index: Type, value: Type) -> Intrinsic:
     """words[index] = value."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         word = _word(context, builder, signature, args)
         builder.store_atomic(args[2], word, ORDERING, 8)
         return context.get_dummy_value()
@@ -42,10 +43,10 @@ def store(_: Any, words: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
-def add(_: Any, words: Any, index: Any, value: Any) -> Any:
-    """words[index] += value; returns what stood there before."""
+def add(_: Context, words: Type, index: Type, value: Type) -> Intrinsic:
+    """words[index] += value; returns the previous value."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         word = _word(context, builder, signature, args)
         return builder.atomic_rmw("add", word, args[2], ORDERING)
 
@@ -53,10 +54,10 @@ def add(_: Any, words: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
-def pause(_: Any) -> Any:
-    """Tell the processor that this thread only waits."""
+def pause(_: Context) -> Intrinsic:
+    """A hint to the processor that this thread is spinning."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         if platform.machine().lower() in X86:
             nothing = ir.FunctionType(ir.VoidType(), [])
             name = "llvm.x86.sse2.pause"
@@ -67,10 +68,10 @@ def pause(_: Any) -> Any:
 
 
 @intrinsic
-def give_way(_: Any) -> Any:
-    """Let another thread that waits for this processor have it (POSIX's sched_yield)."""
+def yield_processor(_: Context) -> Intrinsic:
+    """POSIX's sched_yield: run another thread that is ready on this processor."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         if os.name == "posix":
             kind = ir.FunctionType(ir.IntType(32), [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
@@ -80,10 +81,10 @@ def give_way(_: Any) -> Any:
 
 
 @intrinsic
-def processor(_: Any) -> Any:
-    """The number of the processor that this thread runs on; 0 where it can't be told."""
+def processor(_: Context) -> Intrinsic:
+    """The number of the processor that runs this thread; 0 if unknown."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
         if sys.platform != "linux":
             return ir.IntType(64)(0)
         kind = ir.FunctionType(ir.IntType(32), [])
@@ -93,7 +94,7 @@ def processor(_: Any) -> Any:
     return types.int64(), codegen
 
 
-def _word(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _word(context: Target, builder: Builder, signature: Signature, args: Args) -> Value:
     """The address of args[0][args[1]]."""
     words = context.make_array(signature.args[0])(context, builder, args[0])
     return builder.gep(words.data, [args[1]])

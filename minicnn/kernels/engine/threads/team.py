@@ -1,13 +1,13 @@
 """Threads that wait inside machine code, so that even microseconds of work are worth sharing.
 
-A kernel cuts its work into numbered pieces and calls `share(team, n, piece, args)`: the caller's
-thread and the team's helpers take piece after piece until none is left. Who takes which does not
-matter: a piece writes what no other piece writes, so the result is the same to the bit.
+A kernel cuts its work into numbered pieces and calls `share(team, n, piece, args)`: the calling
+thread and the team's helpers take piece after piece until none is left. The result is the same to
+the bit whichever thread takes a piece, because no two pieces write to the same place.
 
-Handing over costs a fraction of a microsecond while the helpers are awake: they watch a counter
-in memory. A helper that has waited in vain for half a millisecond goes to sleep in Python, and
-the next kernel call wakes it (that call may be over before it is up, which costs nothing but its
-help). OpenMP and Numba's own threading layers were measured beside it: docs/performance.md.
+While the helpers are awake, they poll a counter in memory, and sharing costs a fraction of a
+microsecond. A helper that is idle for half a millisecond goes to sleep in Python. The next kernel
+call wakes it, but does not wait for it. docs/performance.md compares this with OpenMP and with
+Numba's threading layers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache as remember
-from typing import Any
 
 import numpy as np
 
 from ...batch_pieces import get_threads
-from .work_sharing import ASLEEP, DISMISSED, WORDS, count_off, help_until_idle, processor
+from ...jit import Kernel
+from .work_sharing import ASLEEP, DISMISSED, WORDS, help_until_idle, processor, take_sleepers
 
-PLACED = sys.platform == "linux" and hasattr(os, "sched_setaffinity")
+HAS_AFFINITY = sys.platform == "linux" and hasattr(os, "sched_setaffinity")
 
 
 class Team:
@@ -34,10 +33,10 @@ class Team:
 
     def __init__(self, helpers: int) -> None:
         self.words = np.zeros(WORDS, np.int64)
-        self._bell = threading.Semaphore(0)
+        self._wake_up = threading.Semaphore(0)
         self._processors: set[int] = set()
         if helpers:
-            _compile_helpers_life()
+            _compile_helper_loop()
         self._helpers = [
             threading.Thread(target=self._help, name=f"minicnn-{number}", daemon=True)
             for number in range(helpers)
@@ -46,33 +45,33 @@ class Team:
             helper.start()
 
     def wake(self) -> None:
-        """Ring for those who sleep."""
+        """Wake the helpers that sleep."""
         if self.words[ASLEEP]:
-            asleep = count_off(self.words)
-            self._send_elsewhere()
+            asleep = take_sleepers(self.words)
+            self._move_helpers()
             for _ in range(asleep):
-                self._bell.release()
+                self._wake_up.release()
 
-    def _send_elsewhere(self) -> None:
-        """Let no helper wake up on the caller's own processor, where it could only be in the way.
+    def _move_helpers(self) -> None:
+        """Keep helpers from waking on the caller's processor, where they would only delay it.
 
-        Linux likes to wake a thread where its waker runs. What is said here holds until the helper
-        is awake (see _help). On other systems nothing is done.
+        Linux tends to wake a thread on its waker's processor. The affinity set here holds until
+        the helper is awake (see _help). Other systems do nothing.
         """
-        if not PLACED:
+        if not HAS_AFFINITY:
             return
         allowed = os.sched_getaffinity(0)
         others = allowed - {processor()}
         self._processors = allowed if others else set()
         for helper in self._helpers if others else ():
             if helper.native_id is not None:  # it has started
-                with suppress(OSError):  # it may just have ended
+                with suppress(OSError):  # it may have ended
                     os.sched_setaffinity(helper.native_id, others)
 
     def dismiss(self) -> None:
-        """Let the helpers end."""
+        """End the helpers."""
         self.words[DISMISSED] = 1
-        self._bell.release(1 << 10)
+        self._wake_up.release(1 << 10)
 
     def _help(self) -> None:
         while not self.words[DISMISSED]:
@@ -80,11 +79,11 @@ class Team:
                 with suppress(OSError):
                     os.sched_setaffinity(0, self._processors)
             help_until_idle(self.words)
-            self._bell.acquire()
+            self._wake_up.acquire()
 
 
 class _Alone(threading.local):
-    """A team of the calling thread only; no two threads may hand out pieces by the same words."""
+    """A team of the calling thread only; each thread needs its own words."""
 
     def __init__(self) -> None:
         self.words = np.zeros(WORDS, np.int64)
@@ -96,27 +95,27 @@ _size = 0
 _busy = threading.Lock()
 
 
-def call(kernel: Callable[..., Any], *args: Any) -> Any:
-    """kernel(team, *args), with the help of get_threads() - 1 others.
+def call(kernel: Kernel, *args: object) -> object:
+    """kernel(team, *args), on get_threads() threads.
 
-    While one thread of the program has the team, kernels called by others run without help.
+    While one thread of the program uses the team, kernels called by other threads run alone.
     """
     if not _busy.acquire(blocking=False):
         return kernel(_alone.words, *args)
     try:
-        team = _present_team()
+        team = _current_team()
         team.wake()
         return kernel(team.words, *args)
     finally:
         _busy.release()
 
 
-def call_alone(kernel: Callable[..., Any], *args: Any) -> Any:
-    """kernel(team, *args) for work that is not worth sharing."""
+def call_alone(kernel: Kernel, *args: object) -> object:
+    """kernel(team, *args), on the calling thread only: for work that is not worth sharing."""
     return kernel(_alone.words, *args)
 
 
-def _present_team() -> Team:
+def _current_team() -> Team:
     global _team, _size
     size = get_threads()
     if _team is None or _size != size:
@@ -143,11 +142,11 @@ def _dismiss() -> None:
 
 
 @remember
-def _compile_helpers_life() -> None:
-    """In the caller's thread: a helper that is still compiling would hold Numba's lock, which a
-    process forked meanwhile would wait for, for ever."""
+def _compile_helper_loop() -> None:
+    """Compile in the caller's thread. A helper that compiles holds Numba's lock, and a process
+    forked meanwhile would wait for it forever."""
     dismissed = np.zeros(WORDS, np.int64)
     dismissed[DISMISSED] = 1
     help_until_idle(dismissed)
-    count_off(dismissed)
+    take_sleepers(dismissed)
     processor()

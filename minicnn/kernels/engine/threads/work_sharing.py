@@ -1,12 +1,12 @@
-"""Handing out pieces of work between threads, in machine code: what a team does while it is awake.
+"""Sharing pieces of work between threads, in machine code: what a team does while it is awake.
 
-A kernel calls `share(team, n, piece, args)`. `team` is an array of a few words that all threads
-see (team.py makes it, and the threads); its words are read and written as atomic.py says.
+A kernel calls `share(team, n, piece, args)`. `team` is an array of a few words in shared memory
+(team.py makes it, and the threads), read and written with atomic.py.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from llvmlite import ir
 from numba import types
@@ -16,47 +16,48 @@ from numba.extending import intrinsic
 
 from ....typing import Array
 from ...jit import compile_here, jit
+from ..codegen.llvm_types import Args, Builder, Context, Intrinsic, Signature, Target, Type, Value
 from . import atomic
 
-# The words of a team, each in a cache line of its own, so that watching one slows down no other.
-LEFT = 0  # pieces that nobody has taken yet; below 1: nothing to do
-DONE = 8  # pieces that are finished
-FUNCTION, ARGUMENTS = 16, 17  # what to call, with what: written before LEFT, read after it
-FAILED = 24  # pieces that raised (out of memory; kernels raise nothing else)
-ASLEEP = 32  # helpers that sleep, or are about to
-DISMISSED = 40  # 1: helpers shall end
+# The words of a team, each in its own cache line, so that polling one does not slow the others.
+LEFT = 0  # pieces not yet taken; below 1: nothing to do
+DONE = 8  # finished pieces
+FUNCTION, ARGUMENTS = 16, 17  # addresses: written before LEFT, read after it
+FAILED = 24  # pieces that raised (MemoryError; kernels raise nothing else)
+ASLEEP = 32  # helpers that sleep, or will in a moment
+DISMISSED = 40  # 1: helpers end
 WORDS = 48
 
-PATIENCE = 20_000  # looks at the counter before a helper goes to sleep, about half a millisecond
-# Looks between two times that who waits lets others have the processor: a helper may have been
-# woken on that of the very thread it waits for, or another program may need it.
-COURTESY = 256
+SPINS_BEFORE_SLEEP = 20_000  # of an idle helper: about half a millisecond
+# Spins between two sched_yield calls of a waiting thread. It may be on the same processor as the
+# thread that it waits for, or another program may need the processor.
+SPINS_PER_YIELD = 256
 
 
 @jit
 def help_until_idle(team: Array) -> None:
-    """A helper's life: take pieces while there are any; return after long idleness."""
-    patience = PATIENCE
-    while patience > 0 and atomic.load(team, DISMISSED) == 0:
+    """A helper's loop: take pieces while there are any; return when idle for long."""
+    spins = SPINS_BEFORE_SLEEP
+    while spins > 0 and atomic.load(team, DISMISSED) == 0:
         if atomic.load(team, LEFT) > 0:
             _take_pieces(team)
-            patience = PATIENCE
+            spins = SPINS_BEFORE_SLEEP
         atomic.pause()
-        patience -= 1
-        if patience % COURTESY == 0:
-            atomic.give_way()
+        spins -= 1
+        if spins % SPINS_PER_YIELD == 0:
+            atomic.yield_processor()
     atomic.add(team, ASLEEP, 1)
 
 
 @jit
 def processor() -> int:
-    """The processor that this thread runs on (Linux)."""
+    """The number of the processor that runs this thread (Linux)."""
     return atomic.processor()
 
 
 @jit
-def count_off(team: Array) -> int:
-    """How many are asleep; they are about to be woken, and counted no more."""
+def take_sleepers(team: Array) -> int:
+    """How many helpers sleep; resets the count, because the caller wakes them."""
     asleep = atomic.load(team, ASLEEP)
     atomic.add(team, ASLEEP, -asleep)
     return asleep
@@ -64,7 +65,7 @@ def count_off(team: Array) -> int:
 
 @jit
 def _take_pieces(team: Array) -> None:
-    """Take a piece, do it, and so on while there is one."""
+    """Take piece after piece while there are any."""
     while True:
         piece = atomic.add(team, LEFT, -1) - 1
         if piece < 0:
@@ -76,10 +77,10 @@ def _take_pieces(team: Array) -> None:
 
 @jit
 def _hand_out(team: Array, n: int, function: int, arguments: int) -> bool:
-    """Let function(arguments, piece) run for each piece < n; whether all went well.
+    """Run function(arguments, piece) for each piece < n; return whether none raised.
 
-    LEFT is written last: whoever takes a piece sees the function that belongs to it. Nothing is
-    written before DONE says that all have finished with what stood there.
+    LEFT is written last, so that a thread that takes a piece sees its function. The function
+    returns only when DONE says that all pieces are finished, so no word is overwritten in use.
     """
     atomic.store(team, FUNCTION, function)
     atomic.store(team, ARGUMENTS, arguments)
@@ -87,20 +88,20 @@ def _hand_out(team: Array, n: int, function: int, arguments: int) -> bool:
     atomic.store(team, FAILED, 0)
     atomic.store(team, LEFT, n)
     _take_pieces(team)
-    looks = 0
+    spins = 0
     while atomic.load(team, DONE) < n:
         atomic.pause()
-        looks += 1
-        if looks % COURTESY == 0:
-            atomic.give_way()
+        spins += 1
+        if spins % SPINS_PER_YIELD == 0:
+            atomic.yield_processor()
     return atomic.load(team, FAILED) == 0
 
 
 @intrinsic
-def share(typing: Any, team: Any, n: Any, piece: Any, args: Any) -> Any:
-    """Run piece(number, *args), a part (jit.inner), for each number < n, on all of the team.
+def share(typing: Context, team: Type, n: Type, piece: Type, args: Type) -> Intrinsic:
+    """Run piece(number, *args), an inlined function, for each number < n, on the whole team.
 
-    Raises (inside jitted code): MemoryError, where a piece raised.
+    Raises (inside jitted code): MemoryError if a piece raised.
     """
     signature = types.void(types.intp, *args.types)
     hand_out = typing.resolve_value_type(_hand_out)
@@ -108,14 +109,15 @@ def share(typing: Any, team: Any, n: Any, piece: Any, args: Any) -> Any:
         typing, (team, types.intp, types.intp, types.intp), {}
     )
 
-    def codegen(context: Any, builder: Any, outer: Any, values: Any) -> Any:
+    def codegen(context: Target, builder: Builder, outer: Signature, values: Args) -> Value:
         words, count, _, packed = values
-        inner = _wrapped(context, builder, piece, signature, packed.type)
+        function = piece.typing_key.py_func
+        wrapped = _wrapped(context, builder, function, signature, packed.type)
         slot = cgutils.alloca_once_value(builder, packed)
         word = ir.IntType(64)
         well = context.get_function(hand_out, hand_out_signature)(
             builder,
-            [words, count, builder.ptrtoint(inner, word), builder.ptrtoint(slot, word)],
+            [words, count, builder.ptrtoint(wrapped, word), builder.ptrtoint(slot, word)],
         )
         with cgutils.if_unlikely(builder, builder.not_(well)):
             context.call_conv.return_user_exc(
@@ -126,33 +128,38 @@ def share(typing: Any, team: Any, n: Any, piece: Any, args: Any) -> Any:
     return types.void(team, types.intp, piece, args), codegen
 
 
-def _wrapped(context: Any, builder: Any, piece: Any, signature: Any, packed: Any) -> Any:
+def _wrapped(
+    context: Target,
+    builder: Builder,
+    piece: Callable[..., None],
+    signature: Signature,
+    packed: ir.Type,
+) -> ir.Function:
     """A machine-code function (arguments, where errors go, number) → status, that unpacks the
-    arguments and calls `piece`: of one type, whatever `piece` takes."""
+    arguments and calls `piece`. Its type is the same for all pieces."""
     function = ir.Function(
         builder.module, _uniform(packed.as_pointer()), builder.module.get_unique_name("piece")
     )
     function.linkage = "internal"
-    inside = ir.IRBuilder(function.append_basic_block())
+    inside = Builder(function.append_basic_block())
     arguments, _, number = function.args
     unpacked = cgutils.unpack_tuple(inside, inside.load(arguments))
-    # compiled into the kernel, not beside it: half the work of the compiler. (A piece that raises
-    # returns its status from here: Numba's own convention for `args[1]`.)
-    part = piece.typing_key.py_func
-    compile_here(context, inside, part, signature, [number, *unpacked])
+    # Compiled into the kernel instead of separately: half the compile time. A piece that raises
+    # returns its status from here (Numba's convention for `args[1]`).
+    compile_here(context, inside, piece, signature, [number, *unpacked])
     inside.ret(ir.IntType(32)(0))
     return function
 
 
-def _uniform(arguments: Any) -> Any:
+def _uniform(arguments: ir.Type) -> ir.FunctionType:
     return ir.FunctionType(ir.IntType(32), [arguments, excinfo_ptr_t.as_pointer(), ir.IntType(64)])
 
 
 @intrinsic
-def _call(_: Any, function: Any, arguments: Any, number: Any) -> Any:
-    """The status that the function at address `function` returns."""
+def _call(_: Context, function: Type, arguments: Type, number: Type) -> Intrinsic:
+    """Call the function at address `function`; returns its status."""
 
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, values: Args) -> Value:
         anything = cgutils.voidptr_t
         target = builder.inttoptr(values[0], _uniform(anything).as_pointer())
         errors = cgutils.alloca_once(builder, excinfo_ptr_t)
