@@ -34,7 +34,7 @@ def measure(seconds: float = 0.3) -> Ceilings:
     With Numba: minicnn's register tile and a triad. Without: BLAS and NumPy's addition.
     """
     if "numba" in kernels.available_backends():
-        from minicnn.kernels.engine import peak
+        from . import peak
 
         return Ceilings(peak.peak_flops(seconds), peak.bandwidth(seconds))
     return Ceilings(_blas_flops(seconds), _addition_bandwidth(seconds))

@@ -25,7 +25,6 @@ MOVED = {
     "imaging": "pictures.imaging",
     "ink": "pictures.ink",
     "kernels.atomic": "kernels.engine.threads.atomic",
-    "kernels.ceiling": "kernels.engine.peak",
     "kernels.correlation": "kernels.engine.correlation",
     "kernels.emit": "kernels.engine.codegen.emit",
     "kernels.frame": "kernels.engine.padded_copy",
@@ -61,7 +60,8 @@ MOVED = {
     "trace": "explain.trace",
     "twins": "explain.layer_copies",
 }
-GALLERY = "minicnn.plots.gallery"  # moved out of the package
+# Moved out of the package, to the benchmarks in minicnn's repository.
+TO_BENCH = {"kernels.ceiling": "peak", "plots.gallery": "gallery"}
 
 
 class MovedFinder:
@@ -83,12 +83,11 @@ class MovedFinder:
         """
         if not name.startswith("minicnn."):
             return
-        if (new := MOVED.get(name.removeprefix("minicnn."))) is not None:
+        old = name.removeprefix("minicnn.")
+        if (new := MOVED.get(old)) is not None:
             raise ImportError(f"{name} has moved: import minicnn.{new}", name=name)
-        if name == GALLERY:
-            raise ImportError(
-                f"{name} has moved: run python -m bench.gallery in minicnn's repository", name=name
-            )
+        if (new := TO_BENCH.get(old)) is not None:
+            raise ImportError(f"{name} has moved: bench.{new} in minicnn's repository", name=name)
 
 
 def install() -> None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 import minicnn
-from minicnn.moved import MOVED, MovedFinder, install
+from minicnn.moved import MOVED, TO_BENCH, MovedFinder, install
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())
@@ -36,9 +36,10 @@ def test_a_submodule_fails_with_its_package():
         importlib.import_module("minicnn.trace.look")
 
 
-def test_the_gallery_left_the_package():
-    with pytest.raises(ImportError, match=r"python -m bench\.gallery"):
-        importlib.import_module("minicnn.plots.gallery")
+@pytest.mark.parametrize(("old", "new"), TO_BENCH.items())
+def test_some_modules_left_the_package(old, new):
+    with pytest.raises(ImportError, match=rf"has moved: bench\.{new} in minicnn's repository$"):
+        importlib.import_module(f"minicnn.{old}")
 
 
 @pytest.mark.parametrize("name", ["minicnn.nothing", "minicnn.kernels.nothing", "preprocess_"])

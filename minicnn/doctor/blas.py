@@ -7,7 +7,7 @@ OPENBLAS_CORETYPE names. If it detects an older processor, it runs at half the p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -43,23 +43,16 @@ def libraries() -> list[dict[str, str | None]]:
 
 
 def product_flops(seconds: float) -> float:
-    """FLOP/s of float32 matrix products as the NumPy kernels call them: one on each thread."""
+    """FLOP/s of float32 matrix products as the NumPy kernels call them, one on each thread: the
+    best of the calls within `seconds`."""
     a = np.ones((SIZE, SIZE), np.float32)
     outs = [np.empty_like(a) for _ in range(kernels.get_threads())]
     tasks = [partial(np.matmul, a, a, out=out) for out in outs]
-    return 2.0 * SIZE**3 * len(tasks) / fastest(seconds, lambda: run(tasks))
-
-
-def fastest(seconds: float, work: Callable[[], object]) -> float:
-    """The time of the fastest of the calls within `seconds`."""
     best, stop = float("inf"), time.perf_counter() + seconds
-    while True:
-        begun = time.perf_counter()
-        work()
-        now = time.perf_counter()
-        best = min(best, now - begun)
-        if now >= stop:
-            return best
+    while (begun := time.perf_counter()) < stop:
+        run(tasks)
+        best = min(best, time.perf_counter() - begun)
+    return 2.0 * SIZE**3 * len(tasks) / best
 
 
 def is_taken_for_older(found: Sequence[dict[str, str | None]], features: frozenset[str]) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 examples:
-  python -m minicnn.doctor                facts and measurements, in about two seconds
+  python -m minicnn.doctor                facts and a measurement, in about a second
   python -m minicnn.doctor --no-measure   the facts only
   python -m minicnn.doctor --json         everything as one JSON object
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m minicnn.doctor",
         description="Show what limits minicnn's speed here (processor, threads, BLAS, Numba,\n"
-        "caches), measure the machine, and say what to change.",
+        "caches), measure BLAS, and say what to change.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

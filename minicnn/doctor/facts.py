@@ -15,9 +15,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import kernels
 from ..data.cache import data_folder
 from ..kernels import backend as backends
+from ..kernels import elementwise
 from ..kernels.batch_pieces import usable_processors
 from ..runs import machine
 from . import blas
@@ -26,15 +29,15 @@ Facts = dict[str, Any]  # JSON
 
 SETTINGS = ("MINICNN_", "NUMBA_", "OPENBLAS_", "MKL_", "BLIS_", "OMP_", "NPY_")
 CLEAR = (ValueError, ImportError, OSError, RuntimeError)  # errors whose message is enough
-SECONDS = 0.2  # for each measurement
+SECONDS = 0.2  # for the measurement
 
 
 def collect(measure: bool = True) -> Facts:
     """All facts by section. A section is None if it does not apply: sections about Numba's kernels
-    without Numba, "measured" if not `measure`."""
+    without Numba, "measured" if not `measure`. If `measure`, a kernel is run too, to test Numba."""
     other_load = machine.OtherLoad()
     facts: Facts = {"backend": guarded(backend)}
-    numba = has_numba(facts)
+    numba = fact(facts, "backend", "numba_installed") and not fact(facts, "backend", "numba_error")
     sections: dict[str, Callable[[], object]] = {
         "processor": processor,
         "threads": lambda: {"count": kernels.get_threads(), "given": _variable("MINICNN_THREADS")},
@@ -47,7 +50,9 @@ def collect(measure: bool = True) -> Facts:
         "settings": lambda: {k: v for k, v in sorted(os.environ.items()) if k.startswith(SETTINGS)},
     }
     facts |= {name: guarded(probe) for name, probe in sections.items()}
-    facts["measured"] = measurements(facts) if measure else None
+    facts["measured"] = {"product_gflops": guarded(_product_gflops)} if measure else None
+    if measure and numba:
+        facts["backend"]["numba_error"] = guarded(_run_kernel).get("error")
     facts["load"] = guarded(lambda: {"others": other_load.cores()})
     return facts
 
@@ -56,12 +61,6 @@ def fact(facts: Facts, section: str, name: str) -> Any:
     """A fact; None if it is unknown."""
     found = facts.get(section)
     return found.get(name) if isinstance(found, dict) else None
-
-
-def has_numba(facts: Facts) -> bool:
-    """Whether Numba is installed and its kernels can be imported."""
-    error = fact(facts, "backend", "numba_error")
-    return bool(fact(facts, "backend", "numba_installed")) and not error
 
 
 def guarded(probe: Callable[[], object]) -> Any:
@@ -158,19 +157,6 @@ def extras() -> Facts:
     return dict(sorted(found.items()))
 
 
-def measurements(facts: Facts) -> Facts:
-    """The machine's peak GFLOP/s and GB/s, and the GFLOP/s of BLAS.
-
-    Each is a number, None (without Numba), or {"error": why}.
-    """
-    numba = has_numba(facts)
-    return {
-        "gflops": guarded(lambda: _peak("peak_flops")) if numba else None,
-        "gbytes": guarded(lambda: _peak("bandwidth")) if numba else None,
-        "product_gflops": guarded(lambda: round(blas.product_flops(SECONDS) / 1e9, 1)),
-    }
-
-
 def why_not_writable(folder: Path) -> str | None:
     """Why no file can be written to the folder (or to a parent, to create it); None: it can."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -205,13 +191,17 @@ def _import_engine() -> Facts:
     return {}
 
 
+def _product_gflops() -> float:
+    return round(blas.product_flops(SECONDS) / 1e9, 1)
+
+
+def _run_kernel() -> Facts:
+    """Compile a small kernel, or load it from the cache, and run it."""
+    numbers = np.ones(1, np.float32)
+    elementwise.relu_backward(numbers, numbers, backend="numba")
+    return {}
+
+
 def _default_backend() -> str:
     with kernels.use_backend(None):
         return kernels.current_backend()
-
-
-def _peak(name: str) -> float:
-    from ..kernels.engine import peak
-
-    measure: Callable[[float], float] = getattr(peak, name)
-    return round(measure(SECONDS) / 1e9, 1)

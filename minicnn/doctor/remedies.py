@@ -31,11 +31,8 @@ def remedies(facts: Facts) -> list[Remedy]:
 
 def broken_numba(facts: Facts) -> Iterator[Remedy]:
     """Numba is installed, but its kernels can't be imported, or not compiled and run."""
-    compiled = fact(facts, "measured", "gflops")
     error = fact(facts, "backend", "numba_error")
-    if not error and isinstance(compiled, dict) and not any(wrong_settings(facts)):
-        error = compiled["error"]
-    if not error:
+    if not error or any(wrong_settings(facts)):  # the setting can be the reason
         return
     if (fact(facts, "settings", "NUMBA_DISABLE_JIT") or "0") != "0":
         text = "unset NUMBA_DISABLE_JIT: minicnn's kernels only run when compiled"

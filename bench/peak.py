@@ -3,6 +3,9 @@
 They bound every kernel: with f FLOP for each byte that it moves, it reaches at most
 min(peak_flops, f · bandwidth). (Source: Williams, Waterman, Patterson, "Roofline: an
 insightful visual performance model" (2009).)
+
+After a change of a constant here, delete bench/__pycache__: the kernels' cache only notices
+changes under minicnn/kernels.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ from functools import cache
 
 import numpy as np
 
-from ..batch_pieces import get_threads
-from ..jit import Kernel, inlined, jit
-from .codegen.multiply import multiply
-from .codegen.simd import vectors
-from .codegen.tile import Tile
-from .threads import team as teams
-from .threads.work_sharing import share
+from minicnn.kernels.batch_pieces import get_threads
+from minicnn.kernels.engine.codegen.multiply import multiply
+from minicnn.kernels.engine.codegen.simd import vectors
+from minicnn.kernels.engine.codegen.tile import Tile
+from minicnn.kernels.engine.threads import team as teams
+from minicnn.kernels.engine.threads.work_sharing import share
+from minicnn.kernels.jit import Kernel, inlined, jit
 
 DEPTH = 128  # steps of the sum: both operands fill half of a first-level cache
 REPEATS = 2000  # products in a piece: about a quarter of a millisecond
