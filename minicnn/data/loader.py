@@ -8,9 +8,8 @@ import numpy as np
 
 from ..errors import DataError
 from .cache import decoded, sha256_of
-from .labels import check_size, read_labels
+from .labels import read_labels
 from .locate import SheetFiles
-from .manifest import Manifest, check_file
 from .sheet import decode_sheet, inspect_sheet, resolve_shape
 
 
@@ -30,17 +29,14 @@ def load_sheet(
     Raises:
         DataError: a file is missing, damaged or hostile, or they don't match.
     """
-    manifest = files.manifest
-    if image_shape is None and manifest is not None:
-        image_shape = manifest.image_shape
-    header = inspect_sheet(files.images)
-    shape = resolve_shape(header.width, image_shape, str(files.images))
+    if image_shape is None and files.manifest is not None:
+        image_shape = files.manifest.image_shape
     try:
-        check_size(files.labels.stat().st_size, header.height, str(files.labels))
+        header = inspect_sheet(files.images)
+        shape = resolve_shape(header.width, image_shape, str(files.images))
         labels = read_labels(files.labels, header.height)
         sha256 = sha256_of(files.images)
-        if manifest is not None and files.manifest_path is not None:
-            _check_manifest(manifest, files.manifest_path, files, sha256, labels)
+        _check_manifest(files, sha256, labels)
         images = decoded(
             cache_folder / "decoded",
             sha256,
@@ -54,11 +50,21 @@ def load_sheet(
     return Sheet(images, labels, shape)
 
 
-def _check_manifest(
-    manifest: Manifest, path: Path, files: SheetFiles, sha256: str, labels: np.ndarray
-) -> None:
-    check_file(manifest.images, files.images, sha256, path)
-    check_file(manifest.labels, files.labels, sha256_of(files.labels), path)
+def _check_manifest(files: SheetFiles, sha256: str, labels: np.ndarray) -> None:
+    """Check the files against the manifest, if there is one; sha256: of the sheet."""
+    manifest, path = files.manifest, files.manifest_path
+    if manifest is None or path is None:
+        return
+    for file, record, received in (
+        (files.images, manifest.images, sha256),
+        (files.labels, manifest.labels, sha256_of(files.labels)),
+    ):
+        if received != record.sha256:
+            raise DataError(
+                f"{file}: expected the file that {path.name} describes (SHA-256 "
+                f"{record.sha256[:16]}…), received {received[:16]}…; the sheet was changed or "
+                "damaged: build it again, or delete the manifest: it is optional"
+            )
     if (manifest.num_images, len(manifest.class_names)) != labels.shape:
         raise DataError(
             f"{path}: expected {labels.shape[0]:,} images of {labels.shape[1]} classes as in the "

@@ -35,20 +35,19 @@ def in_folder(folder: Path) -> SheetFiles:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"{folder}: can't be read: {error.strerror or error}") from error
-    manifests = [
-        (path, found)
+    manifests = {
+        path: found
         for path in files
         if path.suffix == ".json" and (found := _manifest(path)) is not None
-    ]
-    if len(manifests) == 1:
-        path, manifest = manifests[0]
+    }
+    if manifests:
+        path = _only(folder, "manifest", list(manifests))
+        manifest = manifests[path]
         images, labels = folder / manifest.images.name, folder / manifest.labels.name
         for file in (images, labels):
             if not file.is_file():
                 raise DataError(f"{folder}: expected {file.name}, which {path.name} describes")
         return SheetFiles(images, labels, manifest, path)
-    if manifests:
-        raise DataError(_several(folder, "manifest", [path for path, _ in manifests]))
     sheets = [path for path in files if path.name.endswith("images.png")]
     labels_files = [path for path in files if path.name.endswith("labels_uint8")]
     return SheetFiles(
@@ -78,19 +77,11 @@ def _manifest(path: Path) -> Manifest | None:
 
 
 def _only(folder: Path, what: str, found: list[Path]) -> Path:
-    if not found:
-        raise DataError(
-            f"{folder}: expected a {what}, found none; python -m minicnn.sprite builds one, or "
-            "give the files as images= and labels="
-        )
-    if len(found) > 1:
-        raise DataError(_several(folder, what, found))
-    return found[0]
-
-
-def _several(folder: Path, what: str, found: list[Path]) -> str:
+    if len(found) == 1:
+        return found[0]
     names = ", ".join(path.name for path in found[:5])
-    return (
-        f"{folder}: expected one {what}, found {len(found)} ({names}); "
-        "give the files as images= and labels="
+    received = f"found {len(found)} ({names})" if found else "found none"
+    raise DataError(
+        f"{folder}: expected one {what}, {received}; python -m minicnn.sprite builds one, or give "
+        "the files as images= and labels="
     )

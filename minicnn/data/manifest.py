@@ -42,6 +42,15 @@ class Manifest:
     source: str
     built: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def preparation(self) -> dict[str, str] | None:
+        """The preprocessing of a sheet that `sprite build` made of pictures; None for another
+        sheet. See minicnn.pictures.prepare.sheet_like."""
+        fit, invert = self.built.get("fit"), self.built.get("invert")
+        if fit not in ("pad", "stretch"):
+            return None
+        return {"fit": str(fit), "invert": str(invert) if invert in ("yes", "no") else "auto"}
+
     def write(self, path: Path) -> None:
         """Write as JSON; the same manifest gives the same bytes. `path` should be temporary."""
         content = {"format": FORMAT, "version": VERSION, **asdict(self)}
@@ -75,32 +84,6 @@ def read_manifest(path: Path) -> Manifest | None:
             f"{path}: the manifest is damaged ({type(error).__name__}: {error}); build the sheet "
             "again, or delete the manifest: it is optional"
         ) from error
-
-
-def preparation_of(manifest: Manifest | None) -> dict[str, str] | None:
-    """The preprocessing of a sheet that `sprite build` made of pictures; None for another sheet.
-
-    See minicnn.pictures.prepare.sheet_like.
-    """
-    built = {} if manifest is None else manifest.built
-    fit, invert = built.get("fit"), built.get("invert")
-    if fit not in ("pad", "stretch"):
-        return None
-    return {"fit": str(fit), "invert": str(invert) if invert in ("yes", "no") else "auto"}
-
-
-def check_file(record: FileRecord, path: Path, sha256: str, manifest: Path) -> None:
-    """Check a file against its record.
-
-    Raises:
-        DataError: the file has changed since the manifest was written.
-    """
-    if sha256 != record.sha256:
-        raise DataError(
-            f"{path}: expected the file that {manifest.name} describes (SHA-256 "
-            f"{record.sha256[:16]}…), received {sha256[:16]}…; the sheet was changed or damaged: "
-            "build it again, or delete the manifest: it is optional"
-        )
 
 
 def _parse(content: dict[str, object]) -> Manifest:

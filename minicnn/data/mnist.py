@@ -11,8 +11,7 @@ from ..state_checks import table, whole, whole_number
 from . import locate
 from .cache import data_folder
 from .cursor import Cursor
-from .loader import Sheet, load_sheet
-from .manifest import preparation_of
+from .loader import load_sheet
 from .scaled import ScaledImages, scale
 from .sources import FASHION_NAMES, fetch, fetch_official, is_url
 from .split import check_split, train_count
@@ -30,14 +29,21 @@ class Batch(NamedTuple):
     labels: np.ndarray
 
 
-class _Loaded(NamedTuple):
-    """What load() read, and the order of the batches."""
+class _Part(NamedTuple):
+    """The training or the test images, and the order of their batches."""
 
-    sheet: Sheet
+    images: np.ndarray
+    labels: np.ndarray
+    cursor: Cursor
+
+
+class _Loaded(NamedTuple):
+    """What load() read; parts: "train" and "test"."""
+
+    files: locate.SheetFiles
+    image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    num_train: int
-    preparation: dict[str, str] | None
-    cursors: dict[str, Cursor]
+    parts: dict[str, _Part]
 
 
 class MnistData:
@@ -109,8 +115,8 @@ class MnistData:
         if self._loaded is not None:
             return self
         files = self._find()
-        sheet = load_sheet(files, self._cache, self._shape)
-        total, classes = sheet.labels.shape
+        images, labels, shape = load_sheet(files, self._cache, self._shape)
+        total, classes = labels.shape
         manifest = files.manifest
         listed = manifest.class_names if manifest else self._default_names(classes)
         names = listed if self._names is None else self._names
@@ -118,8 +124,9 @@ class MnistData:
             raise ValueError(f"expected {classes} class names, received {len(names)}: {names}")
         count = train_count(self._split, total, manifest.num_train if manifest else None)
         seeds = np.random.SeedSequence(self._seed).spawn(2)
-        cursors = {"train": Cursor(count, seeds[0]), "test": Cursor(total - count, seeds[1])}
-        self._loaded = _Loaded(sheet, names, count, preparation_of(manifest), cursors)
+        train = _Part(images[:count], labels[:count], Cursor(count, seeds[0]))
+        test = _Part(images[count:], labels[count:], Cursor(total - count, seeds[1]))
+        self._loaded = _Loaded(files, shape, names, {"train": train, "test": test})
         return self
 
     def next_train_batch(self, n: int) -> Batch:
@@ -143,18 +150,17 @@ class MnistData:
             ValueError, TypeError: n isn't a whole number >= 1, or an unknown part.
             RuntimeError: load() hasn't been called.
         """
-        loaded = self._need_load()
-        if part not in loaded.cursors:
+        parts = self._need_load().parts
+        if part not in parts:
             raise ValueError(f'expected part "train" or "test", received {part!r}')
-        rows = loaded.cursors[part].take(n)
-        if part == "test":
-            rows = rows + loaded.num_train
-        return Batch(scale(loaded.sheet.images[rows]), loaded.sheet.labels[rows])
+        images, labels, cursor = parts[part]
+        rows = cursor.take(n)
+        return Batch(scale(images[rows]), labels[rows])
 
     def state(self) -> dict[str, object]:
         """The positions in both orders, for set_state; JSON can hold them."""
-        cursors = self._need_load().cursors
-        return {"version": 1, **{part: cursor.state() for part, cursor in cursors.items()}}
+        parts = self._need_load().parts
+        return {"version": 1, **{name: part.cursor.state() for name, part in parts.items()}}
 
     def set_state(self, state: Mapping[str, object]) -> None:
         """Go back to a saved state: the same batches follow.
@@ -162,41 +168,38 @@ class MnistData:
         Raises:
             ValueError: not a state, or a state of another size; then nothing changes.
         """
-        cursors = self._need_load().cursors
+        before = self.state()
         if whole(state, "version") != 1:
             raise ValueError(f"expected a state of version 1, received {state['version']!r}")
-        before = {part: cursor.state() for part, cursor in cursors.items()}
         try:
-            for part, cursor in cursors.items():
-                cursor.set_state(table(state, part))
+            self._set_cursors(state)
         except ValueError:
-            for part, cursor in cursors.items():
-                cursor.set_state(before[part])
+            self._set_cursors(before)
             raise
+
+    def _set_cursors(self, state: Mapping[str, object]) -> None:
+        for name, part in self._need_load().parts.items():
+            part.cursor.set_state(table(state, name))
 
     @property
     def train_images(self) -> np.ndarray:
         """(num_train, H*W) uint8, read-only."""
-        loaded = self._need_load()
-        return loaded.sheet.images[: loaded.num_train]
+        return self._need_load().parts["train"].images
 
     @property
     def test_images(self) -> np.ndarray:
         """(num_test, H*W) uint8, read-only."""
-        loaded = self._need_load()
-        return loaded.sheet.images[loaded.num_train :]
+        return self._need_load().parts["test"].images
 
     @property
     def train_labels(self) -> np.ndarray:
         """(num_train, classes) uint8 one-hot, read-only."""
-        loaded = self._need_load()
-        return loaded.sheet.labels[: loaded.num_train]
+        return self._need_load().parts["train"].labels
 
     @property
     def test_labels(self) -> np.ndarray:
         """(num_test, classes) uint8 one-hot, read-only."""
-        loaded = self._need_load()
-        return loaded.sheet.labels[loaded.num_train :]
+        return self._need_load().parts["test"].labels
 
     @property
     def train_x(self) -> ScaledImages:
@@ -211,18 +214,17 @@ class MnistData:
     @property
     def num_train(self) -> int:
         """Number of training images."""
-        return self._need_load().num_train
+        return len(self.train_images)
 
     @property
     def num_test(self) -> int:
         """Number of test images."""
-        loaded = self._need_load()
-        return len(loaded.sheet.images) - loaded.num_train
+        return len(self.test_images)
 
     @property
     def num_classes(self) -> int:
         """Number of classes."""
-        return int(self._need_load().sheet.labels.shape[1])
+        return len(self.class_names)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -233,12 +235,18 @@ class MnistData:
     def preparation(self) -> dict[str, str] | None:
         """The preprocessing of the sheet's pictures, {"fit": …, "invert": …}: the arguments of
         minicnn.pictures.prepare.sheet_like. None: MNIST preprocessing, or unknown."""
-        return self._need_load().preparation
+        manifest = self.files.manifest
+        return manifest.preparation if manifest else None
+
+    @property
+    def files(self) -> locate.SheetFiles:
+        """The paths of the sheet and its labels, and the manifest."""
+        return self._need_load().files
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, 1), pixels."""
-        return self._need_load().sheet.image_shape
+        return self._need_load().image_shape
 
     def __repr__(self) -> str:
         name = self._source if self._images is None else self._images

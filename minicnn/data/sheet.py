@@ -18,12 +18,10 @@ def inspect_sheet(path: Path) -> PngHeader:
     """Read the header of a sheet and check its size, before memory is allocated for it.
 
     Raises:
-        DataError: missing, not a PNG, or larger than MAX_PIXELS.
+        DataError: not a PNG, or larger than MAX_PIXELS.
+        OSError: it can't be read.
     """
-    try:
-        header = read_header(path)
-    except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
+    header = read_header(path)
     if header.width * header.height > MAX_PIXELS:
         raise DataError(
             f"{path}: expected at most {MAX_PIXELS:,} pixels, received {header.width}×"

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import locate
 from .builder import check_target, write_sheet
-from .cache import data_folder, sha256_of
-from .loader import load_sheet
-from .manifest import preparation_of
-from .split import train_count
+from .cache import sha256_of
+from .mnist import MnistData
 
 
 def subset(
@@ -36,35 +33,28 @@ def subset(
         ValueError: `train` or `test` is more than there are.
     """
     check_target(Path(out), name, force)
-    files = locate.in_folder(Path(folder))
-    sheet = load_sheet(files, data_folder(cache_dir))
-    manifest = files.manifest
-    total, num_classes = sheet.labels.shape
-    count = train_count("standard", total, manifest.num_train if manifest else None)
-    classes = sheet.labels.argmax(axis=1)
+    data = MnistData(Path(folder), cache_dir=cache_dir).load()
+    images, manifest = data.files.images, data.files.manifest
+    train_classes, test_classes = data.train_labels.argmax(axis=1), data.test_labels.argmax(axis=1)
     seeds = np.random.SeedSequence(seed).spawn(2)
-    rows = np.concatenate(
-        [
-            draw_balanced(classes[:count], train, seeds[0]),
-            count + draw_balanced(classes[count:], test, seeds[1]),
-        ]
-    )
+    train_rows = draw_balanced(train_classes, train, seeds[0])
+    test_rows = draw_balanced(test_classes, test, seeds[1])
     return write_sheet(
         out,
         name,
-        sheet.images[rows],
-        classes[rows],
-        class_names=manifest.class_names if manifest else [str(n) for n in range(num_classes)],
+        np.concatenate([data.train_images[train_rows], data.test_images[test_rows]]),
+        np.concatenate([train_classes[train_rows], test_classes[test_rows]]),
+        class_names=data.class_names,
         num_train=train,
-        image_shape=sheet.image_shape,
-        source=source or (manifest and manifest.source) or files.images.name,
+        image_shape=data.image_shape,
+        source=source or (manifest and manifest.source) or images.name,
         built={
             "by": "minicnn.sprite subset",
-            **(preparation_of(manifest) or {}),
+            **(data.preparation or {}),
             "seed": seed,
-            "from_train_images": count,
-            "from_test_images": total - count,
-            "from_sha256": sha256_of(files.images),
+            "from_train_images": data.num_train,
+            "from_test_images": data.num_test,
+            "from_sha256": sha256_of(images),
         },
         force=force,
     )

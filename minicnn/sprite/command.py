@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from ..command_line import ignore_broken_pipe, run_command
-from ..data import MnistData, locate
+from ..data import MnistData
 from ..data.folder import build_from_folder
 from ..data.idx import build_from_idx
-from ..data.preview import preview_image, preview_text, write_preview
 from ..data.subset import subset
 from . import options, tables
 
@@ -90,27 +90,30 @@ def _subset(args: argparse.Namespace) -> None:
 
 def _show(args: argparse.Namespace) -> None:
     path = Path(args.sheet)
-    shape = args.size
-    if args.labels:
-        files = locate.beside(path, Path(args.labels))
-        data = MnistData(
-            images=path, labels=args.labels, image_shape=shape, cache_dir=args.data_dir
-        )
-    else:
-        folder = locate.SAMPLE if args.sheet == "sample" else path
-        files = locate.in_folder(folder)
-        data = MnistData(folder, image_shape=shape, cache_dir=args.data_dir)
-    data.load()
+    data = MnistData(
+        "sample" if args.sheet == "sample" else path,
+        images=path if args.labels else None,
+        labels=args.labels,
+        image_shape=args.size,
+        cache_dir=args.data_dir,
+    ).load()
     console = Console()
     with ignore_broken_pipe():  # write the picture even so
-        console.print(tables.facts(files, data), tables.classes(data))
-        print(preview_text(data.train_images, data.image_shape, min(console.width, 120)))
+        console.print(tables.facts(data), tables.classes(data))
+        print(tables.images_as_text(data, min(console.width, 120)))
     if args.png:
-        picture = preview_image(
-            data.train_images, data.train_labels, data.image_shape, data.class_names
-        )
-        write_preview(picture, Path(args.png))
+        _write_preview(data, Path(args.png))
         print(f"wrote {args.png}")
+
+
+def _write_preview(data: MnistData, path: Path) -> None:
+    """Write a PNG with the first training images of each class."""
+    from .. import plots
+
+    each = max(1, min(8, 400 // data.num_classes))
+    rows = np.concatenate([np.flatnonzero(column)[:each] for column in data.train_labels.T])
+    classes = data.train_labels[rows].argmax(axis=1)
+    plots.save(plots.samples(data.train_x[rows], classes, data.class_names), path)
 
 
 def _print_written(manifest: Path) -> None:

@@ -1,15 +1,18 @@
-"""The tables of `show`."""
+"""The output of `show`: tables, and images as text."""
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from ..data import MnistData, locate
+from ..data import MnistData
 from ..data.manifest import FORMAT
 
+RAMP = np.array(list(" .:-=+*#%@"))  # characters for dark to bright pixels
 
-def facts(files: locate.SheetFiles, data: MnistData) -> Table:
+
+def facts(data: MnistData) -> Table:
     """Files, sizes and source of a sheet."""
-    height, width, _ = data.image_shape
+    (height, width, _), files = data.image_shape, data.files
     table = Table(show_header=False, title="Sheet")
     rows = {
         "images": f"{files.images.name}, {files.images.stat().st_size:,} bytes",
@@ -39,3 +42,18 @@ def classes(data: MnistData) -> Table:
     for number, name in enumerate(data.class_names):
         table.add_row(str(number), Text(name), f"{train[number]:,}", f"{test[number]:,}")
     return table
+
+
+def images_as_text(data: MnistData, columns: int) -> str:
+    """As many training images as fit into `columns` characters, side by side.
+
+    Two rows of pixels make one line: a character is twice as tall as it is wide.
+    """
+    height, width, _ = data.image_shape
+    images = data.train_images[: max(1, columns // (width + 1))].reshape(-1, height, width)
+    lines = []
+    for top in range(0, height, 2):
+        line = images[:, top : top + 2].mean(axis=1)
+        letters = RAMP[(line * (len(RAMP) - 1) / 255).round().astype(int)]
+        lines.append(" ".join("".join(row) for row in letters).rstrip())
+    return "\n".join(lines)

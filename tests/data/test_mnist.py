@@ -159,8 +159,8 @@ def test_a_url_as_source():
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "expected a sheet .* found none"),
-        (["a_images.png"], "expected a label file .* found none"),
+        ([], "expected one sheet .* found none"),
+        (["a_images.png"], "expected one label file .* found none"),
         (["a_images.png", "b_images.png", "a_labels_uint8"], "found 2 .a_images.png, b_images"),
         (["a_images.png", "a_labels_uint8", "b_labels_uint8"], "found 2 .a_labels_uint8"),
         (["a_images.png", "a_labels_uint8", ".b_images.png"], "an empty file"),
