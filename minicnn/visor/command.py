@@ -14,10 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import kernels, runs
-from ..command_line import run_command
+from ..command_line import command_parser, run_command
 from ..data.locate import in_folder
 from ..data.sources import OFFICIAL
-from ..version import __version__
 
 EPILOG = """\
 examples:
@@ -170,12 +169,8 @@ def _end_with_stdin(end: Callable[[], None]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m minicnn.visor",
-        description="A page to watch a run, evaluate a model, draw a digit and look inside.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "A page to watch a run, evaluate a model, draw a digit and look inside."
+    p = command_parser("visor", description, EPILOG)
     p.add_argument(
         "subject",
         type=Path,
@@ -200,7 +195,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--port", type=_port, help="default: 8028; if it is in use, the next free one")
     p.add_argument("--no-browser", dest="browser", action="store_false", help="only print the link")
     p.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 
 

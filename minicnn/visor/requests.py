@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TypeGuard, TypeVar, overload
+from typing import TypeVar, cast
 
 import numpy as np
 from starlette.exceptions import HTTPException
@@ -19,6 +19,7 @@ JSON_BYTES = 64 * 1024  # 784 numbers with all their digits are 17 KB
 BODY_SECONDS = 5.0  # until the whole body has arrived
 
 T = TypeVar("T")
+D = TypeVar("D")
 _IN_NUMBERS = set("0123456789.e+-")
 
 
@@ -98,22 +99,13 @@ def pixels(value: object, shape: tuple[int, int]) -> Array:
     return np.array(value, np.float32).reshape(shape)
 
 
-@overload
-def whole(source: Mapping[str, object], name: str, low: int, high: int) -> int: ...
-@overload
-def whole(source: Mapping[str, object], name: str, low: int, high: int, default: T) -> int | T: ...
-def whole(
-    source: Mapping[str, object], name: str, low: int, high: int, default: object = ...
-) -> object:
-    """A whole number from low to high, in a JSON object or (as text) in a query; `default` if it is
-    missing or null.
+def whole(source: Mapping[str, object], name: str, low: int, high: int) -> int:
+    """A whole number from low to high, in a JSON object or (as text) in a query.
 
     Raises:
-        HTTPException: another value, or missing without a default.
+        HTTPException: another value, or none.
     """
     value = source.get(name)
-    if value is None and default is not ...:
-        return default
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         value = int(value)
     if type(value) is not int or not low <= value <= high:
@@ -123,48 +115,31 @@ def whole(
     return value
 
 
-def share(source: Mapping[str, object], name: str, default: float) -> float:
-    """A number in [0, 1]; see `whole`.
-
-    Raises:
-        HTTPException: another value.
-    """
-    value = source.get(name)
-    if value is None:
-        return default
-    number = -1.0
-    if type(value) is int or isinstance(value, float) or _may_be_number(value):
+def share(source: Mapping[str, object], name: str) -> float:
+    """A number in [0, 1]; see `whole`."""
+    value, number = source.get(name), -1.0
+    is_text = isinstance(value, str) and set(value) <= _IN_NUMBERS
+    if is_text or type(value) in (int, float):
         with suppress(ValueError, OverflowError):
-            number = float(value)
+            number = float(cast("str | float", value))
     if not 0 <= number <= 1:  # refuses NaN too
         raise bad(f"expected {name} as a number from 0 to 1, received {shown(value)}")
     return number
 
 
-@overload
-def word(source: Mapping[str, object], name: str, words: tuple[str, ...]) -> str: ...
-@overload
-def word(
-    source: Mapping[str, object], name: str, words: tuple[str, ...], default: T
-) -> str | T: ...
-def word(
-    source: Mapping[str, object], name: str, words: tuple[str, ...], default: object = ...
-) -> object:
-    """One of `words`; see `whole`.
-
-    Raises:
-        HTTPException: another value, or missing without a default.
-    """
+def word(source: Mapping[str, object], name: str, words: tuple[str, ...]) -> str:
+    """One of `words`; see `whole`."""
     value = source.get(name)
-    if value is None and default is not ...:
-        return default
-    if value not in words:
+    if not isinstance(value, str) or value not in words:
         raise bad(f"expected {name} as one of {', '.join(words)}, received {shown(value)}")
     return value
 
 
-def _may_be_number(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and set(value) <= _IN_NUMBERS
+def optional(
+    check: Callable[..., T], default: D, source: Mapping[str, object], name: str, *limits: object
+) -> T | D:
+    """check(source, name, *limits); `default` if the value is missing or null."""
+    return default if source.get(name) is None else check(source, name, *limits)
 
 
 def shown(value: object) -> str:

@@ -1,10 +1,11 @@
 """The page, its scripts and Plotly over HTTP."""
 
-import gzip
+import os
 from urllib.parse import unquote
 
 import apart
 import pytest
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from minicnn.visor import page
@@ -17,22 +18,6 @@ def asking(run, tmp_path_factory):
     app = create_app(Subject(run), tmp_path_factory.mktemp("drawings"))
     with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 5000)) as client:
         yield client
-
-
-def test_the_html_has_no_inline_script_or_style(asking):
-    answer = asking.get("/")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    for part in ("<script>", "style=", "<style", "onclick", "onload", "javascript:", "http://"):
-        assert part not in answer.text, part
-
-
-def test_every_file_in_the_html_exists(asking):
-    import re
-
-    named = re.findall(r'(?:src|href)="(/[^"]+)"', asking.get("/").text)
-    assert len(named) >= 6
-    for path in named:
-        assert asking.get(path).status_code == 200, path
 
 
 FILES = sorted(p.relative_to(page.FOLDER).as_posix() for p in page.FOLDER.rglob("*.*"))
@@ -82,11 +67,12 @@ def status(app, path):
     return sent[0]["status"]
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/style.css", "/plotly.js"])
+@pytest.mark.parametrize("path", ["/page/main.js", "/page/style.css", "/plotly.js"])
 def test_an_unchanged_file_is_not_sent_again(asking, path):
     first = asking.get(path)
     assert first.headers["cache-control"] == "no-cache"  # the browser asks each time
     tag = first.headers["etag"]
+    assert asking.head(path).headers["etag"] == tag
     for given in (tag, f"W/{tag}", f'"other", {tag}'):
         again = asking.get(path, headers={"if-none-match": given})
         assert (again.status_code, again.content) == (304, b"")
@@ -96,29 +82,14 @@ def test_an_unchanged_file_is_not_sent_again(asking, path):
     assert (other.status_code, other.content) == (200, first.content)
 
 
-def test_head_has_the_same_headers(asking):
-    for path in ("/", "/page/main.js", "/plotly.js"):
-        full, head = asking.get(path), asking.head(path)
-        assert head.content == b""
-        assert head.headers["content-length"] == full.headers["content-length"]
-        assert head.headers["etag"] == full.headers["etag"]
-
-
-def test_plotly_is_compressed_for_other_machines_only(asking, run, tmp_path):
-    here = asking.get("/plotly.js", headers={"accept-encoding": "gzip"})
-    assert "content-encoding" not in here.headers
-    assert len(here.content) > 1_000_000
-    app = create_app(Subject(run), tmp_path, hosts=["192.0.2.7"])
-    with TestClient(app, base_url="http://192.0.2.7", client=("192.0.2.9", 5000)) as there:
-        packed = there.get("/plotly.js", headers={"accept-encoding": "gzip, br"})
-        assert packed.headers["content-encoding"] == "gzip"
-        assert packed.headers["vary"] == "Accept-Encoding"
-        assert int(packed.headers["content-length"]) < len(here.content) / 2
-        assert packed.content == here.content  # decompressed by the client
-        assert packed.headers["etag"] != here.headers["etag"]
-        plain = there.get("/plotly.js", headers={"accept-encoding": "identity"})
-        assert "content-encoding" not in plain.headers
-    assert gzip.decompress(page._plotly(True).content) == here.content
+def test_plotly_is_compressed(asking):
+    plain = asking.get("/plotly.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    packed = asking.get("/plotly.js", headers={"accept-encoding": "gzip, br"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert packed.num_bytes_downloaded < len(plain.content) / 2
+    assert packed.content == plain.content  # decompressed by the client
 
 
 def test_other_methods_are_refused(asking):
@@ -129,26 +100,17 @@ def test_other_methods_are_refused(asking):
             assert "GET" in answer.headers["allow"]
 
 
-def test_a_server_error_is_reported(run, tmp_path):
-    from starlette.routing import Route
-
+@pytest.mark.parametrize(
+    ("broken", "status", "says"),
+    [
+        (lambda request: 1 / 0, 500, "The visor failed: ZeroDivisionError: division by zero"),
+        (lambda request: os.stat("gone-\udcff"), 409, "No such file"),
+    ],
+)
+def test_an_error_is_reported(run, tmp_path, broken, status, says):
     app = create_app(Subject(run), tmp_path)
-    app.router.routes.append(Route("/broken", lambda request: 1 / 0))
+    app.router.routes.append(Route("/broken", broken))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         answer = client.get("/broken")
-    assert answer.status_code == 500
-    assert answer.json() == {"error": "The visor failed: ZeroDivisionError: division by zero"}
-
-
-def test_an_unreadable_file_is_not_a_server_error(run, tmp_path):
-    from starlette.routing import Route
-
-    def gone(request):
-        return (tmp_path / "gone-\udcff").read_text()
-
-    app = create_app(Subject(run), tmp_path)
-    app.router.routes.append(Route("/gone", gone))
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        answer = client.get("/gone")
-    assert answer.status_code == 409
-    assert "No such file" in answer.json()["error"]
+    assert answer.status_code == status
+    assert says in answer.json()["error"]

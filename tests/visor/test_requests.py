@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from minicnn.visor import requests
-from minicnn.visor.requests import pixels, read_body, read_object, share, shown, whole, word
+from minicnn.visor.requests import optional, pixels, read_body, read_object, share, whole, word
 
 
 def json_values(**floats):
@@ -154,8 +154,7 @@ def test_whole_numbers(value, low, size):
 
 @pytest.mark.parametrize("value", [0, 1, 0.25, "0", "1", "0.25", "1e-3"])
 def test_a_share(value):
-    assert share({"low": value}, "low", 0.5) == float(value)
-    assert share({}, "low", 0.5) == share({"low": None}, "low", 0.5) == 0.5
+    assert share({"low": value}, "low") == float(value)
 
 
 @given(JSON.filter(lambda value: value is not None and type(value) not in (int, float, str)))
@@ -168,7 +167,7 @@ def test_a_share(value):
 @example(10**400)
 @example(True)
 def test_other_values_are_not_shares(value):
-    assert refusal(share, {"low": value}, "low", 0.0).status_code == 400
+    assert refusal(share, {"low": value}, "low").status_code == 400
 
 
 @given(JSON)
@@ -176,18 +175,23 @@ def test_other_values_are_not_shares(value):
 @example("Pause")
 def test_words(value):
     words = ("pause", "stop")
-    if value is not None:
-        assert refusal(word, {"w": value}, "w", words, "stop").status_code == 400
+    assert refusal(word, {"w": value}, "w", words).status_code == 400
     assert word({"w": "pause"}, "w", words) == "pause"
-    assert word({}, "w", words, "stop") == "stop"
-    assert refusal(word, {"w": None}, "w", words).status_code == 400
+
+
+def test_a_missing_value_has_a_default():
+    for source in ({}, {"n": None}):
+        assert optional(whole, 5, source, "n", 0, 9) == 5
+        assert refusal(whole, source, "n", 0, 9).status_code == 400
+    assert optional(whole, 5, {"n": 7}, "n", 0, 9) == 7
+    assert refusal(optional, whole, 5, {"n": 10}, "n", 0, 9).status_code == 400
 
 
 @given(JSON)
 @example("\ud800")
 @example("x" * 10**6)
 def test_a_received_value_is_shortened(value):
-    text = shown(value)
+    text = requests.shown(value)
     assert len(text) <= 60
     text.encode()
 
@@ -196,4 +200,4 @@ def test_a_deep_value_is_shortened():
     value = []
     for _ in range(5000):
         value = [value]
-    assert shown(value).startswith("[[[")
+    assert requests.shown(value).startswith("[[[")

@@ -13,7 +13,7 @@ import binascii
 import io
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,14 +27,10 @@ from ...runs.classifier import check_finite
 from ...typing import Array
 from ..answer import Answer
 from ..drawings import Drawings, Sheet
-from ..requests import bad, content_type, pixels, read_body, read_object, whole, word
+from ..requests import bad, content_type, optional, pixels, read_body, read_object, whole, word
 from ..subject import Loaded
 
-PNG_BYTES, PNG_PIXELS = (
-    1280 * 1024,
-    1024 * 1024,
-)  # even a photo of noise fits
-POLARITIES = ("bright-on-dark", "dark-on-bright")
+PNG_BYTES, PNG_PIXELS = 1280 * 1024, 1024 * 1024  # even a photo of noise fits
 
 
 async def read(request: Request) -> Answer:
@@ -48,7 +44,7 @@ async def read(request: Request) -> Answer:
         answer: dict[str, object] = {"probabilities": _probabilities(loaded, image[None])[0]}
     elif kind == "image/png":
         grey = _grey(await read_body(request, PNG_BYTES))
-        answer = _both_ways(loaded, grey, word(request.query_params, "polarity", POLARITIES, None))
+        answer = _both_ways(loaded, grey, _polarity(request.query_params))
     else:
         raise bad(f"expected image/png or application/json, received {kind or 'none'}", 415)
     took = 1000 * (time.perf_counter() - start)
@@ -99,8 +95,7 @@ async def save(request: Request) -> Answer:
     loaded, drawings = request.app.state.subject.loaded(), _drawings(request)
     names = loaded.class_names
     label = whole(given, "label", 0, len(names) - 1)
-    polarity = word(given, "polarity", POLARITIES, None)
-    grey = _grey(_decoded(given.get("image")))
+    polarity, grey = _polarity(given), _grey(_decoded(given.get("image")))
     try:
         image = _prepared(loaded, grey, polarity).image
     except DataError as error:
@@ -142,6 +137,10 @@ def _drawings(request: Request) -> Drawings:
 
 def _prepared(loaded: Loaded, grey: Array, polarity: str | None) -> prepare.Prepared:
     return prepare.prepare_picture(grey, loaded.shape, loaded.model.preparation, polarity=polarity)
+
+
+def _polarity(source: Mapping[str, object]) -> str | None:
+    return optional(word, None, source, "polarity", ("bright-on-dark", "dark-on-bright"))
 
 
 def _grey(data: bytes) -> Array:

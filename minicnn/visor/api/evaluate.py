@@ -18,7 +18,7 @@ from ...report.render import known
 from ...runs import Evaluation
 from ...typing import Array
 from ..answer import Answer
-from ..requests import bad, share, whole, word
+from ..requests import bad, optional, share, whole, word
 
 MAX_IMAGES = 200  # in an answer
 ORDERS = ("most_confident", "least_confident", "row")
@@ -52,15 +52,15 @@ def search(request: Request) -> Answer:
     last = len(part.class_names) - 1
     chosen = _matching(
         measured,
-        whole(query, "true", 0, last, None),
-        whole(query, "predicted", 0, last, None),
-        word(query, "only", ("all", "right", "wrong"), "all"),
-        share(query, "low", 0.0),
-        share(query, "high", 1.0),
+        optional(whole, None, query, "true", 0, last),
+        optional(whole, None, query, "predicted", 0, last),
+        optional(word, "all", query, "only", ("all", "right", "wrong")),
+        optional(share, 0.0, query, "low"),
+        optional(share, 1.0, query, "high"),
     )
-    rows = _ordered(measured, chosen, word(query, "order", ORDERS, "most_confident"))
-    offset = whole(query, "offset", 0, 10**8, 0)
-    limit = whole(query, "limit", 1, MAX_IMAGES, 48)
+    rows = _ordered(measured, chosen, optional(word, ORDERS[0], query, "order", ORDERS))
+    offset = optional(whole, 0, query, "offset", 0, 10**8)
+    limit = optional(whole, 48, query, "limit", 1, MAX_IMAGES)
     found = [_image(measured, int(row)) for row in rows[offset : offset + limit]]
     return Answer({"version": loaded.version, "total": len(rows), "offset": offset, "found": found})
 
@@ -84,21 +84,15 @@ def _matching(
     if only != "all":
         fits &= (measured.true == measured.predicted) == (only == "right")
     if low > 0 or high < 1:  # NaN matches no bounds
-        confidence = _confidence(measured)
-        fits &= (confidence >= low) & (confidence <= high)
+        fits &= (measured.confidence >= low) & (measured.confidence <= high)
     return np.flatnonzero(fits)
 
 
 def _ordered(measured: Evaluation, rows: Array, order: str) -> Array:
     if order == "row":
         return rows
-    key = np.nan_to_num(_confidence(measured)[rows], nan=-1.0)
+    key = np.nan_to_num(measured.confidence[rows], nan=-1.0)
     return rows[np.argsort(-key if order == "most_confident" else key, kind="stable")]
-
-
-def _confidence(measured: Evaluation) -> Array:
-    """(N,): the probability of each predicted class."""
-    return np.take_along_axis(measured.probabilities, measured.predicted[:, None], axis=1)[:, 0]
 
 
 def _image(measured: Evaluation, row: int) -> dict[str, object]:

@@ -24,7 +24,7 @@ from ...layers import Weighted
 from ...runs.classifier import check_finite
 from ...typing import Array
 from ..answer import Answer
-from ..requests import bad, pixels, read_object, whole
+from ..requests import bad, optional, pixels, read_object, whole
 from ..subject import Loaded, Subject
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _trace(request: Request, body: Mapping[str, object]) -> tuple[Loaded, Trace]
     assert model.input_shape is not None
     H, W, _ = model.input_shape
     image = pixels(body.get("pixels"), (H, W)).reshape(H, W, 1)
-    target = whole(body, "class", 0, model.output_shape[0] - 1, None)
+    target = optional(whole, None, body, "class", 0, model.output_shape[0] - 1)
     with np.errstate(all="ignore"):  # check_finite() reports a network that diverged
         found = trace.run(model, image, target)
     try:

@@ -118,14 +118,12 @@ def _row(folder: Path) -> dict[str, object] | None:
         record = runs.read_record(folder)
     except (OSError, ModelError):
         return None
-    results, model = record.results, record.content.get("model")
-    accuracy = results.get("test_accuracy") if isinstance(results, dict) else None
-    name = model.get("name", "") if isinstance(model, dict) else ""
+    accuracy = record.results.get("test_accuracy")
     return {
         "name": folder.name,
         "status": record.status,
         "accuracy": accuracy if known(accuracy) else None,
-        "model": str(name),
+        "model": str(record.content["model"]["name"]),
         "started": str(record.content.get("started", "")),
     }
 
