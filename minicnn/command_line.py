@@ -12,6 +12,24 @@ from pathlib import Path
 
 from . import kernels
 from .errors import CallbackError
+from .version import __version__
+
+
+def command_parser(
+    name: str,
+    description: str,
+    epilog: str,
+    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    """A parser for `python -m minicnn.NAME`, with --version; the texts keep their line breaks."""
+    p = kind(
+        prog=f"python -m minicnn.{name}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    return p
 
 
 def add_data(p: argparse.ArgumentParser, default: str | None) -> None:

@@ -19,6 +19,7 @@ from .command_line import (
     add_kernels,
     add_model,
     chosen_kernels,
+    command_parser,
     ignore_broken_pipe,
     run_command,
 )
@@ -28,7 +29,6 @@ from .metrics import wilson
 from .model import Sequential
 from .runs.classifier import check_finite, load_classifier
 from .typing import Array
-from .version import __version__
 
 EPILOG = """\
 examples:
@@ -106,9 +106,7 @@ def _metrics(
 def _data(options: argparse.Namespace) -> MnistData:
     return MnistData(
         options.data,
-        split="standard"
-        if options.split is None
-        else options.split,  # not `or`: --split 0 is an error
+        split=options.split,
         cache_dir=options.data_dir,
         base_url=options.mirror,
         progress=False if options.json else None,
@@ -180,14 +178,10 @@ def _print(metrics: dict[str, Any]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m minicnn.evaluate",
-        description="Measure a saved model on a sheet of labelled images.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = command_parser("evaluate", "Measure a saved model on a sheet of labelled images.", EPILOG)
     add_model(p)
     add_data(p, default=None)
+    p.set_defaults(split="standard")
     p.add_argument(
         "--part",
         choices=("train", "test", "all"),
@@ -204,7 +198,6 @@ def parser() -> argparse.ArgumentParser:
     )
     run = p.add_argument_group("running")
     add_kernels(run, backend="numpy, which starts fastest")
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 
 

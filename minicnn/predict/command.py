@@ -15,6 +15,7 @@ from ..command_line import (
     add_kernels,
     add_model,
     chosen_kernels,
+    command_parser,
     positive,
     run_command,
 )
@@ -25,7 +26,6 @@ from ..pictures import prepare
 from ..pictures.greyscale import box_in_file, read_sized
 from ..runs.classifier import check_finite, load_classifier
 from ..typing import Array
-from ..version import __version__
 from .output import Reading, draw, print_json, print_lines, print_table
 
 EPILOG = """\
@@ -184,12 +184,8 @@ def _check_free(show: Path, images: Iterable[Path]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m minicnn.predict",
-        description="Predict the class of pictures: the most probable classes with probabilities.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Predict the class of pictures: the most probable classes with probabilities."
+    p = command_parser("predict", description, EPILOG)
     add_model(p)
     p.add_argument(
         "images",
@@ -218,7 +214,6 @@ def parser() -> argparse.ArgumentParser:
     )
     run = p.add_argument_group("running")
     add_kernels(run, backend="numpy, which starts fastest")
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 
 

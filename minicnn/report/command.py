@@ -7,9 +7,8 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..command_line import run_command
+from ..command_line import command_parser, run_command
 from ..runs import REPORT
-from ..version import __version__
 
 EPILOG = """\
 examples:
@@ -41,12 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m minicnn.report",
-        description="Write one HTML page about a training run, or a comparison of several.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Write one HTML page about a training run, or a comparison of several."
+    p = command_parser("report", description, EPILOG)
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder")
     p.add_argument(
         "--out",
@@ -60,7 +55,6 @@ def parser() -> argparse.ArgumentParser:
         help="the run's data, if it has moved",
     )
     p.add_argument("--open", action="store_true", help="open it in the browser")
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 
 

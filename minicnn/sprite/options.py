@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..command_line import command_parser
 from ..data.folder import INVERT
 from ..data.picture import FITS
 
@@ -19,12 +20,11 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; `command` is the name of one of the four commands."""
-    p = argparse.ArgumentParser(
-        prog="python -m minicnn.sprite",
-        description="Build sprite sheets (one PNG with an image in each row, a file of one-hot "
-        "labels, a manifest) from your own images, and show them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = command_parser(
+        "sprite",
+        "Build sprite sheets (one PNG with an image in each row, a file of one-hot labels, a\n"
+        "manifest) from your own images, and show them.",
+        EXAMPLES,
     )
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(

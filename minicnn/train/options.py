@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import architectures, optimizers
-from ..command_line import add_data, add_kernels, positive, whole
-from ..version import __version__
+from ..command_line import add_data, add_kernels, command_parser, positive, whole
 from . import recipes
 
 EPILOG = """\
@@ -34,17 +33,16 @@ def parser(
     kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
 ) -> argparse.ArgumentParser:
     """The options of the command line."""
-    p = kind(
-        prog="python -m minicnn.train",
-        description="Train a convolutional network on a sprite sheet of images, and write\n"
+    p = command_parser(
+        "train",
+        "Train a convolutional network on a sprite sheet of images, and write\n"
         "the model, its curves and its mistakes to a run folder.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EPILOG,
+        kind,
     )
     add_data(p, default="sample")
     _add_training(p.add_argument_group("network and training"))
     _add_running(p.add_argument_group("running"))
-    p.add_argument("--version", action="version", version=f"minicnn {__version__}")
     return p
 
 
