@@ -52,7 +52,7 @@ def _results(name: str, run: RunContents) -> list[str]:
         str(results.get("epochs", len(run.history.get("epoch", [])))),
         f"{seconds:.1f}" if known(seconds) else NONE,
         f"{rate:,.0f}" if known(rate) else NONE,
-        f"{record.get('model', {}).get('parameters', 0):,}",
+        f"{record['model']['parameters']:,}",
     ]
 
 
@@ -75,9 +75,9 @@ def _curves(runs: Mapping[str, RunContents]) -> list[pictures.Picture]:
 def _classes(runs: Sequence[RunContents]) -> list[tuple[str, list[tuple[str, bool]]]]:
     """(class, (accuracy, whether it is the best) of each run), if all have the same classes."""
     tested = [run.tested for run in runs if run.tested]
-    if len(tested) < len(runs) or len({t.class_names for t in tested}) > 1:
+    if len(tested) < len(runs) or len({images.class_names for images, _ in tested}) > 1:
         return []
-    rows = [by_class(t.evaluation.matrix, t.class_names) for t in tested]
+    rows = [by_class(result.matrix, images.class_names) for images, result in tested]
     found = []
     for same_class in zip(*rows, strict=True):
         shares = [-1.0 if row.accuracy is None else row.accuracy for row in same_class]
@@ -107,4 +107,4 @@ def _flat(record: Mapping[str, Any]) -> dict[str, str]:
     found |= {name.replace("_", " "): words(value) for name, value in record["recipe"].items()}
     for name in ("backend", "threads", "processor", "cpus", "platform", "python"):
         found[name] = str(record.get(name, NONE))
-    return found | {name: str(value) for name, value in record.get("versions", {}).items()}
+    return found | {name: str(value) for name, value in record["versions"].items()}

@@ -35,13 +35,11 @@ class Images:
     class_names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Tested:
+class Tested(NamedTuple):
     """The test images of a run, and the model's predictions for them."""
 
-    images: ArrayLike  # (N, H, W, C), [0, 1]
+    images: Images
     evaluation: Evaluation
-    class_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class RunContents:
     def commands(self) -> str:
         """The command of the run, and those that resumed it, a line each."""
         record = self.record.content
-        later = [entry for entry in record.get("resumed", []) if isinstance(entry, dict)]
+        later = [entry for entry in record["resumed"] if isinstance(entry, dict)]
         return "\n".join(str(entry.get("command", "")) for entry in [record, *later])
 
 
@@ -168,11 +166,11 @@ def tested_on(record: Record, data: str | None) -> Images:
 
 def _tested(record: Record, model: Sequential, data: str | None, notes: list[str]) -> Tested | None:
     try:
-        part = tested_on(record, data)
+        images = tested_on(record, data)
     except (ValueError, OSError) as error:
         notes.append(f"Everything that needs the test images is left out: {error}")
         return None
-    return Tested(part.x, runs.measure(model, part.x, part.labels), part.class_names)
+    return Tested(images, runs.measure(model, images.x, images.labels))
 
 
 def _text(path: str) -> str:

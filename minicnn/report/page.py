@@ -21,7 +21,7 @@ MOST_CLASSES = 60  # of a confusion matrix that is still a table to read
 def report(run: RunContents) -> str:
     """The page about one run."""
     record = run.record.content
-    name = record.get("model", {}).get("name", "network")
+    name = record["model"]["name"]
     return render(
         "run.html",
         title=f"{name} on {record['options'].get('data', 'images')}: {run.name}",
@@ -43,13 +43,12 @@ def report(run: RunContents) -> str:
 
 def _lead(run: RunContents) -> str:
     record, data = run.record.content, run.record.content["data"]
-    height, width, *_ = data.get("image_shape", [0, 0])
+    height, width, _ = data["image_shape"]
     began = str(record.get("started", ""))[:16].replace("T", " ")
     return (
-        f"{data.get('train', 0):,} training and {data.get('test', 0):,} test images of "
-        f"{height}×{width}, {len(data.get('class_names', []))} classes; "
-        f"{record.get('model', {}).get('parameters', 0):,} parameters; started {began}, "
-        f"{_STATUS.get(run.record.status, run.record.status)}."
+        f"{data['train']:,} training and {data['test']:,} test images of {height}×{width}, "
+        f"{len(data['class_names'])} classes; {record['model']['parameters']:,} parameters; "
+        f"started {began}, {_STATUS.get(run.record.status, run.record.status)}."
     )
 
 
@@ -62,7 +61,7 @@ _STATUS = {
 
 
 def _too_many(run: RunContents) -> list[str]:
-    count = len(run.tested.class_names) if run.tested else 0
+    count = len(run.tested.images.class_names) if run.tested else 0
     if count <= MOST_CLASSES:
         return []
     return [f"A confusion matrix of {count} classes is left out: see confusion.png of the run."]
@@ -132,20 +131,32 @@ def _about_images(tested: Tested | None) -> dict[str, object]:
     """Confusion matrix, classes, mistakes, and their images."""
     if tested is None or not tested.evaluation.finite.any():
         return NO_IMAGES
-    result, names = tested.evaluation, tested.class_names
+    images, result = tested
+    x, names, confidence = images.x, images.class_names, result.confidence
     mistakes = tables.most_confident_mistakes(result, MISTAKES)
-    size = int(np.prod(tested.images.shape[1:]))
-    of_cells = tables.images_of_cells(result, size)
-    shown = list({image.row: image for image in [*mistakes, *of_cells]}.values())
-    sprite = pictures.sprite(pixels(tested.images, np.array([image.row for image in shown])))
-    numbers = {image.row: number for number, image in enumerate(shown)}
-    cells = [[i.row, i.true, i.predicted, round(i.probability, 4)] for i in shown]
+    of_cells = tables.images_of_cells(result, int(np.prod(x.shape[1:])))
+    rows = list(dict.fromkeys([*mistakes, *of_cells]))  # in the order of the sprite
+    sprite = pictures.sprite(pixels(x, np.array(rows)))
+    shown = {
+        row: {
+            "number": number,
+            "row": row,
+            "true": int(result.true[row]),
+            "predicted": int(result.predicted[row]),
+            "probability": float(confidence[row]),
+        }
+        for number, row in enumerate(rows)
+    }
+    cells = [
+        [row, image["true"], image["predicted"], round(image["probability"], 4)]
+        for row, image in shown.items()
+    ]
     return {
         "names": names,
         "sprite": sprite,
         "matrix": _matrix(result.matrix) if len(names) <= MOST_CLASSES else None,
         "classes": by_class(result.matrix, names),
-        "mistakes": [vars(image) | {"number": numbers[image.row]} for image in mistakes],
+        "mistakes": [shown[row] for row in mistakes],
         "mistakes_line": _mistakes_line(len(result.mistakes), int(result.finite.sum())),
         "cells": script_json({"names": names, "columns": sprite.columns, "images": cells}),
     }
@@ -182,4 +193,4 @@ def _facts(values: Mapping[str, object]) -> list[tuple[str, str]]:
 def _machine(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     keys = ("processor", "cpus", "threads", "backend", "platform", "python")
     found = {key: record.get(key) for key in keys}
-    return _facts(found | record.get("versions", {}))
+    return _facts(found | record["versions"])

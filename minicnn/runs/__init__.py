@@ -1,7 +1,6 @@
 """The run folder: what a training run writes, and how it is read again."""
 
-from .classes import ClassRow, by_class
-from .evaluation import Evaluation, measure
+from .evaluation import ClassRow, Evaluation, by_class, measure
 from .folder import (
     CHECKPOINTS,
     CONFUSION,

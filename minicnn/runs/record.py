@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import state_checks
 from ..atomic_file import atomic_path
 from ..errors import ModelError
 from ..strict_json import object_from_json
@@ -45,7 +46,7 @@ class Record:
     @property
     def results(self) -> dict[str, Any]:
         """Test accuracy, seconds, …; empty while it runs."""
-        return self.content.get("results", {})
+        return self.content["results"]
 
 
 def read_record(folder: Path) -> Record:
@@ -63,64 +64,39 @@ def read_record(folder: Path) -> Record:
         content = object_from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: expected a JSON object, received {error}") from error
-    for field, what, fits in _FIELDS:
-        value = _at(content, field)
-        if not (fits(value) or (value is _MISSING and field not in _REQUIRED)):
-            received = "nothing" if value is _MISSING else f"{value!r:.40}"
-            raise ModelError(
-                f"{path}: {field}: expected {what}, received {received}; the file is damaged, or "
-                "from an earlier release of minicnn"
-            )
-    return Record(folder, content)
+    try:
+        return Record(folder, _checked(content))
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: {error}; the file is damaged, or from an earlier release of minicnn"
+        ) from error
 
 
-_MISSING = object()
-_REQUIRED = {"options", "recipe", "data", "status"}
+_EMPTY: dict[str, Any] = {"results": {}, "versions": {}, "resumed": []}
+_MODEL = {"name": "network", "parameters": 0}
+_DATA: dict[str, Any] = {"train": 0, "test": 0, "image_shape": [0, 0, 1], "class_names": []}
 
 
-def _at(content: object, field: str) -> object:
-    """The value of "data.train" and the like."""
-    for key in field.split("."):
-        content = content.get(key, _MISSING) if isinstance(content, dict) else _MISSING
-    return content
+def _checked(content: dict[str, Any]) -> dict[str, Any]:
+    """The record with defaults for what early releases did not write.
 
-
-Check = Callable[[object], bool]
-
-
-def _is(kind: type) -> Check:
-    return lambda value: isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _is_list_of(kind: type) -> Check:
-    return lambda value: isinstance(value, list) and all(map(_is(kind), value))
-
-
-def _is_number(value: object) -> bool:
-    """NaN and infinity are written as null."""
-    return value is None or _is(int)(value) or _is(float)(value)
-
-
-def _is_image_shape(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(map(_is(int), value))
-
-
-_FIELDS: list[tuple[str, str, Check]] = [
-    ("status", "text", _is(str)),
-    *((field, "an object", _is(dict)) for field in ("options", "recipe", "data")),
-    *((field, "an object", _is(dict)) for field in ("model", "results", "versions")),
-    ("resumed", "a list of objects", _is_list_of(dict)),
-    ("model.parameters", "a whole number", _is(int)),
-    ("data.train", "a whole number", _is(int)),
-    ("data.test", "a whole number", _is(int)),
-    ("data.image_shape", "[H, W, C]", _is_image_shape),
-    ("data.class_names", "a list of names", _is_list_of(str)),
-    *(
-        (f"results.{name}", "a number", _is_number)
-        for name in ("seconds", "images_per_second", "epochs", "test_accuracy", "test_loss")
-    ),
-]
-"""(field, what it must be, the check) of all fields that are read."""
+    Raises:
+        ValueError: an entry is missing or of the wrong kind.
+    """
+    state_checks.text(content, "status")
+    found = {"model": {}} | _EMPTY | content
+    for name in ("options", "recipe", "data", "model", "results", "versions"):
+        state_checks.table(found, name)
+    state_checks.rows(found, "resumed")
+    data, model = _DATA | found["data"], _MODEL | found["model"]
+    for section, name in ((data, "train"), (data, "test"), (model, "parameters")):
+        state_checks.whole(section, name)
+    state_checks.numbers(data, "image_shape", length=3)
+    state_checks.rows(data, "class_names")
+    for name in ("seconds", "images_per_second", "epochs", "test_accuracy", "test_loss"):
+        if found["results"].get(name) is not None:  # NaN and infinity are written as null
+            state_checks.number(found["results"], name)
+    return found | {"data": data, "model": model}
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, object]) -> None:

@@ -108,7 +108,7 @@ class Resumption:
             "from": self.checkpoint.path.name if self.checkpoint else None,
         }
         kept = {key: old.get(key) for key in ("command", "started")}
-        return record | kept | {"resumed": [*old.get("resumed", []), here]}
+        return record | kept | {"resumed": [*old["resumed"], here]}
 
 
 def folder_of(where: Path) -> Path:

@@ -304,7 +304,7 @@ def test_many_classes_have_no_matrix(copy, monkeypatch):
         (lambda f: (f / "run.json").unlink(), "holds no run.json"),
         (lambda f: (f / "run.json").write_text("{"), r"run.json: expected a JSON object"),
         (lambda f: (f / "run.json").write_text("[]"), r"expected a JSON object, received"),
-        (lambda f: (f / "run.json").write_text('{"status": ""}'), "options: expected an object"),
+        (lambda f: (f / "run.json").write_text('{"status": ""}'), "expected an entry 'options'"),
         (lambda f: (f / "history.csv").write_text("epoch,loss\n1,x\n"), "table of numbers"),
         (lambda f: (f / "history.csv").write_bytes(b"epoch\n\xe9\n"), r"history\.csv: .*utf-8"),
         (

@@ -441,9 +441,9 @@ RECORDS = {
     "a list": (lambda r: [r], "expected a JSON object"),
     "an earlier release": (
         lambda r: {k: v for k, v in r.items() if k not in ("status", "recipe")},
-        "status: expected text, received nothing; .* earlier release",
+        "expected an entry 'status', received .* earlier release",
     ),
-    "a wrong status": (lambda r: r | {"status": 3}, "status: expected text, received 3"),
+    "a wrong status": (lambda r: r | {"status": 3}, "expected status as text, received 3"),
     "an unknown network": (
         lambda r: r | {"options": r["options"] | {"model": "resnet"}},
         "options: argument --model: invalid choice: 'resnet'",
@@ -460,7 +460,7 @@ RECORDS = {
     ),
     "a wrong list": (
         lambda r: r | {"resumed": 3},
-        "resumed: expected a list of objects, received 3",
+        "expected resumed as a list, received 3",
     ),
     "other data": (lambda r: r | {"data": {}}, "training data: expected SHA-256 None"),
 }
