@@ -1,8 +1,5 @@
 """fit: epochs, batches and their order, validation, weights, losses, what is printed."""
 
-import io
-import sys
-
 import numpy as np
 import pytest
 from fit_cases import (
@@ -76,14 +73,6 @@ def test_the_order_follows_from_the_seed_alone():
     assert order(0) != order(1)
 
 
-def test_a_second_fit_goes_on_with_the_order_instead_of_repeating_it():
-    x = Recorder(images())
-    model = new_model()
-    for _ in range(2):
-        model.fit(x, one_hot(), batch_size=10, verbose=0)
-    assert x.batches[0] != x.batches[1]
-
-
 def test_targets_follow_their_samples_through_the_shuffling():
     """Each class is a pair of columns: wrong pairs could not be learned."""
     x, y = np.zeros((40, *SHAPE), np.float32), classes(40)
@@ -139,13 +128,6 @@ def test_no_epoch_left_trains_nothing(options):
     history = model.fit(images(), one_hot(), verbose=0, **options)
     assert history.epoch == []
     assert not moved(model)
-
-
-def test_the_optimizer_counts_a_step_a_batch_and_schedules_follow():
-    model = new_model(optimizer=optimizers.SGD(optimizers.schedules.StepDecay(0.1, every=4)))
-    model.fit(images(), one_hot(), batch_size=4, epochs=3, verbose=0)
-    assert model.optimizer.iterations == 9
-    assert model.optimizer.current_learning_rate == pytest.approx(0.1 * 0.1**2)
 
 
 def test_validation_metrics_are_those_of_evaluate_after_the_epoch():
@@ -234,17 +216,6 @@ def test_class_weight_is_the_sample_weight_of_each_class(loss):
     assert logs == new_model(loss=loss).train_on_batch(images(), y, sample_weight=w)
 
 
-def test_mean_squared_error_trains_a_model_without_softmax():
-    model = new_model(optimizer=optimizers.SGD(0.05), loss="mse", metrics=["mse"], dtype="float64")
-    x, y = images(), np.random.default_rng(4).normal(size=(10, 3))
-    expected = np.square(model.predict(x) - y).mean()
-    first = model.train_on_batch(x, y)
-    assert first["loss"] == pytest.approx(expected, rel=1e-10)
-    assert first["mean_squared_error"] == pytest.approx(expected, rel=1e-10)
-    history = model.fit(x, y, epochs=30, verbose=0).history
-    assert history["loss"][-1] < 0.8 * expected
-
-
 def test_custom_loss_and_metric_train():
     class Absolute(losses.Loss):
         def per_sample(self, outputs, targets):
@@ -283,11 +254,6 @@ def test_learning_rate_can_be_changed_between_steps():
     assert model.optimizer.current_learning_rate == 0.125  # one step is behind it
 
 
-def test_acc_is_logged_as_accuracy():
-    history = new_model(metrics=["acc"]).fit(images(), one_hot(), verbose=0, validation_split=0.2)
-    assert set(history.history) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
-
-
 def test_two_fits_of_one_epoch_are_one_fit_of_two():
     once, twice = new_model(optimizer="adam"), new_model(optimizer="adam")
     once.fit(images(), one_hot(), batch_size=4, epochs=2, verbose=0)
@@ -305,17 +271,12 @@ def test_nan_loss_is_in_the_history():
     assert len(history["loss"]) == 2
 
 
-@pytest.mark.parametrize("own_layer", [False, True])
-def test_the_softmax_in_the_loss_is_the_softmax_and_its_gradient(own_layer):
+def test_the_softmax_in_the_loss_is_the_softmax_and_its_gradient():
     """Training through the logits equals softmax, -Σ q log p, and backward through the softmax."""
 
     def make():
         body = [layers.Conv2D(2, 3, activation="tanh"), layers.Flatten()]
-        head = (
-            [layers.Dense(3), layers.Softmax()]
-            if own_layer
-            else [layers.Dense(3, activation="softmax")]
-        )
+        head = [layers.Dense(3), layers.Softmax()]
         return Sequential(body + head, input_shape=SHAPE, seed=0, dtype="float64")
 
     fused, by_hand = make(), make()
@@ -346,13 +307,6 @@ def out(capsys, **options):
     return captured.out
 
 
-class Terminal(io.StringIO):
-    encoding = "utf-8"
-
-    def isatty(self):
-        return True
-
-
 @pytest.mark.parametrize("options", [{}, {"verbose": 2}])
 def test_without_a_terminal_each_epoch_is_one_plain_line(capsys, options):
     text = out(capsys, **options)
@@ -364,20 +318,3 @@ def test_without_a_terminal_each_epoch_is_one_plain_line(capsys, options):
         assert line.startswith(f"Epoch {number}/3")
         for name in (" loss ", " accuracy ", " val_loss ", " val_accuracy ", "images/s"):
             assert name in line
-
-
-@pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_on_a_terminal_1_moves_and_2_stays_plain(monkeypatch, verbose):
-    terminal = Terminal()
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(sys, "stdout", terminal)
-    new_model().fit(images(), one_hot(), batch_size=4, epochs=2, verbose=verbose)
-    monkeypatch.undo()
-    text = terminal.getvalue()
-    assert text.count("Epoch 2/2") >= (verbose > 0)
-    moves = "\x1b[2K" in text or "\r" in text  # a line that is wiped and written again
-    assert moves == (verbose == 1)
-    if verbose == 2:
-        assert text.count("\n") == 2

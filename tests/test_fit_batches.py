@@ -24,17 +24,6 @@ def test_without_a_generator_the_order_is_the_one_given_for_ever():
     assert first(5, 2, 5) == [[0, 1], [2, 3], [4], [0, 1], [2, 3]]
 
 
-def test_each_pass_visits_every_sample_once_in_a_new_order():
-    orders = np.concatenate(first(11, 4, 9, np.random.default_rng(0))).reshape(3, 11)
-    np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(11), (3, 1)))
-    assert len({tuple(order) for order in orders}) == 3
-
-
-def test_the_order_follows_from_the_generator():
-    one, again, other = (first(50, 8, 7, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert one == again != other
-
-
 def test_a_batch_may_be_the_whole_or_more_than_the_whole():
     assert first(3, 3, 2) == first(3, 9, 2) == [[0, 1, 2], [0, 1, 2]]
 

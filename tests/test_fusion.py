@@ -19,7 +19,6 @@ from minicnn import (
     MnistData,
     Sequential,
     architectures,
-    gradcheck,
     kernels,
     layers,
     losses,
@@ -27,7 +26,7 @@ from minicnn import (
 )
 from minicnn.layers.stages import MAX_OPERATIONS, Stage
 
-STEPS = 50
+STEPS = 12
 
 
 @pytest.fixture(autouse=True)
@@ -52,15 +51,21 @@ def course(fused: bool = True, dtype: str = "float32", **options: Any) -> Sequen
     return model
 
 
+def backend_of(fused: bool) -> kernels.use_backend:
+    """Numba for fused networks, NumPy, which has nothing to compile, for the others."""
+    return kernels.use_backend("numba" if fused else "numpy")
+
+
 def train(
     model: Sequential, digits: tuple[NDArray[Any], NDArray[Any]], steps: int, size: int = 64
 ) -> list[float]:
     """The losses of the first steps."""
     x, y = digits
     found = []
-    for step in range(steps):
-        rows = np.arange(step * size, (step + 1) * size) % len(x)
-        found.append(model.train_on_batch(x[rows], y[rows])["loss"])
+    with backend_of(model.fused):
+        for step in range(steps):
+            rows = np.arange(step * size, (step + 1) * size) % len(x)
+            found.append(model.train_on_batch(x[rows], y[rows])["loss"])
     return found
 
 
@@ -80,17 +85,17 @@ def is_run_by_the_engine(model: Sequential) -> bool:
 # ---- fused and not ----
 
 
-@pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-5), ("float64", 1e-9)])
-def test_fifty_steps_of_the_course_network_have_the_same_losses_fused_and_not(
+@pytest.mark.parametrize(
+    ("dtype", "apart"),
+    [("float32", 1e-5), pytest.param("float64", 1e-9, marks=pytest.mark.exhaustive)],
+)
+def test_steps_of_the_course_network_have_the_same_losses_fused_and_not(
     dtype: str, apart: float, digits: tuple[NDArray[Any], NDArray[Any]]
 ) -> None:
     fused, separate = course(True, dtype), course(False, dtype)
-    mine = train(fused, digits, STEPS)
-    # in float64 against NumPy, which has nothing to compile
-    with kernels.use_backend("numba" if dtype == "float32" else "numpy"):
-        theirs = train(separate, digits, STEPS)
+    mine, theirs = (train(model, digits, STEPS) for model in (fused, separate))
     np.testing.assert_allclose(mine, theirs, rtol=0, atol=apart)
-    assert mine[-1] < 0.5 * mine[0]  # they learn
+    assert mine[-1] < 0.9 * mine[0]  # they learn
     assert is_run_by_the_engine(fused)
     assert not any(isinstance(stage, Stage) for stage in separate.stages)
     x, y = (part[:50] for part in digits)
@@ -124,9 +129,9 @@ def test_fit_with_weights_and_an_incomplete_last_batch_is_the_same_fused_and_not
     histories = []
     for fused in (True, False):
         model = course(fused)
-        history = model.fit(
-            x, y, 64, 2, verbose=0, sample_weight=np.linspace(0, 2, 150), validation_split=0.2
-        )
+        weights = np.linspace(0, 2, 150)
+        with backend_of(fused):
+            history = model.fit(x, y, 64, 2, verbose=0, sample_weight=weights, validation_split=0.2)
         histories.append(history.history)
     assert histories[0].keys() == histories[1].keys()
     for name, values in histories[0].items():
@@ -134,6 +139,7 @@ def test_fit_with_weights_and_an_incomplete_last_batch_is_the_same_fused_and_not
 
 
 # The convolutions have shapes that the kernel tests compile too.
+DEFAULT_VARIANTS = ["convolution, ReLU, pool", "without bias, with l2", "dilation"]
 VARIANTS: dict[str, Callable[[], list[layers.Layer]]] = {
     "convolution, ReLU, pool": lambda: [
         layers.Conv2D(20, 3, strides=2, padding="same"),
@@ -173,7 +179,13 @@ VARIANTS: dict[str, Callable[[], list[layers.Layer]]] = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=[pytest.mark.exhaustive] * (name not in DEFAULT_VARIANTS))
+        for name in VARIANTS
+    ],
+)
 def test_outputs_and_gradients_of_other_networks_are_the_same_fused_and_not(variant: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 9, 9, 11)).astype(np.float32)
@@ -181,7 +193,7 @@ def test_outputs_and_gradients_of_other_networks_are_the_same_fused_and_not(vari
     for fused in (True, False):
         model = Sequential(VARIANTS[variant](), x.shape[1:], seed=0)
         model.fused = fused
-        with kernels.use_backend("numba" if fused else "numpy"):
+        with backend_of(fused):
             y = model.forward_logits(x, training=True)
             dx = model.backward_logits(np.cos(y), need_dx=True)
             assert dx is not None
@@ -190,58 +202,19 @@ def test_outputs_and_gradients_of_other_networks_are_the_same_fused_and_not(vari
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
-# ---- gradients ----
-
-
-def test_gradients_of_the_fused_course_network_agree_with_central_differences() -> None:
-    rng = np.random.default_rng(2)
-    model = course(dtype="float64")
-    for _, w, _ in named_weights(model):
-        w += 0.05 * rng.standard_normal(w.shape)  # biases at zero would hide mistakes
-    x, y = rng.random((3, 28, 28, 1)), np.eye(10)[[3, 1, 4]]
-
-    def loss() -> float:
-        return float(np.sum(model.loss.per_sample(model.forward_logits(x, training=True), y)))
-
-    z = model.forward_logits(x, training=True)
-    dx = model.backward_logits(model.loss.gradient(z, y), need_dx=True)
-    assert dx is not None
-    assert is_run_by_the_engine(model)
-    gradients = {"x": (x, dx.copy())}
-    gradients |= {name: (w, g.copy()) for name, w, g in model.parameters()}
-    assert len(gradients) == 9
-    for name, (array, gradient) in gradients.items():
-        places = rng.choice(array.size, min(12, array.size), replace=False)
-        mine, numeric = [], []
-        for place in places:
-            entry = array.reshape(-1)[place : place + 1]
-            numeric.append(gradcheck.numerical_gradient(loss, entry)[0])
-            mine.append(gradient.reshape(-1)[place])
-        assert np.any(numeric), name
-        error = gradcheck.relative_error(np.array(mine), np.array(numeric))
-        assert error <= gradcheck.TOLERANCE, (name, error)
-
-
-def named_weights(model: Sequential) -> list[tuple[str, NDArray[Any], NDArray[Any]]]:
-    """(name, w, w) of all weights; parameters() needs gradients."""
-    return [(name, held[key], held[key]) for name, (held, key) in model.tensors().items()]
-
-
 # ---- the switch ----
 
 
-@pytest.mark.parametrize("backends", [("numba", "numba", "numba"), ("numba", "numpy", "numba")])
-def test_switching_fusion_or_backend_during_training_changes_losses_by_rounding_alone(
-    backends: tuple[str, ...], digits: tuple[NDArray[Any], NDArray[Any]]
+def test_switching_fusion_and_backend_during_training_changes_losses_by_rounding_alone(
+    digits: tuple[NDArray[Any], NDArray[Any]],
 ) -> None:
     expected = train(course(), digits, 9)
     model = course()
-    found = []
-    for fused, backend in zip((True, backends[1] != "numba", True), backends, strict=True):
+    found: list[float] = []
+    for fused in (True, False, True):
         model.fused = fused
-        with kernels.use_backend(backend):
-            steps = digits[0][64 * len(found) :], digits[1][64 * len(found) :]
-            found += train(model, steps, 3)
+        steps = digits[0][64 * len(found) :], digits[1][64 * len(found) :]
+        found += train(model, steps, 3)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -410,10 +383,11 @@ def test_x_or_gradient_of_another_layout_dtype_or_shape_gives_the_usual_result_o
     found = []
     for fused in (True, False):
         model = course(fused)
-        model.forward(X)  # prepares an operation
-        y = outcome(lambda model=model: model.forward_logits(x, training=True))
-        if dz is not None:
-            y = outcome(lambda model=model: model.backward_logits(dz, need_dx=True))
+        with backend_of(fused):
+            model.forward(X)  # prepares an operation
+            y = outcome(lambda model=model: model.forward_logits(x, training=True))
+            if dz is not None:
+                y = outcome(lambda model=model: model.backward_logits(dz, need_dx=True))
         found.append(y)
     if isinstance(found[1], str):
         assert found[0] == found[1]
@@ -430,11 +404,11 @@ def test_custom_loss_whose_gradient_has_another_dtype_is_refused() -> None:
             return 2.0 * (outputs - targets)  # float64, as the targets are
 
     for fused in (True, False):
-        model = Sequential([layers.Dense(40, activation="relu")], (50,), seed=0)
+        model = Sequential([layers.Dense(35, activation="relu")], (37,), seed=0)
         model.compile(loss=Own())
         model.fused = fused
-        x, y = np.ones((4, 50), np.float32), np.zeros((4, 40))
-        with pytest.raises(TypeError, match="expected arrays of one dtype"):
+        x, y = np.ones((4, 37), np.float32), np.zeros((4, 35))
+        with backend_of(fused), pytest.raises(TypeError, match="expected arrays of one dtype"):
             model.train_on_batch(x, y)
 
 

@@ -92,27 +92,6 @@ def test_seeds_and_dtypes(
         assert (draw(2, "float64") != double).all()
 
 
-def test_float32_is_the_default(rng: np.random.Generator) -> None:
-    assert initializers.HeNormal()((2, 3), rng).dtype == np.float32
-
-
-@pytest.mark.parametrize("name", initializers.TABLE)
-def test_get_by_name_class_name_object_or_configuration(name: str) -> None:
-    cls = initializers.TABLE[name]
-    for given in (name, cls.__name__, cls, cls(), {"class": cls.__name__}):
-        assert type(initializers.get(given)) is cls
-
-
-def test_an_unknown_initializer() -> None:
-    with pytest.raises(ValueError, match="unknown initializer 'he_norml'") as caught:
-        initializers.get("he_norml")
-    for name in initializers.TABLE:
-        assert name in str(caught.value)
-    assert "did you mean 'he_normal'" in str(caught.value)
-    with pytest.raises(TypeError, match="expected initializer as a name or an object, received 3"):
-        initializers.get(3)
-
-
 def test_draw_has_to_be_overridden(rng: np.random.Generator) -> None:
     with pytest.raises(TypeError, match=r"override draw\(\)"):
         Initializer()((2,), rng)

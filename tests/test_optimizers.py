@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn import optimizers
 from minicnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 EACH = [
@@ -111,12 +110,6 @@ def test_global_clipnorm_scales_all_by_their_common_norm() -> None:
     np.testing.assert_allclose(clipped, [[1.5, 2], [0, 6]], rtol=1e-14)
 
 
-def test_gradients_within_the_norm_are_not_changed() -> None:
-    grads = [3.0, 4.0], [0.0, 12.0]
-    assert sgd_step(SGD(1.0, clipnorm=12), *grads) == [list(g) for g in grads]
-    assert sgd_step(SGD(1.0, global_clipnorm=13), *grads) == [list(g) for g in grads]
-
-
 def test_clipping_comes_before_weight_decay() -> None:
     weights = np.array([10.0])
     SGD(1.0, clipnorm=1, weight_decay=0.5).step([("w", weights, np.array([100.0]))])
@@ -192,14 +185,3 @@ def test_the_learning_rate_is_that_of_the_next_step() -> None:
 def test_an_option_out_of_range_is_a_value_error(make: Any, words: str) -> None:
     with pytest.raises(ValueError, match=f"expected {words}"):
         make()
-
-
-@pytest.mark.parametrize(
-    ("name", "cls"), [("sgd", SGD), ("rmsprop", RMSprop), ("adam", Adam), ("adamw", AdamW)]
-)
-def test_optimizers_by_name_class_name_and_configuration(name: str, cls: type[Optimizer]) -> None:
-    for given in (name, cls.__name__, cls, {"class": cls.__name__}):
-        assert type(optimizers.get(given)) is cls
-    assert optimizers.get({"class": name, "learning_rate": 0.5}).current_learning_rate == 0.5
-    made = cls(0.5)
-    assert optimizers.get(made) is made

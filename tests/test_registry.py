@@ -102,13 +102,9 @@ def test_an_unknown_name():
     assert "did you mean 'categorical_crossentropy'" in str(caught.value)
     for name in losses.TABLE:
         assert name in str(caught.value)
-
-
-def test_an_unknown_name_without_a_similar_one():
     with pytest.raises(ValueError, match="unknown optimizer 'zzzzzz'") as caught:
-        optimizers.get("zzzzzz")
+        optimizers.get("zzzzzz")  # has no similar name
     assert "did you mean" not in str(caught.value)
-    assert "adam, adamw, rmsprop, sgd" in str(caught.value)
 
 
 @pytest.mark.parametrize("config", [{}, {"class": None}, {"class": "Nope"}, {"class": ["Adam"]}])

@@ -5,8 +5,6 @@ new model and new callbacks.
 """
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import minicnn
 from minicnn import (
     ModelError,
     Sequential,
@@ -33,11 +30,8 @@ from minicnn.errors import CallbackError
 from minicnn.saving import checkpoints
 
 SHAPE, N, EPOCHS = (6, 6, 1), 22, 4  # the last batch of 8 is smaller
-BACKENDS = [name for name in kernels.available_backends() if name != "reference"]
-
 X = np.random.default_rng(0).random((N, *SHAPE), dtype=np.float32)
-CLASSES = np.random.default_rng(1).integers(0, 3, N)
-Y = np.eye(3, dtype=np.uint8)[CLASSES]
+Y = np.eye(3, dtype=np.uint8)[np.random.default_rng(1).integers(0, 3, N)]
 WEIGHTS = np.random.default_rng(2).random(N)
 
 
@@ -89,7 +83,6 @@ class Case:
     model: dict = field(default_factory=dict)
     fit: dict = field(default_factory=dict)
     callbacks: Any = list
-    y: Any = None
 
     def new_model(self):
         model = Sequential(self.layers(), **{"input_shape": SHAPE, "seed": 3, **self.model})
@@ -104,8 +97,7 @@ class Case:
         if folder is not None:
             watching.insert(0, ModelCheckpoint(folder, None, every=every, keep_last=10_000))
         options = {"batch_size": 8, "epochs": EPOCHS, "verbose": 0, **self.fit, **options}
-        y = Y if self.y is None else self.y
-        history = model.fit(X, y, callbacks=watching, resume=resume, **options)
+        history = model.fit(X, Y, callbacks=watching, resume=resume, **options)
         return model, history
 
 
@@ -115,9 +107,7 @@ CASES = {
     "momentum": Case(optimizer=lambda: optimizers.SGD(0.1, 0.9, nesterov=True, clipnorm=0.5)),
     "rmsprop": Case(optimizer=lambda: optimizers.RMSprop(0.01, momentum=0.5, weight_decay=0.01)),
     "adamw": Case(optimizer=lambda: optimizers.AdamW(0.01, global_clipnorm=1.0)),
-    "a constant rate": Case(optimizer=lambda: optimizers.SGD(schedules.Constant(0.1))),
     "steps of rate": Case(optimizer=lambda: optimizers.SGD(schedules.StepDecay(0.1, 5, 0.5))),
-    "exponential": Case(optimizer=lambda: optimizers.Adam(schedules.ExponentialDecay(0.1, 5, 0.5))),
     "cosine": Case(optimizer=lambda: optimizers.AdamW(schedules.CosineDecay(0.01, 12, 3, 0.1))),
     "dropout, norm": Case(with_state),
     "everything in float64": Case(with_state, model={"dtype": "float64"}),
@@ -127,13 +117,9 @@ CASES = {
     "more than a pass": Case(with_state, fit={"steps_per_epoch": 7}),
     "part of a pass in order": Case(fit={"steps_per_epoch": 5, "shuffle": False}),
     "one batch": Case(fit={"batch_size": 100}),
-    "batches of one": Case(fit={"batch_size": 1, "epochs": 2, "steps_per_epoch": 9}),
     "sample weights": Case(fit={"sample_weight": WEIGHTS, "class_weight": {0: 1, 1: 2, 2: 0.5}}),
     "validation split": Case(fit={"validation_split": 0.3}),
-    "validation data": Case(fit={"validation_data": (X[:5], Y[:5])}),
     "augmentation": Case(with_state, fit={"augmentation": noise}),
-    "sparse targets": Case(loss="sparse_categorical_crossentropy", y=CLASSES),
-    "smoothing": Case(loss=losses.CategoricalCrossentropy(0.1)),
     "later start": Case(fit={"initial_epoch": 1}),
     "early stopping": Case(
         optimizer=lambda: optimizers.SGD(0.1),
@@ -156,9 +142,8 @@ CASES = {
 
 
 EXHAUSTIVE = {
-    *("sgd", "rmsprop", "a constant rate", "steps of rate", "exponential", "everything in float64"),
-    *("no shuffling", "more than a pass", "part of a pass in order", "batches of one"),
-    *("validation data", "sparse targets", "smoothing", "the best weights"),
+    *("sgd", "rmsprop", "steps of rate", "everything in float64", "no shuffling"),
+    *("more than a pass", "part of a pass in order", "the best weights"),
 }
 
 
@@ -210,17 +195,6 @@ def test_from_every_checkpoint_a_run_ends_in_the_same_bits(tmp_path, name):
     for key, rng in again.generators().items():
         rng.bit_generator.state = before[key]
     same_runs(case.train(model=again), whole)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_every_backend_resumes_with_another_number_of_threads(tmp_path, backend):
-    case = CASES["dropout, norm"]
-    with use_backend(backend):
-        set_threads(1)
-        whole = case.train(tmp_path)
-        set_threads(2)
-        for path in checkpoints.in_folder(tmp_path)[::3]:
-            same_runs(case.train(resume=path), whole)
 
 
 def test_early_stopping_has_stopped_and_its_best_weights_are_not_the_last_ones(tmp_path):
@@ -282,29 +256,6 @@ def test_interrupted_anywhere_and_resumed_repeatedly(tmp_path_factory, points, e
     same_runs(case.train(folder, folder, every), case.train())
 
 
-@pytest.mark.parametrize("interruptions", [1, 2])
-def test_a_stopped_and_resumed_run_is_the_run_without_a_stop(tmp_path, interruptions):
-    """As with Ctrl-C: a stop within an epoch, and a checkpoint at the end."""
-    case = CASES["dropout, norm"]
-
-    def stop(state):
-        state.stop = state.step == 1
-
-    for _ in range(interruptions):
-        case.train(tmp_path, tmp_path, None, callbacks=[LambdaCallback(on_batch_end=stop)])
-    # steps of an epoch: 0, 1, (stop) 2 | 0, 1 (stop)
-    assert checkpoints.load(tmp_path).done == ((0, 2), (1, 2))[interruptions - 1]
-    same_runs(case.train(tmp_path, tmp_path, None), case.train())
-
-
-def test_four_epochs_and_six_more_are_ten(tmp_path):
-    case = CASES["validation split"]
-    case.train(tmp_path, epochs=4)
-    longer = case.train(tmp_path, tmp_path, epochs=10)
-    same_runs(longer, case.train(epochs=10))
-    assert longer[1].epoch == list(range(10))
-
-
 def test_a_finished_run_is_resumed_with_nothing_to_do(tmp_path):
     case = CASES["dropout, norm"]
     whole = case.train(tmp_path)
@@ -313,28 +264,6 @@ def test_a_finished_run_is_resumed_with_nothing_to_do(tmp_path):
     same_runs(case.train(tmp_path, tmp_path), whole)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stamps
-
-
-def test_a_fresh_process_ends_in_the_same_bits(tmp_path):
-    code = (
-        "import sys\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from test_resume import CASES\n"
-        "CASES['dropout, norm'].train(resume=sys.argv[2])[0].save(sys.argv[3])\n"
-    )
-    case = CASES["dropout, norm"]
-    whole, _ = case.train(tmp_path / "checkpoints")
-    path = checkpoints.in_folder(tmp_path / "checkpoints")[2]
-    here = os.fspath(Path(__file__).parent)
-    root = os.fspath(Path(minicnn.__file__).parents[1])
-    subprocess.run(
-        [sys.executable, "-c", code, here, str(path), str(tmp_path / "there.safetensors")],
-        check=True,
-        env={**os.environ, "PYTHONPATH": root, "MINICNN_BACKEND": kernels.current_backend()},
-    )
-    whole.save(tmp_path / "here.safetensors")
-    one, other = (tmp_path / f"{name}.safetensors" for name in ("here", "there"))
-    assert one.read_bytes() == other.read_bytes()
 
 
 # ---- files and folders ----
@@ -400,17 +329,12 @@ def test_a_checkpoint_is_a_model_too(tmp_path):
     assert loaded.optimizer.iterations == 0
 
 
-def test_a_loaded_checkpoint_can_be_the_model_that_resumes(tmp_path):
+def test_a_loaded_checkpoint_or_a_trained_model_can_be_the_model_that_resumes(tmp_path):
     case = CASES["dropout, norm"]
     whole = case.train(tmp_path)
-    for path in checkpoints.in_folder(tmp_path)[::4]:
-        same_runs(case.train(resume=path, model=Sequential.load(path)), whole)
-
-
-def test_a_model_that_was_trained_on_something_else_goes_back_to_the_checkpoint(tmp_path):
-    case = CASES["dropout, norm"]
-    whole = case.train(tmp_path)
-    same_runs(case.train(resume=checkpoints.in_folder(tmp_path)[3], model=whole[0]), whole)
+    path = checkpoints.in_folder(tmp_path)[4]
+    for model in (Sequential.load(path), whole[0]):
+        same_runs(case.train(resume=path, model=model), whole)
 
 
 # ---- checkpoints that do not fit ----

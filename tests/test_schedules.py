@@ -49,10 +49,6 @@ def test_linear_warm_up() -> None:
     assert after == sorted(after, reverse=True)
 
 
-def test_a_warm_up_of_one_step_has_no_effect() -> None:
-    assert rates(CosineDecay(3.0, 2, 1), 0, 1) == [3, 3]
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -101,13 +97,6 @@ def test_negative_factors() -> None:
 @pytest.mark.parametrize("number", [0.5, 1, np.float64(0.5), np.float32(0.5), np.int64(1)])
 def test_a_number_is_a_constant_rate(number: float) -> None:
     assert schedules.get(number) == Constant(float(number))
-
-
-def test_from_an_object_or_a_configuration() -> None:
-    schedule = CosineDecay(0.1, 100, 10, 0.01)
-    assert schedules.get(schedule) is schedule
-    saved = {"class": "CosineDecay", "learning_rate": 0.1, "decay_steps": 100}
-    assert schedules.get(saved | {"warmup_steps": 10, "final": 0.01}) == schedule
 
 
 def test_numpy_numbers_become_python_numbers() -> None:

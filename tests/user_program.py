@@ -35,9 +35,9 @@ class Patience(Callback):
             state.stop = True
 
 
-def train(picture: str, epochs: int) -> History:
+def train(picture: str, epochs: int, size: int = 5500) -> History:
     data = MnistData("sample").load()
-    batch = data.next_train_batch(5500)
+    batch = data.next_train_batch(size)
     x: NDArray[np.float32] = batch.xs.reshape(-1, 28, 28, 1)
     test = data.next_test_batch(1000)
     xt, yt = test.xs.reshape(-1, 28, 28, 1), test.labels

@@ -17,19 +17,12 @@ def apply(layer: Layer, *values: float) -> list[float]:
     return layer.forward(np.array([values], np.float64)).ravel().tolist()
 
 
-def test_relu_is_zero_below_zero_and_so_is_its_gradient() -> None:
-    relu = layers.ReLU()
-    x = np.array([[-2.0, -0.0, 0.0, 3.0]])
-    assert relu.forward(x, training=True).tolist() == [[0, 0, 0, 3]]
-    assert relu.backward(np.full_like(x, 7)).tolist() == [[0, 0, 0, 7]]
-
-
 def test_relu_keeps_nan_and_drops_an_infinite_gradient_below_zero() -> None:
     relu = layers.ReLU()
-    y = relu.forward(np.array([[np.nan, -np.inf, np.inf, -1.0, 1.0]]), training=True)
-    np.testing.assert_array_equal(y, [[np.nan, 0, np.inf, 0, 1]])
-    dx = relu.backward(np.array([[1.0, np.inf, 1.0, np.nan, np.inf]]))
-    np.testing.assert_array_equal(dx[:, 1:], [[0, 1, 0, np.inf]])
+    y = relu.forward(np.array([[np.nan, -np.inf, np.inf, -1.0, -0.0, 1.0]]), training=True)
+    np.testing.assert_array_equal(y, [[np.nan, 0, np.inf, 0, 0, 1]])
+    dx = relu.backward(np.array([[1.0, np.inf, 1.0, np.nan, 7.0, np.inf]]))
+    np.testing.assert_array_equal(dx[:, 1:], [[0, 1, 0, 0, np.inf]])
 
 
 def test_leaky_relu_scales_the_gradient_below_zero() -> None:
@@ -51,11 +44,6 @@ def test_tanh_is_its_formula_and_does_not_overflow() -> None:
     assert apply(layers.Tanh(), -1e4, 0, 1, 1e4) == [-1, 0, np.tanh(1), 1]
 
 
-def test_softmax_by_hand() -> None:
-    y = apply(layers.Softmax(), 0, np.log(2), np.log(5))
-    np.testing.assert_allclose(y, [1 / 8, 2 / 8, 5 / 8], rtol=1e-14)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_is_stable_at_1e4(dtype: type) -> None:
     softmax = layers.Softmax()
@@ -65,15 +53,6 @@ def test_softmax_is_stable_at_1e4(dtype: type) -> None:
     np.testing.assert_allclose(y, [[1, 0, 0], [1 / 3] * 3, odds], rtol=1e-6)
     np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-6)
     assert np.isfinite(softmax.backward(np.ones_like(x))).all()
-
-
-def test_softmax_is_over_the_last_axis_and_ignores_a_common_shift(
-    rng: np.random.Generator,
-) -> None:
-    x = rng.standard_normal((2, 3, 4, 5))
-    y = layers.Softmax().forward(x)
-    np.testing.assert_allclose(y.sum(axis=-1), np.ones((2, 3, 4)))
-    np.testing.assert_allclose(layers.Softmax().forward(x + 100), y)
 
 
 # ---- activation= ----

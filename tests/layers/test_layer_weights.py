@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn import Sequential, initializers, layers
+from minicnn import initializers, layers
 from minicnn.layers import Weighted
 from minicnn.typing import Shape
 
@@ -98,18 +98,3 @@ def test_l2_adds_twice_l2_times_w_to_the_gradient_of_w_alone(
         penalized.grads["w"], plain.grads["w"] + 0.5 * plain.params["w"], rtol=1e-14, atol=1e-14
     )
     np.testing.assert_array_equal(penalized.grads["b"], plain.grads["b"])
-
-
-def test_penalties_are_part_of_the_models_loss() -> None:
-    def losses(l2: float) -> tuple[float, float]:
-        layer = layers.Dense(2, l2=l2)
-        model = Sequential([layer], (3,), seed=0, dtype="float64")
-        model.compile("sgd", "mse")
-        x, y = np.ones((4, 3)), np.zeros((4, 2))
-        return model.evaluate(x, y)["loss"], layer.penalty()
-
-    plain, nothing = losses(0)
-    loss, penalty = losses(0.5)
-    assert nothing == 0
-    assert penalty > 0
-    assert loss == pytest.approx(plain + penalty, rel=1e-12)
