@@ -5,7 +5,7 @@ import pytest
 from fit_cases import SHAPE, Recorder, images, network, new_model, one_hot
 
 from minicnn import Sequential, callbacks
-from minicnn.callbacks import Callback, LambdaCallback
+from minicnn.callbacks import LambdaCallback
 from minicnn.errors import CallbackError
 
 
@@ -43,25 +43,6 @@ def test_the_five_hooks_come_in_order():
         for e in (0, 1)
     ]
     assert log == ["on_train_begin", *epochs[0], *epochs[1], "on_train_end"]
-
-
-def test_callbacks_are_called_in_the_order_given():
-    log = []
-    each = [LambdaCallback(on_batch_end=lambda s, i=i: log.append(i)) for i in range(3)]
-    new_model().fit(images(), one_hot(), callbacks=each, verbose=0)
-    assert log == [0, 1, 2]
-
-
-def test_custom_callback_needs_only_the_hooks_it_uses():
-    class Mine(Callback):
-        seen = 0
-
-        def on_epoch_end(self, state):
-            self.seen += 1
-
-    mine = Mine()
-    new_model().fit(images(), one_hot(), epochs=3, callbacks=(mine,), verbose=0)
-    assert mine.seen == 3
 
 
 def test_state_describes_the_progress_of_the_run():

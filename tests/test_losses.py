@@ -71,31 +71,6 @@ def test_sparse_targets_equal_one_hot_ones(dtype: type, smoothing: float) -> Non
             np.testing.assert_array_equal(f(LOGITS, targets), g(LOGITS, ONEHOT))
 
 
-# ---- stability ----
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_logits_of_1e4_give_finite_losses_and_gradients(dtype: type, smoothing: float) -> None:
-    z = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [-1e4, -1e4, -1e4]], dtype)
-    q = np.array([[0, 1, 0], [0, 1, 0], [1, 0, 0]], np.uint8)
-    loss = CategoricalCrossentropy(smoothing)
-    values, gradient = loss.per_sample(z, q), loss.gradient(z, q)
-    assert np.isfinite(values).all()
-    assert np.isfinite(gradient).all()
-    assert (values >= 0).all()
-    if not smoothing:
-        np.testing.assert_allclose(values, [2e4, log(2), log(3)], rtol=1e-6)
-        expected = [[1, -1, 0], [0, -0.5, 0.5], [-2 / 3, 1 / 3, 1 / 3]]
-        np.testing.assert_allclose(gradient, expected, rtol=1e-6)
-
-
-def test_a_certain_and_correct_output_has_a_loss_of_zero() -> None:
-    z = np.array([[1e4, 0.0], [50.0, 0.0]], np.float32)
-    losses_ = CategoricalCrossentropy().per_sample(z, np.array([[1, 0], [1, 0]]))
-    assert losses_.tolist() == [0, 0]
-
-
 # ---- gradients, dtypes ----
 
 ALL = [

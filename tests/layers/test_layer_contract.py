@@ -286,25 +286,3 @@ def test_every_kind_of_layer_has_a_snake_case_name(name: str) -> None:
     if name in {"conv2d", "dense", "dropout", "reshape"}:  # those need an argument
         return
     assert type(layers.get(name)) is layers.TABLE[name]
-
-
-# ---- counts, by hand ----
-
-
-def built(layer: Layer, shape: Shape) -> Layer:
-    layer.build(shape, np.random.default_rng(0))
-    return layer
-
-
-def test_parameters_flops_and_patch_sizes_by_hand() -> None:
-    conv = built(layers.Conv2D(8, 3), (28, 28, 2))
-    assert conv.num_params == 3 * 3 * 2 * 8 + 8
-    assert conv.patch_size() == 26 * 26 * 3 * 3 * 2
-    assert conv.flops() == 2 * 26 * 26 * 3 * 3 * 2 * 8  # a multiply-add counts as two
-    dense = built(layers.Dense(10, use_bias=False), (400,))
-    assert dense.num_params == 4000
-    assert dense.flops() == 8000
-    assert dense.patch_size() == 0
-    norm = built(layers.BatchNorm(), (5, 5, 7))
-    assert norm.num_params == 14
-    assert built(layers.Flatten(), (5, 5, 7)).num_params == 0
