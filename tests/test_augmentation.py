@@ -35,25 +35,6 @@ def forward_map(r: Array, a: Augmentation) -> tuple[Array, Array]:
     return turn @ slant @ stretch, a.shift * r[4:]
 
 
-def square(size: int = 41, half: int = 10) -> Array:
-    """A white square in the middle, (1, size, size, 1)."""
-    x = np.zeros((1, size, size, 1))
-    middle = slice(size // 2 - half, size // 2 + half + 1)
-    x[0, middle, middle] = 1
-    return x
-
-
-def extent(y: Array) -> tuple[float, float]:
-    """The standard deviations of the white pixels, down and across."""
-    weight = y[0, :, :, 0] / y.sum()
-    i, j = np.indices(weight.shape)
-    found = []
-    for along in (i, j):
-        mean = (along * weight).sum()
-        found.append(float(np.sqrt(((along - mean) ** 2 * weight).sum())))
-    return found[0], found[1]
-
-
 # ---- the matrices ----
 
 
@@ -79,20 +60,10 @@ def moved(a: Augmentation, x: Array, **given_: float) -> Array:
     return kernels.warp(x, a.matrices(numbers(**given_)))
 
 
-def test_a_positive_shift_moves_down_and_to_the_right() -> None:
-    x = square()
-    a = Augmentation(shift=2)
+def test_a_positive_shift_moves_down_and_to_the_right(rng: np.random.Generator) -> None:
+    x, a = np.pad(rng.random((1, 5, 5, 1)), ((0, 0), (2, 2), (2, 2), (0, 0))), Augmentation(shift=2)
     np.testing.assert_array_equal(moved(a, x, down=1), np.roll(x, 2, 1))
     np.testing.assert_array_equal(moved(a, x, right=-0.5), np.roll(x, -1, 2))
-
-
-def test_a_positive_scale_enlarges() -> None:
-    a, before = Augmentation(scale=0.5), extent(square())
-    taller, wider = extent(moved(a, square(), tall=1)), extent(moved(a, square(), wide=-1))
-    assert taller[0] == pytest.approx(1.5 * before[0], rel=0.05)
-    assert taller[1] == pytest.approx(before[1])
-    assert wider[0] == pytest.approx(before[0])
-    assert wider[1] == pytest.approx(0.5 * before[1], rel=0.1)
 
 
 def test_a_positive_angle_rotates_counter_clockwise() -> None:
@@ -102,13 +73,6 @@ def test_a_positive_angle_rotates_counter_clockwise() -> None:
     y = moved(Augmentation(rotate=90), x, rotate=1)
     assert y[0, 4, 7, 0] == pytest.approx(1)
     assert y.sum() == pytest.approx(1)
-
-
-def test_a_positive_shear_moves_lower_rows_to_the_right() -> None:
-    x = np.zeros((1, 9, 9, 1))
-    x[0, :, 4] = 1
-    y = moved(Augmentation(shear=45), x, shear=1)
-    np.testing.assert_allclose(y[0, :, :, 0], np.eye(9), atol=1e-12)
 
 
 # ---- calls ----
@@ -126,12 +90,6 @@ def test_a_call_returns_a_new_array_of_the_same_shape_and_dtype(
         assert (y.shape, y.dtype) == (x.shape, x.dtype)
         assert not np.may_share_memory(x, y)
         np.testing.assert_array_equal(x, before)
-
-
-def test_seeds() -> None:
-    x = np.random.default_rng(0).random((40, 12, 12, 1), np.float32)
-    one, two, three = (EVERYTHING(x, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert one.tobytes() == two.tobytes() != three.tobytes()
 
 
 def test_each_image_of_a_batch_is_changed_differently(rng: np.random.Generator) -> None:
@@ -207,13 +165,6 @@ def test_elastic_is_the_standard_deviation_of_a_displacement(
     assert 0.93 * 2.5 < each.min() < each.max() < 1.1 * 2.5  # also at the edges
 
 
-def test_invalid_images(rng: np.random.Generator) -> None:
-    with pytest.raises(TypeError, match="expected x as float32 or float64, received uint8"):
-        EVERYTHING(np.zeros((2, 4, 4, 1), np.uint8), rng)
-    with pytest.raises(ValueError, match="expected x with 4 axes, received 2"):
-        EVERYTHING(np.zeros((2, 16), np.float32), rng)
-
-
 # ---- arguments ----
 
 
@@ -248,12 +199,7 @@ def test_it_is_immutable_compared_by_value_and_printed_in_one_line() -> None:
 
 def small() -> Sequential:
     model = Sequential(
-        [
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.MaxPool2D(2),
-            layers.Flatten(),
-            layers.Dense(10, activation="softmax"),
-        ],
+        [layers.Flatten(), layers.Dense(10, activation="softmax")],
         input_shape=(28, 28, 1),
         seed=0,
     )

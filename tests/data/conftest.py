@@ -1,32 +1,14 @@
 """Small sheets for the tests of the loader, and a folder for its cache."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width: int, height: int, raw: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
-    """A PNG with any header and any pixel data."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    return SIGNATURE + b"".join(chunk(*part) for part in parts)
-
 
 class Sheets:
     """Makes sheets of `n` images of 4×4 pixels in `classes` classes in a folder."""
-
-    chunk = staticmethod(chunk)
-    png = staticmethod(png)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

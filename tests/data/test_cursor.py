@@ -58,10 +58,6 @@ def test_each_permutation_is_different():
     assert (indices.take(1000) != indices.take(1000)).any()
 
 
-def test_seeds_differ():
-    assert (cursor(1000, 0).take(1000) != cursor(1000, 1).take(1000)).any()
-
-
 @pytest.mark.parametrize(("n", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError)])
 def test_invalid_numbers(n, error):
     with pytest.raises(error, match="expected the number of images"):

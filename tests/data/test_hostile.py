@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from png_files import chunk, png
 
 from minicnn import DataError
 from minicnn.data import MnistData
@@ -111,13 +112,13 @@ def error_and_peak(path):
         (10, 0, "at least one pixel"),
     ],
 )
-def test_huge_and_empty_sizes(tmp_path, sheets, width, height, words, monkeypatch):
+def test_huge_and_empty_sizes(tmp_path, width, height, words, monkeypatch):
     monkeypatch.setattr(
         "minicnn.data.sheet.PngImagePlugin.PngImageFile",
         lambda file: pytest.fail("the PNG was opened for decoding"),
     )
     path = tmp_path / "s.png"
-    path.write_bytes(sheets.png(width, height, b"\0" * 20))
+    path.write_bytes(png(width, height, b"\0" * 20))
     message, peak = error_and_peak(path)
     assert words in message
     assert peak < 4 << 20
@@ -128,31 +129,31 @@ def test_a_bomb_is_rejected_before_it_is_decoded(tmp_path, sheets, monkeypatch):
     monkeypatch.setattr(
         "minicnn.data.loader.decode_sheet", lambda *a: pytest.fail("the bomb was decoded")
     )
-    (tmp_path / "s_images.png").write_bytes(sheets.png(10_000, 10_000, b"\0" * 10_001 * 10_000))
+    (tmp_path / "s_images.png").write_bytes(png(10_000, 10_000, b"\0" * 10_001 * 10_000))
     (tmp_path / "s_labels_uint8").write_bytes(sheets.labels(30).tobytes())
     with pytest.raises(DataError, match="expected 10,000 rows of labels"):
         MnistData(tmp_path).load()
 
 
-def test_more_pixels_than_in_the_header(tmp_path, sheets):
-    (tmp_path / "s.png").write_bytes(sheets.png(16, 30, bytes(64 << 20)))
+def test_more_pixels_than_in_the_header(tmp_path):
+    (tmp_path / "s.png").write_bytes(png(16, 30, bytes(64 << 20)))
     message, peak = error_and_peak(tmp_path / "s.png")
     assert "received more" in message
     assert peak < 4 << 20
 
 
-def test_a_second_header(tmp_path, sheets):
-    body = sheets.png(16, 30, bytes(17 * 30))
-    huge = sheets.chunk(b"IHDR", struct.pack(">IIBBBBB", 16384, 16384, 8, 0, 0, 0, 0))
+def test_a_second_header(tmp_path):
+    body = png(16, 30, bytes(17 * 30))
+    huge = chunk(b"IHDR", struct.pack(">IIBBBBB", 16384, 16384, 8, 0, 0, 0, 0))
     (tmp_path / "s.png").write_bytes(body[:33] + huge + body[33:])
     message, peak = error_and_peak(tmp_path / "s.png")
     assert "two headers" in message
     assert peak < 4 << 20
 
 
-def test_a_text_bomb(tmp_path, sheets):
-    body = sheets.png(16, 30, bytes(17 * 30))
-    bomb = sheets.chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(64 << 20)))
+def test_a_text_bomb(tmp_path):
+    body = png(16, 30, bytes(17 * 30))
+    bomb = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(64 << 20)))
     (tmp_path / "s.png").write_bytes(body[:33] + bomb + body[33:])
     message, peak = error_and_peak(tmp_path / "s.png")
     assert "truncated or damaged" in message
@@ -160,9 +161,9 @@ def test_a_text_bomb(tmp_path, sheets):
 
 
 @pytest.mark.parametrize("size", [0, 1, 17, 17 * 29, 17 * 30 - 1, 17 * 30 + 1, 17 * 31])
-def test_too_few_or_too_many_pixels(tmp_path, sheets, size):
+def test_too_few_or_too_many_pixels(tmp_path, size):
     """Pillow would decode missing pixels as black."""
-    (tmp_path / "s.png").write_bytes(sheets.png(16, 30, bytes(size)))
+    (tmp_path / "s.png").write_bytes(png(16, 30, bytes(size)))
     with pytest.raises(DataError, match="expected 510 bytes of pixels for 16×30, received"):
         read(tmp_path / "s.png")
 
@@ -185,14 +186,14 @@ def test_not_a_png(tmp_path, body, words):
 
 
 @pytest.mark.parametrize(("depth", "colour"), [(3, 0), (1, 2), (16, 3), (8, 1), (8, 5), (0, 0)])
-def test_invalid_bit_depths_and_colour_types(tmp_path, sheets, depth, colour):
-    (tmp_path / "s.png").write_bytes(sheets.png(16, 30, bytes(510), depth=depth, colour=colour))
+def test_invalid_bit_depths_and_colour_types(tmp_path, depth, colour):
+    (tmp_path / "s.png").write_bytes(png(16, 30, bytes(510), depth=depth, colour=colour))
     with pytest.raises(DataError, match=f"depth {depth}, colour type {colour}"):
         read(tmp_path / "s.png")
 
 
-def test_no_pixel_chunk(tmp_path, sheets):
-    body = sheets.png(16, 30, b"")
-    (tmp_path / "s.png").write_bytes(body[:33] + sheets.chunk(b"IEND", b""))
+def test_no_pixel_chunk(tmp_path):
+    body = png(16, 30, b"")
+    (tmp_path / "s.png").write_bytes(body[:33] + chunk(b"IEND", b""))
     with pytest.raises(DataError, match="truncated or damaged"):
         read(tmp_path / "s.png")

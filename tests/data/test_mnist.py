@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from minicnn import DataError
 from minicnn.data import Batch, MnistData, ScaledImages
@@ -205,12 +204,3 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     assert data_folder(tmp_path / "given") == tmp_path / "given"
     monkeypatch.delenv("MINICNN_DATA")
     assert "minicnn" in str(data_folder())
-
-
-def test_a_standard_split_of_mnist_size(sheets):
-    folder = sheets.folder / "big"
-    folder.mkdir()
-    Image.fromarray(np.zeros((65_000, 4), np.uint8)).save(folder / "m_images.png")
-    (folder / "m_labels_uint8").write_bytes(sheets.labels(65_000, 10).tobytes())
-    assert MnistData(folder).load().num_train == 55_000
-    assert MnistData(folder, split="tutorial").load().num_train == 54_166

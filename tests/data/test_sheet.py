@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from png_files import chunk, png
 
 from minicnn import DataError
 from minicnn.data.sheet import MAX_PIXELS, decode_sheet, inspect_sheet, resolve_shape
@@ -35,7 +36,7 @@ def test_modes_of_eight_bits(tmp_path, grey, mode, rows, monkeypatch):
 
 
 @pytest.mark.parametrize("colour", [0, 2, 4, 6])
-def test_sixteen_bits_keep_the_upper_eight(tmp_path, grey, colour, sheets):
+def test_sixteen_bits_keep_the_upper_eight(tmp_path, grey, colour):
     """Grey, RGB, grey with alpha, RGBA; values that aren't multiples of 257."""
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
     values = grey.astype(np.uint16) * 256 + 100
@@ -43,7 +44,7 @@ def test_sixteen_bits_keep_the_upper_eight(tmp_path, grey, colour, sheets):
     if colour in (4, 6):
         planes[..., -1] = 65535
     raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in planes)
-    (tmp_path / "s.png").write_bytes(sheets.png(16, 40, raw, depth=16, colour=colour))
+    (tmp_path / "s.png").write_bytes(png(16, 40, raw, depth=16, colour=colour))
     assert (read(tmp_path / "s.png") == grey).all()
 
 
@@ -52,7 +53,7 @@ def test_less_than_eight_bits_are_scaled_to_255(tmp_path, depth, sheets):
     levels = sheets.pixels(8) % (1 << depth)
     bits = (levels[..., None] >> np.arange(depth - 1, -1, -1).astype(np.uint8)) & 1
     raw = b"".join(b"\0" + np.packbits(row.reshape(-1)).tobytes() for row in bits)
-    (tmp_path / "s.png").write_bytes(sheets.png(16, 8, raw, depth=depth))
+    (tmp_path / "s.png").write_bytes(png(16, 8, raw, depth=depth))
     assert (read(tmp_path / "s.png") == levels * (255 // ((1 << depth) - 1))).all()
 
 
@@ -71,8 +72,8 @@ def adam7(pixels):
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 2), (5, 9), (8, 8), (40, 16), (1, 16)])
 def test_interlaced(tmp_path, sheets, rows, columns):
     pixels = sheets.pixels(rows, columns)
-    body = sheets.png(columns, rows, adam7(pixels))
-    interlaced = sheets.chunk(b"IHDR", body[16:28] + b"\x01")
+    body = png(columns, rows, adam7(pixels))
+    interlaced = chunk(b"IHDR", body[16:28] + b"\x01")
     (tmp_path / "s.png").write_bytes(body[:8] + interlaced + body[33:])
     assert (read(tmp_path / "s.png") == pixels).all()
 
@@ -121,9 +122,9 @@ def test_transparent_colours(tmp_path, grey):
         read(tmp_path / "q.png")
 
 
-def test_a_colour_outside_the_palette(tmp_path, sheets):
-    body = sheets.png(4, 1, b"\0\0\1\2\3", colour=3)
-    palette = sheets.chunk(b"PLTE", bytes([0, 0, 0, 9, 9, 9]))
+def test_a_colour_outside_the_palette(tmp_path):
+    body = png(4, 1, b"\0\0\1\2\3", colour=3)
+    palette = chunk(b"PLTE", bytes([0, 0, 0, 9, 9, 9]))
     (tmp_path / "s.png").write_bytes(body[:33] + palette + body[33:])
     with pytest.raises(DataError, match="row 0"):
         read(tmp_path / "s.png")
@@ -135,12 +136,12 @@ def test_shapes():
     assert resolve_shape(12, [6, 2, 1], "s") == (6, 2, 1)
 
 
-def test_the_limit_on_pixels(tmp_path, sheets):
+def test_the_limit_on_pixels(tmp_path):
     path = tmp_path / "s.png"
     side = 1 << 14
-    path.write_bytes(sheets.png(side, side, b""))
+    path.write_bytes(png(side, side, b""))
     assert side * side == MAX_PIXELS
     inspect_sheet(path)
-    path.write_bytes(sheets.png(side, side + 1, b""))
+    path.write_bytes(png(side, side + 1, b""))
     with pytest.raises(DataError, match="at most 268,435,456 pixels"):
         inspect_sheet(path)
