@@ -29,19 +29,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 LONGEST = [
     "tests/kernels/test_engine_bounds.py",
     "tests/visor/test_draw_page.py",
-    "tests/test_fusion.py",
     "tests/visor/test_train_page.py",
     "tests/visor/test_train_visor.py",
     "tests/visor/test_evaluate_page.py",
     "tests/visor/test_inside_page.py",
-    "tests/train/test_train_cli.py",
+    "tests/test_fusion.py",
     "tests/report/test_report.py",
+    "tests/train/test_train_cli.py",
     "tests/test_augmentation.py",
-    "tests/test_fuzz_files.py",
     "tests/train/test_resume_cli.py",
-    "tests/bench/test_bench_quick.py",
     "tests/kernels/test_kernel_warp.py",
+    "tests/kernels/test_kernel_threads.py",
+    "tests/callbacks/test_observers.py",
+    "tests/bench/test_bench_quick.py",
+    "tests/test_fuzz_files.py",
     "tests/kernels/test_kernel_numba_cache.py",
+    "tests/compatibility/test_older_files.py",
+    "tests/test_public_api.py",
+    "tests/test_gradcheck.py",
 ]
 
 

@@ -156,6 +156,6 @@ def test_memory_does_not_grow_with_the_number_of_samples(use):
             tracemalloc.stop()
 
     peak(64)  # compiles kernels and fills caches
-    few, many = 256, 8192
+    few, many = 64, 2048
     # outputs and orders take a few bytes a sample, the pixels 576
     assert peak(many) - peak(few) < (many - few) * 576 / 10

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,3 +121,19 @@ def outcome(call: Callable[[], Any]) -> str:
     except ValueError as error:
         said = "expected" in str(error) and "received" in str(error)
         return "refused" if said else f"refused, with these words: {error}"
+
+
+def python(
+    code: str, *arguments: str, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `code`, which may import the modules beside this one, in a process of its own."""
+    here = Path(__file__).parent
+    folders = [str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-X", "faulthandler", "-c", code, *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from kernel_cases import python
 
 pytest.importorskip("numba")
 
@@ -71,14 +69,5 @@ print("read in bounds", different)
 @pytest.mark.parametrize("side", ["end", "begin"])
 @pytest.mark.parametrize("names", [(), pytest.param(("all",), marks=pytest.mark.exhaustive)])
 def test_no_kernel_reads_outside_its_arrays(side: str, names: tuple[str, ...]) -> None:
-    here = Path(__file__).parent
-    folders = [str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", COMPUTE, side, *names],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = python(COMPUTE, side, *names, seconds=600)
     assert done.stdout == "read in bounds []\n", done.stderr[-2000:]

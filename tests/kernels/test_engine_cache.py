@@ -129,6 +129,7 @@ def test_kernels_of_one_factory_from_several_processes_work_together(
     assert compiled_by(factory, *words[::-1], cache=cache) == 0
 
 
+@pytest.mark.exhaustive
 def test_processes_that_compile_at_the_same_time_leave_a_valid_cache(
     factory: str, cache: Path
 ) -> None:

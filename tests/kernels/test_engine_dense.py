@@ -45,25 +45,13 @@ def normal(*shapes: tuple[int, ...], dtype: Any) -> list[NDArray[Any]]:
 
 @by_size
 @pytest.mark.parametrize("N", BATCHES)
-def test_integers_give_blas_products_exactly(N: int, D: int, U: int, dtype: type) -> None:
-    x, w, b = integers((N, D), (D, U), (U,), dtype=dtype)
-    same(kernels.dense(x, w, b, **TILE), kernels.dense(x, w, b, **BLAS))
-    same(kernels.dense(x, w, **TILE), kernels.dense(x, w, **BLAS))
-
-
-@by_size
-def test_integers_give_the_references_products_exactly(D: int, U: int, dtype: type) -> None:
-    x, w, b = integers((5, D), (D, U), (U,), dtype=dtype)
-    same(kernels.dense(x, w, b, **TILE), kernels.dense(x, w, b, backend="reference"))
-
-
-@by_size
-@pytest.mark.parametrize("N", [1, 14, 100])
-def test_products_of_normal_numbers_equal_blas_up_to_rounding(
+def test_products_are_those_of_blas_exactly_for_integers_else_up_to_rounding(
     N: int, D: int, U: int, dtype: type
 ) -> None:
-    x, w, b = normal((N, D), (D, U), (U,), dtype=dtype)
-    close(kernels.dense(x, w, b, **TILE), kernels.dense(x, w, b, **BLAS))
+    for draw, agree in ((integers, same), (normal, close)):
+        x, w, b = draw((N, D), (D, U), (U,), dtype=dtype)
+        agree(kernels.dense(x, w, b, **TILE), kernels.dense(x, w, b, **BLAS))
+        agree(kernels.dense(x, w, **TILE), kernels.dense(x, w, **BLAS))
 
 
 @pytest.mark.parametrize("N", [1, 3, 29])
@@ -91,25 +79,16 @@ def test_a_row_gives_the_same_bits_alone_and_in_any_batch(D: int, U: int, dtype:
 
 @by_size
 @pytest.mark.parametrize("N", BATCHES)
-def test_integers_give_blas_gradients_exactly(N: int, D: int, U: int, dtype: type) -> None:
-    x, w, dy = integers((N, D), (D, U), (N, U), dtype=dtype)
-    expected = kernels.dense_backward(dy, x, w, **BLAS)
-    for mine, theirs in zip(kernels.dense_backward(dy, x, w, **TILE), expected, strict=True):
-        assert mine is not None
-        assert theirs is not None
-        same(mine, theirs)
-
-
-@by_size
-def test_dense_gradients_of_normal_numbers_equal_blas_up_to_rounding(
-    D: int, U: int, dtype: type
+def test_gradients_are_those_of_blas_exactly_for_integers_else_up_to_rounding(
+    N: int, D: int, U: int, dtype: type
 ) -> None:
-    x, w, dy = normal((29, D), (D, U), (29, U), dtype=dtype)
-    expected = kernels.dense_backward(dy, x, w, **BLAS)
-    for mine, theirs in zip(kernels.dense_backward(dy, x, w, **TILE), expected, strict=True):
-        assert mine is not None
-        assert theirs is not None
-        close(mine, theirs)
+    for draw, agree in ((integers, same), (normal, close)):
+        x, w, dy = draw((N, D), (D, U), (N, U), dtype=dtype)
+        expected = kernels.dense_backward(dy, x, w, **BLAS)
+        for mine, theirs in zip(kernels.dense_backward(dy, x, w, **TILE), expected, strict=True):
+            assert mine is not None
+            assert theirs is not None
+            agree(mine, theirs)
 
 
 def test_without_dx_the_other_gradients_of_dense_are_the_same_to_the_bit() -> None:

@@ -42,17 +42,6 @@ def test_a_nonfinite_gradient_passes_or_is_zero_and_nan_outputs_pass_none(fast: 
     same(kernels.relu_backward(dy, y, backend=fast), expected)
 
 
-@in_each
-def test_relus_gradient_accepts_any_memory_order_and_does_not_modify_arguments(fast: str) -> None:
-    y, dy = np.random.default_rng(0).standard_normal((2, 6, 10, 4))
-    expected = np.where(y > 0, dy, 0)
-    given = np.asfortranarray(dy), np.repeat(y, 2, axis=1)[:, ::2]
-    before = [array.copy() for array in given]
-    same(np.ascontiguousarray(kernels.relu_backward(*given, backend=fast)), expected)
-    for array, copy in zip(given, before, strict=True):
-        same(array, copy)
-
-
 # ---- softmax ----
 
 
@@ -83,15 +72,6 @@ def test_softmax_of_huge_and_nonfinite_numbers_row_by_row(fast: str) -> None:
         y = softmax(z, fast)
     nans = [NAN] * 3
     close(y, np.array([[1, 0, 0], [0, 0.5, 0.5], nans, nans, nans]))
-
-
-@in_each
-def test_softmax_accepts_any_memory_order_and_does_not_modify_logits(fast: str) -> None:
-    z = np.random.default_rng(0).standard_normal((40, 6))
-    expected = softmax(z, "numpy")
-    for given in (np.asfortranarray(z), np.repeat(z, 2, axis=0)[::2]):
-        close(np.ascontiguousarray(softmax(given, fast)), expected)
-        same(np.ascontiguousarray(given), z)
 
 
 # ---- softmax_crossentropy ----
@@ -241,13 +221,9 @@ def test_adam_steps_are_the_same_in_any_memory_order(fast: str) -> None:
     mine = tuple(np.asfortranarray(array) for array in mine)
     move(STEPS[1](), [mine], fast)
     move(STEPS[1](), [theirs], fast)
+    move(STEPS[1](), [], fast)  # no parameters, no change
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_max_ulp(a, b, maxulp=1)
-
-
-@in_each
-def test_adam_accepts_no_parameters(fast: str) -> None:
-    move(STEPS[0](), [], fast)
 
 
 def test_a_prepared_adam_is_for_exactly_its_arrays() -> None:
@@ -289,49 +265,24 @@ def test_each_of_the_256_pixel_values_becomes_the_float32_nearest_to_it(fast: st
 
 
 @in_each
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.intp])
-def test_rows_are_taken_in_order_and_can_repeat(kind: type, fast: str) -> None:
-    rows = np.array([3, 0, 7, 7, 1], kind)
-    same(kernels.take_scaled(PIXELS, rows, backend=fast), scale(PIXELS[rows]))
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.array([3, 0, 7, 7, 1], np.uint8),
+        np.array([-1, -8, 0, -3]),  # from the end
+        np.array([], np.int64),
+        np.random.default_rng(0).integers(-8, 8, 5000, np.int32),
+    ],
+    ids=["repeated", "negative", "none", "many"],
+)
+@pytest.mark.parametrize("pixels", [PIXELS, np.repeat(PIXELS, 2, axis=0)[::2, ::3]])
+def test_rows_are_taken_in_order(rows: NDArray[Any], pixels: NDArray[Any], fast: str) -> None:
+    same(kernels.take_scaled(pixels, rows, backend=fast), scale(pixels[rows]))
 
 
 @in_each
-def test_negative_rows_count_from_the_end(fast: str) -> None:
-    rows = np.array([-1, -8, 0, -3])
-    same(kernels.take_scaled(PIXELS, rows, backend=fast), scale(PIXELS[rows]))
-
-
-@in_each
-@pytest.mark.parametrize("row", [8, -9, 2**40])
-def test_a_row_out_of_range_is_an_index_error(row: int, fast: str) -> None:
+@pytest.mark.parametrize("row", [8, -9, 2**40, 0.5])
+def test_a_row_out_of_range_or_not_whole_is_an_index_error(row: float, fast: str) -> None:
     for rows in ([row], [0, row], [row, 0]):
         with pytest.raises(IndexError):
             kernels.take_scaled(PIXELS, np.array(rows), backend=fast)
-
-
-@in_each
-def test_no_rows_give_no_images(fast: str) -> None:
-    scaled = kernels.take_scaled(PIXELS, np.array([], np.int64), backend=fast)
-    assert scaled.shape == (0, 32)
-    assert scaled.dtype == np.float32
-
-
-@in_each
-def test_pixels_can_be_a_strided_view(fast: str) -> None:
-    part = PIXELS[1::2, ::3]
-    rows = np.array([3, 0])
-    same(kernels.take_scaled(part, rows, backend=fast), scale(part[rows]))
-
-
-@in_each
-def test_rows_that_are_not_integers_are_an_index_error(fast: str) -> None:
-    with pytest.raises(IndexError):
-        kernels.take_scaled(PIXELS, np.array([0.5, 1.0]), backend=fast)
-
-
-@needs_numba
-@pytest.mark.parametrize(("n", "D"), [(1, 1), (17, 784), (1000, 3), (3, 100_000)])
-def test_many_rows_are_all_scaled(n: int, D: int) -> None:
-    rng = np.random.default_rng(0)
-    pixels, rows = rng.integers(0, 256, (50, D), np.uint8), rng.integers(-50, 50, n)
-    same(kernels.take_scaled(pixels, rows, backend="numba"), scale(pixels[rows]))

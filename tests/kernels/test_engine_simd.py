@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_cases import python
 
 pytest.importorskip("numba")
 
@@ -147,7 +144,6 @@ def test_without_minicnn_simd_the_unit_is_the_processors(
 # ---- the same results ----
 
 COMPUTE = """
-import sys
 import numpy as np
 from engine_cases import *
 from minicnn.kernels.engine.codegen.simd import vectors
@@ -158,7 +154,7 @@ def compare(name, mine, theirs):
     if any(not np.array_equal(a, b) for a, b in zip(mine, theirs)):
         different.append(name)
 
-case = of(CONVOLUTIONS["few channels, in planes" if "all" in sys.argv else "first layer"], 2)
+case = of(CONVOLUTIONS["few channels, in planes"], 2)
 x, w, b = arrays(case)
 y = conv2d(case, x, w, b)
 compare("conv2d", [y], [conv2d(case, x, w, b, **NUMPY)])
@@ -166,7 +162,7 @@ dy = y - 3
 given = dy, x, w
 compare("dx, dw, db", conv2d_backward(case, *given), conv2d_backward(case, *given, **NUMPY))
 
-pooled = POOLED["2×2, leftovers, padded" if "all" in sys.argv else "2×3, stride (2, 1)"]
+pooled = POOLED["2×2, leftovers, padded"]
 x, w, b = arrays(pooled.conv)
 y, argmax = conv_pool(pooled, x, w, b)
 compare("fused", [y, argmax], conv_pool(pooled, x, w, b, **NUMPY))
@@ -188,28 +184,14 @@ def lacks(unit: str) -> bool:
     return not all(features.get(need) for need in needs.get(unit, ()))
 
 
-@pytest.mark.parametrize(
-    ("unit", "cases"),
-    [
-        ("128", "default"),
-        *(pytest.param(unit, "all", marks=pytest.mark.exhaustive) for unit in UNITS),
-    ],
-)
-def test_every_unit_gives_numpys_results_for_integers(unit: str, cases: str) -> None:
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_gives_numpys_results_for_integers(unit: str) -> None:
     if lacks(unit):
         pytest.skip(f"this processor has no {UNITS[unit].name}")
     if UNITS[unit] is vectors():
         pytest.skip(f"the other tests use {UNITS[unit].name}")
-    here = Path(__file__).parent
-    folders = [str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", COMPUTE, cases],
-        env=os.environ | {"MINICNN_SIMD": unit, "PYTHONPATH": os.pathsep.join(folders)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = python(COMPUTE, seconds=600, MINICNN_SIMD=unit)
     assert done.stdout == f"{UNITS[unit].name} []\n", done.stderr
 
 
@@ -218,13 +200,6 @@ def test_an_unknown_minicnn_simd_raises_at_a_processs_first_kernel() -> None:
         "import numpy as np; from minicnn import kernels; "
         "kernels.dense(np.ones((1, 1)), np.ones((1, 1)), algorithm='tile', backend='numba')"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"MINICNN_SIMD": "mmx"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(code, MINICNN_SIMD="mmx")
     assert done.returncode == 1
     assert "ValueError: expected MINICNN_SIMD out of avx512, avx2, neon, 128, rec" in done.stderr

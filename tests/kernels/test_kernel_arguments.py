@@ -56,11 +56,6 @@ def call(name: str, **changes: Any) -> Any:
     return function(**(given | changes))
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_the_arguments_of_these_tests_fit(name: str, backend: str) -> None:
-    call(name)
-
-
 # ---- dtypes and shapes ----
 
 
@@ -95,12 +90,8 @@ def test_another_number_of_axes_is_a_value_error_that_gives_the_shape(
             call(name, **{argument: wrong})
         assert argument in str(caught.value)
         assert str(wrong.shape) in str(caught.value)
-
-
-def test_values_that_are_no_arrays_are_a_type_error() -> None:
-    for wrong in (None, "x", [[[[1]]]]):
-        with pytest.raises(TypeError, match=SAID):
-            kernels.conv2d(wrong, W)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=SAID):
+        call(name, **{argument: "x"})
 
 
 @pytest.mark.parametrize(
@@ -110,8 +101,6 @@ def test_values_that_are_no_arrays_are_a_type_error() -> None:
         ("conv2d", {"b": np.ones(3)}, ["b", "(4)", "(3,)"]),
         ("conv2d_backward", {"w": np.ones((3, 2, 2, 4))}, ["3 channels", "(3, 2, 2, 4)"]),
         ("conv2d_backward", {"dy": np.ones((2, 3, 4, 4))}, ["dy", "2, 3, 5, 4", "(2, 3, 4, 4)"]),
-        ("conv2d_backward", {"dy": np.ones((1, 3, 5, 4))}, ["dy", "2, 3, 5, 4", "(1, 3, 5, 4)"]),
-        ("conv2d_backward", {"dy": np.ones((2, 1, 1, 4))}, ["dy", "2, 3, 5, 4", "(2, 1, 1, 4)"]),
         ("max_pool2d_backward", {"dy": np.ones((2, 2, 2, 3))}, ["dy", "2, 2, 3, 3"]),
         ("max_pool2d_backward", {"argmax": ARGMAX[:1]}, ["argmax", "2, 2, 3, 3", "(1, 2, 3, 3)"]),
         ("max_pool2d_backward", {"x_shape": (3, 5, 6, 3)}, ["dy", "3, 2, 3, 3", "(2, 2, 3, 3)"]),
@@ -122,9 +111,7 @@ def test_values_that_are_no_arrays_are_a_type_error() -> None:
         ("dense", {"b": np.ones(3)}, ["b", "(2)", "(3,)"]),
         ("dense_backward", {"w": np.ones((4, 2))}, ["w", "3, any", "(4, 2)"]),
         ("dense_backward", {"dy": np.ones((4, 1))}, ["dy", "4, 2", "(4, 1)"]),
-        ("dense_backward", {"dy": np.ones((3, 2))}, ["dy", "4, 2", "(3, 2)"]),
         ("col2im", {"cols": COLS[1:]}, ["cols", "30, 18", "(29, 18)"]),
-        ("col2im", {"cols": COLS[:, 1:]}, ["cols", "30, 18", "(30, 17)"]),
         ("col2im", {"x_shape": (5, 6, 3)}, ["x_shape", "(5, 6, 3)"]),
     ],
 )
@@ -176,12 +163,9 @@ def test_a_kernel_larger_than_the_image_is_a_value_error_with_both_sizes(name: s
         wrong = {"w": np.ones((2, 7, 3, 4))}
     with pytest.raises(ValueError, match=r"expected a kernel no larger .*received .*2×7.*5×6"):
         call(name, **wrong)
-
-
-@pytest.mark.parametrize("name", DILATED)
-def test_dilation_counts_in_the_size_of_the_window(name: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a kernel no larger .*received .*7×.*5×6"):
-        call(name, dilation=3)
+    if name in DILATED:
+        with pytest.raises(ValueError, match=r"expected a kernel no larger .*received .*7×.*5×6"):
+            call(name, dilation=3)
 
 
 @pytest.mark.parametrize(
@@ -201,18 +185,16 @@ def test_padding_counts_in_the_size_of_the_image(
     call(name, **larger, padding=((0, 1), (0, 0)))
 
 
-@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [*((name, "stride") for name in WINDOWED), *((name, "dilation") for name in DILATED)],
+)
 @pytest.mark.parametrize("wrong", [0, -1, (1, 0), (-2, 1)])
-def test_a_stride_below_one_is_a_value_error(name: str, wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r"expected stride >= 1, received"):
-        call(name, stride=wrong)
-
-
-@pytest.mark.parametrize("name", DILATED)
-@pytest.mark.parametrize("wrong", [0, -1, (1, 0)])
-def test_a_dilation_below_one_is_a_value_error(name: str, wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r"expected dilation >= 1, received"):
-        call(name, dilation=wrong)
+def test_a_stride_or_dilation_below_one_is_a_value_error(
+    name: str, option: str, wrong: Any
+) -> None:
+    with pytest.raises(ValueError, match=f"expected {option} >= 1, received"):
+        call(name, **{option: wrong})
 
 
 @pytest.mark.parametrize("wrong", [1.0, "2", (1, 2, 3), (1,), (1.5, 1), True, {}])
@@ -266,30 +248,13 @@ def test_an_unknown_backend_is_a_value_error_that_lists_the_backends(name: str) 
 # ---- memory layouts ----
 
 
-def _fortran(a: Array) -> Array:
-    return np.asfortranarray(a)
-
-
-def _transposed(a: Array) -> Array:
-    return np.ascontiguousarray(a.T).T
-
-
-def _strided(a: Array) -> Array:
+def _every_other(a: Array) -> Array:
+    """Read-only too."""
     wide = np.full(tuple(2 * size for size in a.shape), 99, a.dtype)
     every_other = wide[tuple(slice(None, None, 2) for _ in a.shape)]
     every_other[...] = a
+    every_other.flags.writeable = False
     return every_other
-
-
-def _backwards(a: Array) -> Array:
-    flip = tuple(slice(None, None, -1) for _ in a.shape)
-    return np.ascontiguousarray(a[flip])[flip]
-
-
-def _read_only(a: Array) -> Array:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
 
 
 def _unaligned(a: Array) -> Array:
@@ -298,10 +263,10 @@ def _unaligned(a: Array) -> Array:
     return raw
 
 
-LAYOUTS = [_fortran, _transposed, _strided, _backwards, _read_only, _unaligned]
+LAYOUTS = [np.asfortranarray, _every_other, _unaligned]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", CALLS)
 def test_arrays_of_any_layout_are_read_right_and_not_changed(
     name: str, layout: Callable[[Array], Array], backend: str, rng: np.random.Generator

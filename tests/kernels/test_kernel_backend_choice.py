@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from kernel_cases import FAST
+from kernel_cases import FAST, python
 
 from minicnn import kernels
 from minicnn.kernels import backend as choice
@@ -125,14 +122,7 @@ def test_a_process_uses_minicnn_backend_and_does_not_import_numba(name: str) -> 
         "kernels.dense(np.ones((1, 1)), np.ones((1, 1))); "
         "print(kernels.current_backend(), 'numba' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env=os.environ | {"MINICNN_BACKEND": name},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(code, MINICNN_BACKEND=name)
     assert done.stdout == f"{name} False\n", done.stderr
 
 

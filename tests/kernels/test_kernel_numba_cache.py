@@ -110,6 +110,7 @@ def test_without_a_writable_cache_folder_the_kernels_compile_and_work(
     assert list(tmp_path.rglob("*.nb?")) == []
 
 
+@pytest.mark.exhaustive
 def test_a_read_only_package_caches_in_the_users_folder(tmp_path: Path, package: Path) -> None:
     (package / "minicnn" / "kernels" / "__pycache__").write_text("not a folder")
     users = tmp_path / "home"
@@ -120,6 +121,7 @@ def test_a_read_only_package_caches_in_the_users_folder(tmp_path: Path, package:
         assert (found["hits"], found["misses"]) == (hits, misses)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
 def test_kernels_run_with_a_cache_folder_on_a_full_disk(tmp_path: Path) -> None:
     found = report(

@@ -1,4 +1,7 @@
-"""NumPy and Numba against the reference, over drawn shapes."""
+"""NumPy and Numba against the reference, over drawn shapes.
+
+The reference itself is checked by hand (test_kernels_by_hand.py), its gradients by central
+differences (tests/layers), both against PyTorch (tests/parity)."""
 
 from __future__ import annotations
 
@@ -143,22 +146,14 @@ def test_dense_and_its_backward_agree_with_the_reference(
     same(db_alone, db)
 
 
-@pytest.mark.parametrize("N", [2, 33])
+@pytest.mark.parametrize(("N", "C", "F"), [(2, 0, 3), (33, 0, 3), (2, 1, 0)])
 @against_reference
-def test_an_image_without_channels_is_refused_or_treated_as_the_reference_does(
-    fast: str, N: int
+def test_no_channels_or_filters_are_refused_or_treated_as_the_reference_does(
+    fast: str, N: int, C: int, F: int
 ) -> None:
-    x, w, b = np.zeros((N, 4, 4, 0)), np.zeros((2, 2, 0, 3)), np.arange(3.0)
+    x, w, b = np.zeros((N, 4, 4, C)), np.zeros((2, 2, C, F)), np.arange(float(F))
     ours = outcome(lambda: kernels.conv2d(x, w, b, backend=fast).tolist())
     assert ours == outcome(lambda: kernels.conv2d(x, w, b, backend="reference").tolist())
-    assert "words" not in ours
-
-
-@against_reference
-def test_no_filters_are_refused_or_treated_as_the_reference_does(fast: str) -> None:
-    x, w = np.ones((2, 4, 4, 1)), np.zeros((2, 2, 1, 0))
-    ours = outcome(lambda: kernels.conv2d(x, w, backend=fast).shape)
-    assert ours == outcome(lambda: kernels.conv2d(x, w, backend="reference").shape)
     assert "words" not in ours
 
 
@@ -167,3 +162,27 @@ def test_im2col_and_col2im_refuse_images_without_channels_or_have_empty_rows(bac
     assert cols in ("refused", "(18, 0)")
     x = outcome(lambda: kernels.col2im(np.zeros((18, 0)), (2, 4, 4, 0), 2).shape)
     assert x in ("refused", "(2, 4, 4, 0)")
+
+
+@against_reference
+@pytest.mark.parametrize("N", [1, 35])
+def test_convolutions_of_more_than_a_megabyte_of_patches_are_right(
+    fast: str, N: int, rng: np.random.Generator
+) -> None:
+    # the patch matrix is built a block of images at a time; here one image fills a block
+    x, w = (rng.integers(-6, 7, s).astype(np.float64) for s in ((N, 40, 41, 8), (3, 3, 8, 2)))
+    b, dy = rng.integers(-6, 7, 2) * 1.0, rng.integers(-6, 7, (N, 38, 39, 2)) * 1.0
+    patches = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (1, 2)).reshape(-1, 8 * 9)
+    rows, matrix = dy.reshape(-1, 2), w.transpose(2, 0, 1, 3).reshape(-1, 2)
+    assert 2 * patches.nbytes / N > 2**20
+    same(
+        kernels.conv2d(x, w, b, algorithm="im2col", backend=fast),
+        (patches @ matrix + b).reshape(dy.shape),
+    )
+    dx, dw, db = kernels.conv2d_backward(dy, x, w, algorithm="im2col", backend=fast)
+    same(dw, (patches.T @ rows).reshape(8, 3, 3, 2).transpose(1, 2, 0, 3))
+    same(db, rows.sum(axis=0))
+    assert dx is not None
+    assert np.vdot(dx, x) == np.vdot(dw, w)
+    dcols = rows @ w.reshape(-1, 2).T
+    same(dx, kernels.col2im(dcols, x.shape, 3, backend=fast))
