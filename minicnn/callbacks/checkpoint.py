@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 import os
 import secrets
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from .. import state_checks
 from ..atomic_file import atomic_path, remove_leftovers
-from ..errors import RunWarning
 from ..hooks import Callback, State
 from ..saving import checkpoints
 from .improvement import Improvement
-from .names import resolve
+from .lines import WarnOnce
 from .throttle import Throttle
 
 BEST = "best.safetensors"
@@ -84,14 +81,14 @@ class ModelCheckpoint(Callback):
         self.keep_last = keep_last
         self.every = every
         self.max_cost = max_cost
-        self._improvement = None
-        if monitor is not None:
-            self._improvement = Improvement(monitor, mode, 0.0, "ModelCheckpoint")
+        self._improvement = (
+            None if monitor is None else Improvement(monitor, mode, 0.0, type(self).__name__)
+        )
         self._reset()
 
     @property
     def state_name(self) -> str:
-        return f"{type(self).__name__}({resolve(self.monitor) if self.monitor else ''})"
+        return self._improvement.state_name if self._improvement else f"{type(self).__name__}()"
 
     def _reset(self) -> None:
         self.best = math.nan
@@ -102,7 +99,7 @@ class ModelCheckpoint(Callback):
         self._best_bytes: bytes | None = None  # not written yet
         self._throttle = Throttle(0.0, self.max_cost or 1.0)
         self._best_written = math.nan
-        self._warned: set[str] = set()
+        self._warning = WarnOnce("ModelCheckpoint")
 
     def get_state(self) -> dict[str, object]:
         # A best model that is not on disk yet is lost with the process: a resumed run then has the
@@ -165,18 +162,19 @@ class ModelCheckpoint(Callback):
         # The best one first: a run that is resumed from here will not meet it again.
         self._write_best()
         if _has_diverged(state):
-            self._warn("weights or loss are NaN or infinite; they are not saved")
+            text = "weights or loss are NaN or infinite; they are not saved"
+            self._warning.warn(text, "divergence")
             return
         path = self.folder / checkpoints.file_name(state.resume.done)
         content = self._bytes(state)
-        with self._warning_of(f"can't write into {self.folder}"):
+        with self._warning.instead_of_error(self.folder):
             self._write(path, content)
             self.saved, self._saved_at = path, state.resume.done
             self._prune()
 
     def _write_best(self) -> None:
         if self._best_bytes is not None:
-            with self._warning_of(f"can't write into {self.folder}"):
+            with self._warning.instead_of_error(self.folder):
                 self._write(self.folder / BEST, self._best_bytes)
                 self._best_bytes, self._best_written = None, self.best
 
@@ -190,7 +188,7 @@ class ModelCheckpoint(Callback):
 
     def _write(self, path: Path, content: bytes) -> None:
         if not self.folder.exists():
-            self._warn(f"{self.folder} was deleted; it is created again")
+            self._warning.warn(f"{self.folder} was deleted; it is created again", "deletion")
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
 
@@ -200,29 +198,15 @@ class ModelCheckpoint(Callback):
         for path in checkpoints.in_folder(self.folder):
             at = checkpoints.position(path)
             if at is not None and at > done:
-                with self._warning_of(f"can't rename in {self.folder}"):
+                with self._warning.instead_of_error(self.folder):
                     path.replace(path.with_name(path.name + SUPERSEDED))
 
     def _prune(self) -> None:
         """Remove all but the newest checkpoints, and the superseded ones."""
         old = checkpoints.in_folder(self.folder)[: -self.keep_last]
         for path in [*old, *self.folder.glob(f"epoch-*{SUPERSEDED}")]:
-            with self._warning_of(f"can't remove from {self.folder}"):
+            with self._warning.instead_of_error(self.folder):
                 path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _warning_of(self, failure: str) -> Iterator[None]:
-        """Turns an OSError into a warning."""
-        try:
-            yield
-        except OSError as error:
-            self._warn(f"{failure}: {error.strerror or error}; training continues")
-
-    def _warn(self, text: str) -> None:
-        """Warn once about the same text."""
-        if text not in self._warned:
-            self._warned.add(text)
-            warnings.warn(f"ModelCheckpoint: {text}", RunWarning, stacklevel=2)
 
 
 def _same_run(checkpoint: Path, resumed_from: Path | None) -> bool:

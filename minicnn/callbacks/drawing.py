@@ -24,12 +24,7 @@ FORMATS = (".png", ".svg", ".pdf")  # those of plots.save, without importing Mat
 
 class Drawing(Callback):
     """Base: draws now and then (see throttle.py), and always at the end of training. A subclass
-    overrides `look` and `figure`, and calls catch_up before it returns what look() found.
-
-    Args:
-        path: a .png, .svg or .pdf; None: nothing is drawn.
-        class_names: None: those of the model, or else numbers.
-    """
+    overrides `look` and `figure`, and calls catch_up before it returns what look() found."""
 
     needs_outputs = True
 
@@ -49,7 +44,6 @@ class Drawing(Callback):
         raise NotImplementedError
 
     def figure(self) -> Figure:
-        """The picture."""
         raise NotImplementedError
 
     def on_train_begin(self, state: State) -> None:

@@ -1,12 +1,11 @@
-"""Improvement: compares the values of one monitored metric."""
+"""Improvement: compares the values of one monitored metric; names of metrics in the logs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from ..metrics import rises
-from .names import find
+from ..metrics import ALIASES, rises
 
 MODES = ("auto", "min", "max")
 
@@ -35,6 +34,8 @@ class Improvement:
                 f'{caller}: is more or less of {monitor!r} better? Give mode="min" or mode="max"'
             )
         self.monitor, self.min_delta, self.caller = monitor, min_delta, caller
+        self.state_name = f"{caller}({resolve(monitor)})"
+        """Of a callback that monitors one metric (Callback.state_name)."""
         self.sign = 1.0 if more_is_better else -1.0
         """1: more is better; -1: less is."""
 
@@ -48,3 +49,27 @@ class Improvement:
     def value(self, logs: Mapping[str, float]) -> float:
         """The metric's value in the logs; ValueError, which lists the names, if it is missing."""
         return float(logs[find(self.monitor, logs, self.caller)])
+
+
+def resolve(name: str) -> str:
+    """The full name: `acc` is `accuracy`, `val_acc` is `val_accuracy`."""
+    base = name.removeprefix("val_")
+    return name.removesuffix(base) + ALIASES.get(base, base)
+
+
+def find(name: str, logs: Iterable[str], caller: str) -> str:
+    """The name in `logs`: `name`, or its full form.
+
+    Raises:
+        ValueError: neither is there; the message lists the names.
+    """
+    known = list(logs)
+    for candidate in (name, resolve(name)):
+        if candidate in known:
+            return candidate
+    hint = ""
+    if name.startswith("val_") and not any(entry.startswith("val_") for entry in known):
+        hint = "; val_… needs validation_data or validation_split in fit"
+    raise ValueError(
+        f"{caller}: no metric {name!r} in the logs, which have {', '.join(known)}{hint}"
+    )

@@ -17,13 +17,13 @@ repeated epochs appear twice"
 
 
 class LineFile:
-    """A file of lines. Each is written whole or not at all.
+    """A file of lines, UTF-8. Each is written whole or not at all.
 
     The file is opened for every line: readers see the line at once, it survives a crash of the
     process, and a deleted file comes back with the next line.
 
-    Args:
-        path: the file; UTF-8.
+    Raises:
+        OSError: open, append and truncate, if the file can't be created or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -31,26 +31,15 @@ class LineFile:
 
     def open(self, *, append: bool) -> None:
         """Create the file and missing folders. Empty it, or with append remove an incomplete last
-        line, which a crash may have left.
-
-        Raises:
-            OSError: it can't be created.
-        """
+        line, which a crash may have left."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab" if append else "wb"):
-            pass
-        if append:
-            data = self.path.read_bytes()
-            if not data.endswith(b"\n"):
-                self.truncate(data.rfind(b"\n") + 1)
+        with open(self.path, "ab+" if append else "wb+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
     def append(self, line: str, header: str = "") -> None:
         """Add a line (with its line break) in one write; undo it if the disk takes only a part. An
-        empty or missing file gets `header` first.
-
-        Raises:
-            OSError: it can't be written.
-        """
+        empty or missing file gets `header` first."""
         with open(self.path, "ab", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             data = (line if size else header + line).encode()
@@ -69,11 +58,7 @@ class LineFile:
             return 0
 
     def truncate(self, size: int) -> None:
-        """Cut the file to `size` bytes, if it is longer.
-
-        Raises:
-            OSError: it can't be written.
-        """
+        """Cut the file to `size` bytes, if it is longer."""
         if self.size() > size:
             with open(self.path, "rb+") as file:
                 file.truncate(size)
@@ -90,16 +75,15 @@ class WarnOnce:
 
     def __init__(self, caller: str) -> None:
         self.caller = caller
-        self.done = False
+        self._warned: set[str] = set()
 
     def begin(self) -> None:
-        """A run begins: the next failure warns again."""
-        self.done = False
+        self._warned.clear()
 
-    def warn(self, text: str) -> None:
-        """Warn, the first time."""
-        if not self.done:
-            self.done = True
+    def warn(self, text: str, about: str = "writing") -> None:
+        """Warn, the first time for each `about`."""
+        if about not in self._warned:
+            self._warned.add(about)
             warnings.warn(f"{self.caller}: {text}", RunWarning, stacklevel=5)
 
     @contextmanager
@@ -112,15 +96,7 @@ class WarnOnce:
 
 
 class FileLogger(Callback):
-    """Base of the callbacks that write one LineFile; a resumed run continues its file.
-
-    Args:
-        path: the file; missing folders are made.
-        append: continue an existing file instead of replacing it.
-
-    Raises:
-        OSError: at the start of training, if the file can't be created.
-    """
+    """Base of the callbacks that write one LineFile; a resumed run continues its file."""
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = Path(path), append

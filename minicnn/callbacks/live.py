@@ -168,13 +168,9 @@ class LiveLog(FileLogger):
         with self._throttle.working():
             true = class_indices(samples.y, outputs)
             found = most_confident_mistakes(true, probabilities(outputs), self.mistakes)
+            predicted, confidence = found.predicted, found.confidence
             mistakes = [
-                [
-                    int(row),
-                    int(true[row]),
-                    int(found.predicted[row]),
-                    number(found.confidence[row], 4),
-                ]
+                [int(row), int(true[row]), int(predicted[row]), number(confidence[row], 4)]
                 for row in found.rows
             ]
             return {"wrong": found.wrong, "mistakes": mistakes}

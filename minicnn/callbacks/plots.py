@@ -12,8 +12,8 @@ from .. import state_checks
 from ..hooks import Callback, State
 from .drawing import check_format
 from .history import History
+from .improvement import find, resolve
 from .lines import WarnOnce
-from .names import find, resolve
 from .throttle import Throttle
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from .. import state_checks
 from ..hooks import Callback, State
 from ..schedules import Constant
 from .improvement import Improvement
-from .names import resolve
 
 
 class _Rate(Callback):
@@ -111,7 +110,7 @@ class ReduceLROnPlateau(_Rate):
                 raise ValueError(f"ReduceLROnPlateau: expected {name} >= 0, received {value}")
         self.factor, self.patience, self.cooldown = factor, patience, cooldown
         self.min_lr = min_lr
-        self._improvement = Improvement(monitor, mode, min_delta, "ReduceLROnPlateau")
+        self._improvement = Improvement(monitor, mode, min_delta, type(self).__name__)
         self._reset()
 
     def _reset(self) -> None:
@@ -124,7 +123,7 @@ class ReduceLROnPlateau(_Rate):
 
     @property
     def state_name(self) -> str:
-        return f"{type(self).__name__}({resolve(self._improvement.monitor)})"
+        return self._improvement.state_name
 
     def get_state(self) -> dict[str, object]:
         return {"best": self.best, "wait": self.wait, "resting": self.resting}

@@ -104,11 +104,9 @@ class SampleGrid(Drawing):
             raise RuntimeError("SampleGrid: no epoch has ended yet in this run")
         images = in_unit_range(self._x[rows])
         true, predicted, confidence = self._shown
-        figure = plots.mistakes(images, true, predicted, confidence, self._names, limit=self.count)
-        # mistakes() is given only the shown ones, so its own title would count only these
-        figure.axes[0].set_title(self._title, loc="left", fontsize=11, fontweight="bold")
-        figure.set_figwidth(max(figure.get_figwidth(), 0.1 * len(self._title)))
-        return figure
+        return plots.mistakes(
+            images, true, predicted, confidence, self._names, self._title, limit=self.count
+        )
 
 
 def in_unit_range(images: Array) -> Array:

@@ -9,8 +9,7 @@ from .. import state_checks
 from ..hooks import Callback, State
 from ..network import Network
 from ..typing import Array
-from .improvement import Improvement
-from .names import resolve
+from .improvement import Improvement, resolve
 
 
 class EarlyStopping(Callback):
@@ -53,7 +52,7 @@ class EarlyStopping(Callback):
     ) -> None:
         if patience < 1:
             raise ValueError(f"EarlyStopping: expected patience >= 1, received {patience}")
-        self._improvement = Improvement(monitor, mode, min_delta, "EarlyStopping")
+        self._improvement = Improvement(monitor, mode, min_delta, type(self).__name__)
         self.monitor = monitor
         self.patience = patience
         self.min_delta = min_delta
@@ -71,7 +70,7 @@ class EarlyStopping(Callback):
 
     @property
     def state_name(self) -> str:
-        return f"{type(self).__name__}({resolve(self.monitor)})"
+        return self._improvement.state_name
 
     def get_state(self) -> dict[str, object]:
         return {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import suppress
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..hooks import Callback, State
-from ..layer_stats.array_stats import measure
-from .events import EventFile, expect_library
+from ..layer_stats.array_stats import BINS, ArrayStatistics, measure
 from .lines import WarnOnce
 from .samples import SampleGrid
 from .throttle import Throttle
@@ -54,11 +55,17 @@ class TensorBoard(Callback):
         images: bool = True,
         batches: bool = False,
     ) -> None:
-        expect_library()
+        try:
+            import tensorboardX  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                "TensorBoard needs the library tensorboardX to write its files: "
+                'pip install "minicnn[tensorboard]"'
+            ) from error
         self.folder = Path(folder)
         self.histograms, self.images, self.batches = histograms, images, batches
         self.needs_outputs = images
-        self._files: dict[str, EventFile] = {}
+        self._files: dict[str, _EventFile] = {}
         self._warning = WarnOnce("TensorBoard")
         self._measuring, self._drawing = Throttle(0, 0.01), Throttle()
         self._grid: SampleGrid | None = None
@@ -98,23 +105,14 @@ class TensorBoard(Callback):
                     self._write_histograms(state)
             if self.images and self._drawing.due():
                 self._write_images(state)
-            self._flush()
+            for file in self._files.values():
+                file.flush()
 
     def on_train_end(self, state: State) -> None:
         with self._warning.instead_of_error(self.folder):
             if self.images and not self._drawn:
                 self._write_images(state)
         self._close()
-
-    def _flush(self) -> None:
-        for name, file in list(self._files.items()):
-            try:
-                file.flush()
-            except FileNotFoundError:
-                del self._files[name]  # the next epoch creates a new one
-                with suppress(OSError):
-                    file.close()
-                raise
 
     def _write_logs(self, state: State) -> None:
         for name, value in state.logs.items():
@@ -143,10 +141,10 @@ class TensorBoard(Callback):
             if self._grid is not None:
                 file.image("misread", _png(self._grid.figure()), state.epoch + 1)
 
-    def _file(self, name: str) -> EventFile:
+    def _file(self, name: str) -> _EventFile:
         if name not in self._files:
             purge = None if self._purge is None else self._purge[name == "batches"]
-            self._files[name] = EventFile(self.folder / name, purge)
+            self._files[name] = _EventFile(self.folder / name, purge)
         return self._files[name]
 
     def _close(self) -> None:
@@ -154,6 +152,60 @@ class TensorBoard(Callback):
             for file in self._files.values():
                 file.close()
         self._files, self._purge = {}, None
+
+
+class _EventFile:
+    """A new event file in `folder`, which is created; written without tensorboardX's thread.
+
+    Args:
+        purge_step: TensorBoard hides the entries of earlier files from this step on; None: none.
+
+    Raises:
+        OSError: it can't be created.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        earlier = len(list(folder.glob("events.out.tfevents.*")))
+        # The suffix: two may be created in the same second.
+        self._writer = EventsWriter(str(folder / "events"), f".{earlier}")
+        self.flush, self.close = self._writer.flush, self._writer.close
+        if purge_step is not None:
+            self._write(purge_step, session_log={"status": "START"})
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        self._add(step, tag, simple_value=float(value))
+
+    def histogram(self, tag: str, measured: ArrayStatistics, step: int) -> None:
+        """The histogram of array_stats.measure(); nothing if no number was finite."""
+        low, high, counts = measured["min"], measured["max"], measured["histogram"]
+        total = sum(counts)
+        if low is None or high is None or measured["mean"] is None:
+            return
+        # Each limit is the upper end of its bin; if all numbers are equal, one bin has them all.
+        limits = np.linspace(low, high, BINS + 1)[1:].tolist() if high > low else [high]
+        square = 0.0 if measured["std"] is None else measured["std"] ** 2 + measured["mean"] ** 2
+        self._add(step, tag, histo={
+            "min": low, "max": high, "num": total, "sum": measured["mean"] * total,
+            "sum_squares": square * total, "bucket_limit": limits,
+            "bucket": counts[: len(limits)],
+        })  # fmt: skip
+
+    def image(self, tag: str, png: bytes, step: int) -> None:
+        height, width = (int.from_bytes(png[at : at + 4], "big") for at in (20, 16))
+        self._add(step, tag, image={
+            "height": height, "width": width, "colorspace": 4, "encoded_image_string": png,
+        })  # fmt: skip
+
+    def _add(self, step: int, tag: str, **value: object) -> None:
+        self._write(step, summary={"value": [{"tag": tag, **value}]})
+
+    def _write(self, step: int, **content: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._writer.write_event(Event(wall_time=time.time(), step=step, **content))
 
 
 def _grid(state: State) -> SampleGrid | None:

@@ -5,15 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
-
-class Group(Protocol):
-    """The throttles that share the time of one run: State.drawing.throttles."""
-
-    def append(self, throttle: Throttle, /) -> None: ...
-
-    def __len__(self) -> int: ...
+from .. import hooks
 
 
 class Throttle:
@@ -32,17 +25,14 @@ class Throttle:
 
     def __init__(self, every_seconds: float = 3.0, share: float = 0.015) -> None:
         self.every_seconds, self.share = every_seconds, share
-        self._group: Group = [self]
+        self._group: list[hooks.Throttle] = [self]
         self._begun = time.perf_counter()
         self._next: float | None = None
 
-    def begin(self, group: Group | None = None) -> None:
-        """A run begins. With a group, join it."""
-        if group is None:
-            self._group = [self]
-        else:
-            self._group = group
-            group.append(self)
+    def begin(self, group: list[hooks.Throttle] | None = None) -> None:
+        """A run begins. With a group (State.drawing.throttles), join it."""
+        self._group = [] if group is None else group
+        self._group.append(self)
         self._begun = time.perf_counter()
         self._next = None
 

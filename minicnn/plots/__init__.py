@@ -5,9 +5,8 @@ windows, no list of open figures). `save` writes one.
 """
 
 from .activation import activation_maps
-from .classes import per_class_accuracy
 from .compare import compare
-from .confusion import confusion_matrix
+from .confusion import confusion_matrix, per_class_accuracy
 from .curves import history
 from .diagram import model_diagram
 from .distributions import layer_histograms, values_distribution

@@ -54,7 +54,8 @@ def compare(
     columns = min(len(names), 2)
     rows = -(-len(names) // columns)
     handles = _handles(shown)
-    across = max(min(int(5.2 * columns / (0.55 + 0.075 * _longest(handles))), len(handles)), 1)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    across = max(min(int(5.2 * columns / (0.55 + 0.075 * longest)), len(handles)), 1)
     lines = -(-len(handles) // across) + bool(title)
     figure = Figure(figsize=(5.2 * columns, 3.4 * rows + 0.2 * lines))
     figure.legend(
@@ -85,21 +86,13 @@ def _metrics(
 
 def _handles(histories: Iterable[str]) -> list[Line2D]:
     looks = zip(histories, COLOURS, MARKERS, strict=False)
-    runs = [
-        Line2D([], [], color=colour, marker=marker, markersize=5, label=_label(name))
-        for name, colour, marker in looks
-    ]
+    found = []
+    for name, colour, marker in looks:
+        # Legends omit labels that begin with an underscore.
+        label = short(f" {name}" if name.startswith("_") else name, 32)
+        found.append(Line2D([], [], color=colour, marker=marker, markersize=5, label=label))
     dashed = Line2D([], [], color=PALE, linewidth=1.0, linestyle=(0, (3, 2)), label="training")
-    return [*runs, dashed]
-
-
-def _label(name: str) -> str:
-    """Legends omit labels that begin with an underscore."""
-    return short(f" {name}" if name.startswith("_") else name, 32)
-
-
-def _longest(handles: Sequence[Line2D]) -> int:
-    return max(len(str(handle.get_label())) for handle in handles)
+    return [*found, dashed]
 
 
 def _chart(

@@ -49,14 +49,8 @@ def model_diagram(
             `summary.diagram_rows(model)`. Of more than 60, the middle ones are omitted.
 
     Raises:
-        ValueError: a row has no five entries.
+        TypeError: a row has no five entries.
     """
-    for row in rows:
-        if len(row) != 5:
-            raise ValueError(
-                "model_diagram: expected rows (label, kind, output shape, parameters, note), "
-                f"received {tuple(row)!r}"
-            )
     if not rows:
         return message("no layers", title)
     shown: list[Row | None] = [Row(*row) for row in rows]

@@ -19,6 +19,7 @@ def mistakes(
     predicted: Array,
     probabilities: Array,
     class_names: Sequence[str],
+    title: str | None = None,
     *,
     limit: int = 32,
     total: int | None = None,
@@ -32,7 +33,8 @@ def mistakes(
         true, predicted: (n,) integers: class indices.
         probabilities: (n, C) floats, or (n,): those of the predicted class.
         limit: how many images to show at most, >= 1.
-        total: how many images were tested, for the title; None: n.
+        title: None: how many images are misclassified.
+        total: how many images were tested, for that title; None: n.
 
     Raises:
         ValueError: the shapes don't fit.
@@ -43,7 +45,7 @@ def mistakes(
         "mistakes", images=images, true=true, predicted=predicted, probabilities=confidence
     )
     if len(images) == 0:
-        return message("no images")
+        return message("no images", title)
     total = len(images) if total is None else total
     confidence = _of_predicted(confidence, predicted)
     names = [short(name, 16) for name in class_names]
@@ -51,16 +53,15 @@ def mistakes(
     if len(wrong) == 0:
         shown = np.argsort(confidence, kind="stable")[: min(limit, 8)]
         captions = [f"{names[true[i]]}\n({percent(confidence[i])})" for i in shown]
-        return grid(images[shown], captions, f"All {total:,} right. The least confident:")
+        return grid(images[shown], captions, title or f"All {total:,} right. The least confident:")
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
     captions = [
         f"true {names[true[i]]}, predicted\n{names[predicted[i]]} ({percent(confidence[i])})"
         for i in shown
     ]
-    title = f"{len(wrong):,} of {total:,} misclassified"
-    if len(shown) < len(wrong):
-        title += f"; the {len(shown)} most confident"
-    return grid(images[shown], captions, title)
+    more = f"; the {len(shown)} most confident" if len(shown) < len(wrong) else ""
+    text = f"{len(wrong):,} of {total:,} misclassified{more}"
+    return grid(images[shown], captions, title or text)
 
 
 @styled

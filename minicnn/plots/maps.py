@@ -94,10 +94,10 @@ def _checked(
 ) -> tuple[Array, Array]:
     images, maps = np.asarray(images), np.asarray(maps)
     same_lengths(function, images=images, maps=maps, captions=captions)
-    fits = images.ndim == 4 and images.shape[-1] in (1, 3) and maps.ndim in (3, 4)
-    if len(images) and function == "saliency":
-        fits = fits and images.shape[1:3] == maps.shape[1:3]
-    elif len(images):
+    fits = images.ndim == 4 and images.shape[-1] in (1, 3)
+    if function == "saliency":
+        fits = fits and maps.ndim in (3, 4) and images.shape[1:3] == maps.shape[1:3]
+    else:
         fits = fits and maps.ndim == 3 and 0 < maps.shape[1] <= images.shape[1]
     if len(images) and not fits:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -11,9 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from ..typing import Array
-from .style import INK, PALE, ink_on
-
-Colour = Callable[[float], tuple[float, ...]]
+from .style import INK, PALE, Colour, ink_on
 
 
 def sheet(width: float, height: float) -> tuple[Figure, Axes]:

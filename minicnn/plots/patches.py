@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..kernels.window import IntOrPair, Padding
 from ..typing import Array
-from .lowering import Lowering, choose, lower, shown, span
-from .panel import Box, arrow, badge, centred, outline, picture, sheet, spread_out
-from .patch_rows import MARKS, draw_rows, height_of_rows
-from .style import GREY, INK, PALE, styled
+from .lowering import Limits, Lowering, choose, lower, shown, span
+from .panel import Box, arrow, badge, brief, cells, centred, outline, picture, sheet, spread_out
+from .style import AMBER, GREY, INK, PALE, PINK, SKY, Colour, styled
 
 _WIDTH, _TALL = 10.8, 2.5  # inches: of the figure, of its pictures
 _HEAD, _FOOT = 0.98, 0.85  # above and below the pictures
 _FINE = 0.04  # lower rows are marked by a line instead of a frame
+_MARKS = (("A", AMBER), ("B", SKY), ("C", PINK))  # visible on black and on white
+_MOST_CELLS = 12  # numbers that are written of a row or column
+_CELL, _PITCH, _ROWS_HEAD = 0.29, 1.03, 0.72  # inches: heights of a weight, a row, the text above
+_LEFT, _WIDEST = 2.35, 4.9  # left edge and largest width of the rows
+_COUNTS = ("", "One", "Two", "Three")
 
 
 @styled
@@ -50,14 +55,14 @@ def patch_matrix(
     low = lower(image, w, stride, padding)
     places = choose(low, windows)
     upper = _HEAD + _TALL + _FOOT
-    height = upper + height_of_rows(low, places)
+    height = upper + _ROWS_HEAD + _tall(low, places) + 0.25
     figure, axes = sheet(_WIDTH, height)
     title = title or "A convolution as one matrix product (im2col)"
     axes.text(0.3, 0.16, title, va="top", fontsize=13, fontweight="bold")
     how = "Every window of the image is copied into a row; one product computes all sums."
     axes.text(0.3, 0.45, how, va="top", fontsize=9)
     _whole(axes, low, places)
-    draw_rows(axes, low, places, upper, _WIDTH - 0.3)
+    _rows(axes, low, places, upper, _WIDTH - 0.3)
     return figure
 
 
@@ -85,7 +90,7 @@ def _whole(axes: Axes, low: Lowering, places: Sequence[int]) -> None:
     arrow(axes, (product.right + 0.35, middle), (output.x - 0.08, middle), "folded")
     _mark_rows(axes, matrix, places, len(low.cols), -1)
     _mark_rows(axes, product, places, len(low.cols), 1)
-    for place, (letter, colour) in zip(places, MARKS, strict=False):
+    for place, (letter, colour) in zip(places, _MARKS, strict=False):
         oh, ow = divmod(place, low.win.OW)
         pixel = output.part(oh, ow, 1, 1, low.output.shape)
         outline(axes, pixel, colour, 1.8)
@@ -107,7 +112,7 @@ def _image(axes: Axes, low: Lowering, places: Sequence[int], box: Box) -> None:
     H, W, _ = low.image.shape
     inner = box.part(win.top, win.left, H, W, shape)
     picture(axes, shown(low.image), inner, low.limits)
-    for place, (letter, colour) in zip(places, MARKS, strict=False):
+    for place, (letter, colour) in zip(places, _MARKS, strict=False):
         oh, ow = divmod(place, win.OW)
         window = box.part(oh * win.SH, ow * win.SW, win.KH, win.KW, shape)
         outline(axes, window, colour, 2.2)
@@ -127,7 +132,7 @@ def _mark_rows(axes: Axes, box: Box, places: Sequence[int], rows: int, side: int
     strips = [box.part(row, 0, 1, 1, (rows, 1)) for row in places]
     middles = [strip.y + strip.height / 2 for strip in strips]
     beside = spread_out(middles, 0.19, box.y - 1, box.bottom + 1)
-    for strip, middle, y, (letter, colour) in zip(strips, middles, beside, MARKS, strict=False):
+    for strip, middle, y, (letter, colour) in zip(strips, middles, beside, _MARKS, strict=False):
         if strip.height < _FINE:
             axes.plot([box.x, box.right], [middle] * 2, color=colour, linewidth=1.1, zorder=5)
         else:
@@ -153,3 +158,105 @@ def _captions(axes: Axes, low: Lowering, boxes: Sequence[Box]) -> None:
         axes.text(x, y, name, ha="center", va="top", fontweight="bold", fontsize=9)
         axes.text(x, y + 0.18, size, ha="center", va="top", fontsize=9)
         axes.text(x, y + 0.37, symbols, ha="center", va="top", fontsize=6.5, color=GREY)
+
+
+# ---- the numbers of some rows -----------------------------------------------------------------
+
+
+def _tall(low: Lowering, places: Sequence[int]) -> float:
+    return max(_PITCH * len(places), _CELL * len(_written(len(low.weights))) + 0.15)
+
+
+def _written(count: int) -> list[int | None]:
+    """The indices of the numbers that are written; None: an ellipsis."""
+    if count <= _MOST_CELLS:
+        return list(range(count))
+    return [*range(_MOST_CELLS - 2), None, count - 1]
+
+
+def _rows(axes: Axes, low: Lowering, places: Sequence[int], y: float, right: float) -> None:
+    """Window, row, weights and result for each row of the patch matrix in `places`."""
+    written = _written(len(low.weights))
+    wide = min(_WIDEST / len(written), 0.44)
+    tall = _tall(low, places)
+    _rows_head(axes, low, places, y, right)
+    top = y + _ROWS_HEAD
+    column = Box(
+        _LEFT + wide * len(written) + 0.8, top + (tall - len(written) * _CELL) / 2 + 0.05,
+        0.52, len(written) * _CELL,
+    )  # fmt: skip
+    _weights_column(axes, low, column, written)
+    pitch = tall / len(places)
+    grey, grey_y = _shade(low.limits, "gray"), _shade(span(low.y[:, 0]), "gray")
+    for number, (place, (letter, colour)) in enumerate(zip(places, _MARKS, strict=False)):
+        middle = top + (number + 0.5) * pitch
+        badge(axes, 0.45, middle, letter, colour, 1.25)
+        _window(axes, low, place, Box(0.7, middle - 0.42, 0.84, 0.84), colour, grey)
+        arrow(axes, (1.68, middle), (_LEFT - 0.12, middle), f"row {place}")
+        row = Box(_LEFT, middle - 0.15, wide * len(written), 0.3)
+        cells(axes, row, [_taken(low.cols[place], written)], grey)
+        outline(axes, row, colour, 2.2)
+        if number == 0:
+            for i, k in enumerate(written):
+                _index(axes, row.x + (i + 0.5) * wide, row.y - 0.12, k)
+        centred(axes, row.right + 0.27, middle, "·", 24)
+        centred(axes, column.right + 0.25, middle, "=", 15)
+        result = Box(column.right + 0.5, middle - 0.17, 0.62, 0.34)
+        cells(axes, result, [[low.y[place, 0]]], grey_y, 9)
+        outline(axes, result, colour, 2.2)
+        oh, ow = divmod(place, low.win.OW)
+        axes.text(result.right + 0.14, middle, f"pixel ({oh}, {ow})", fontsize=8, va="center")
+
+
+def _rows_head(axes: Axes, low: Lowering, places: Sequence[int], y: float, right: float) -> None:
+    axes.plot([0.3, right], [y - 0.12] * 2, color="#DDDDDD", linewidth=0.8)
+    filters = low.weights.shape[1]
+    title = f"{_COUNTS[len(places)]} of its rows, number by number"
+    title += f" (filter 1 of {filters})" if filters > 1 else ""
+    axes.text(0.3, y, title, va="top", fontsize=10, fontweight="bold")
+    numbers = [brief(v) for v in low.cols[places[0]]]
+    weights = [brief(v) for v in low.weights[:, 0]]
+    terms = [
+        f"{a}·({b})" if b[0] == "−" else f"{a}·{b}"
+        for a, b in zip(numbers, weights, strict=True)
+    ]  # fmt: skip
+    terms = terms if len(terms) <= 6 else [*terms[:4], "…", terms[-1]]
+    sum_of = f"A:  {' + '.join(terms)}  =  {brief(low.y[places[0], 0])},  one pixel of the output"
+    axes.text(0.3, y + 0.23, sum_of, va="top", fontsize=8.5)
+
+
+def _weights_column(axes: Axes, low: Lowering, box: Box, written: Sequence[int | None]) -> None:
+    values = _taken(low.weights[:, 0], written)
+    cells(axes, box, [[value] for value in values], _shade(low.weight_limits, "RdBu_r"))
+    for i, k in enumerate(written):
+        _index(axes, box.x - 0.11, box.y + (i + 0.5) * _CELL, k)
+    centred(axes, box.x + box.width / 2, box.y - 0.12, "weights", 8)
+
+
+def _index(axes: Axes, x: float, y: float, k: int | None) -> None:
+    if k is not None:
+        axes.text(x, y, str(k), fontsize=6.5, ha="center", va="center", color=GREY)
+
+
+def _taken(values: Array, written: Sequence[int | None]) -> list[float | None]:
+    return [None if k is None else float(values[k]) for k in written]
+
+
+def _shade(limits: Limits, name: str) -> Colour:
+    colours, (low, high) = mpl.colormaps[name], limits
+    return lambda value: colours((value - low) / (high - low))
+
+
+def _window(
+    axes: Axes, low: Lowering, place: int, box: Box, colour: str, shade: Colour
+) -> None:  # fmt: skip
+    """The window as a table of numbers, or, if it has colours or many pixels, as a picture."""
+    patch = low.patch(place)
+    KH, KW, C = patch.shape
+    side = min(box.width / KW, box.height / KH)
+    box = Box(box.right - KW * side, box.y + (box.height - KH * side) / 2, KW * side, KH * side)
+    if C == 1 and side >= 0.25:
+        cells(axes, box, patch[:, :, 0].tolist(), shade, 6.5)
+    else:
+        picture(axes, shown(patch), box, low.limits)
+    outline(axes, box, colour, 2.2)

@@ -57,6 +57,8 @@ _STYLE: dict[str, object] = {
 }
 FORMATS = (".png", ".svg", ".pdf")
 
+Colour = Callable[[float], tuple[float, ...]]  # a colour map: RGBA of a number
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

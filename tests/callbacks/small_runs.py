@@ -74,6 +74,16 @@ class Saver(Callback):
     on_epoch_end = on_batch_end
 
 
+class SetLogs(Callback):
+    """Puts its own values into the logs of the epochs."""
+
+    def __init__(self, name, values):
+        self.name, self.values = name, values
+
+    def on_epoch_end(self, state):
+        state.logs[self.name] = self.values[state.epoch]
+
+
 def resumed(watchers, folder, done, **options):
     """The rest of a run with a Saver, resumed after `done` = (epochs, steps)."""
     return train(watchers, resume=folder / checkpoints.file_name(done), **options)

@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from small_runs import STEPS, VALIDATION, WHERE, Saver, new_model, resumed, same_weights, train
 
 from minicnn import ModelError, kernels
@@ -74,15 +72,6 @@ def test_validation_measures_the_final_weights():
     assert plain.history["loss"] == history.history["loss"]
 
 
-def test_the_moving_statistics_are_averaged_too():
-    recorder = Recorder()
-    model, _ = train([recorder, SwapEMA(0.9)], epochs=1)
-    names = list(model.tensors())
-    at = names.index("2.BatchNorm.moving_mean")
-    expected = average([[weights[at]] for weights in recorder.batches], 0.9)
-    close([model.get_weights()[at]], expected)
-
-
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
 def test_a_run_that_ends_within_an_epoch_keeps_the_average(error):
     recorder = Recorder()
@@ -112,13 +101,6 @@ def test_early_stopping_restores_the_best_average():
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_second_run_starts_afresh():
-    model, averager, recorder = new_model(), SwapEMA(0.9), Recorder()
-    train([averager], model=model)
-    train([recorder, averager], model=model)
-    close(model.get_weights(), average(recorder.batches, 0.9))
-
-
 @pytest.mark.parametrize("done", [*WHERE, (3, 0)])
 def test_a_resumed_run_has_the_same_weights(tmp_path, done):
     whole, history = train([SwapEMA(0.9), Saver(tmp_path)])
@@ -146,16 +128,6 @@ def test_averaging_can_start_in_a_resumed_run(tmp_path):
 def test_wrong_arguments(decay):
     with pytest.raises(ValueError, match="SwapEMA: expected 0 <= decay < 1, received"):
         SwapEMA(decay)
-
-
-@given(st.floats(0, 0.9999), st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40))
-def test_it_is_a_mean_of_the_weights(decay, values):
-    averager = SwapEMA(decay)
-    for value in values:
-        averager._update({"w": np.array([value])})
-    expected = average([[np.array([value])] for value in values], decay)
-    np.testing.assert_allclose(averager._ema["w"], expected[0], rtol=1e-7, atol=1e-4)
-    assert min(values) - 1e-3 <= averager._ema["w"] <= max(values) + 1e-3
 
 
 def test_float64_stays_float64():

@@ -109,11 +109,6 @@ def test_a_picture_that_cannot_be_written_warns_once(tmp_path):
     assert len(caught) == 1
 
 
-def test_no_validation_samples():
-    with pytest.raises(ValueError, match=r"^ConfusionMatrix: .* validation samples.*give fit"):
-        train([ConfusionMatrix()], validation=None)
-
-
 def test_a_model_without_classes():
     model = Sequential([layers.Flatten(), layers.Dense(1)], input_shape=(2, 2, 1), seed=0)
     model.compile("sgd", "mse")
@@ -128,19 +123,6 @@ def test_a_model_without_classes():
 def test_wrong_number_of_names():
     with pytest.raises(ValueError, match=r"expected 3 class names, .* received 2"):
         train([ConfusionMatrix(class_names=["a", "b"])])
-
-
-def test_wrong_suffix():
-    with pytest.raises(ValueError, match=r"ConfusionMatrix: .* \.png, \.svg or \.pdf, received"):
-        ConfusionMatrix("a.jpg")
-
-
-def test_a_second_run_starts_afresh():
-    watcher, before = ConfusionMatrix(), []
-    look = LambdaCallback(on_epoch_begin=lambda s: before.append(watcher.matrix))
-    for _ in range(2):
-        train([watcher, look], epochs=1)
-    assert before == [None, None]
 
 
 def test_a_resumed_run_has_the_last_epoch(tmp_path):

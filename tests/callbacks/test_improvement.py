@@ -1,14 +1,10 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minicnn.callbacks.improvement import Improvement
-from minicnn.metrics import rises
 
 NAN = math.nan
-FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
 def beats(value, other, monitor="val_loss", mode="auto", min_delta=0.0):
@@ -19,6 +15,8 @@ def test_the_name_or_the_mode_gives_the_direction():
     assert beats(1.0, 2.0)
     assert not beats(2.0, 1.0)
     assert beats(2.0, 1.0, "val_acc")
+    assert beats(2.0, 1.0, "top_5")
+    assert beats(1.0, 2.0, "mean_squared_error")
     assert not beats(1.0, 2.0, "accuracy")
     assert beats(2.0, 1.0, mode="max")
     assert beats(1.0, 2.0, "accuracy", mode="min")
@@ -30,20 +28,12 @@ def test_an_improvement_is_more_than_min_delta():
     assert not beats(2.0, 2.0)
 
 
-@given(st.sampled_from(["min", "max"]), FINITE)
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("value", [0.0, -1e30, math.inf])
 def test_nan_is_worse_than_any_value(mode, value):
     assert not beats(NAN, value, mode=mode)
     assert not beats(NAN, NAN, mode=mode)
     assert beats(value, NAN, mode=mode)
-    assert beats(math.inf, NAN, mode=mode)
-
-
-@given(st.sampled_from(["min", "max"]), FINITE, FINITE, st.floats(0, 10))
-def test_never_both_ways(mode, one, other, delta):
-    assert not (
-        beats(one, other, mode=mode, min_delta=delta)
-        and beats(other, one, mode=mode, min_delta=delta)
-    )
 
 
 def test_the_value_in_the_logs():
@@ -71,9 +61,3 @@ def test_the_value_in_the_logs():
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         Improvement(*arguments, "Watcher")
-
-
-def test_rises():
-    assert [rises(n) for n in ("acc", "val_accuracy", "top_5")] == [True] * 3
-    assert [rises(n) for n in ("loss", "val_loss", "mean_squared_error")] == [False] * 3
-    assert rises("score") is None

@@ -4,8 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from small_runs import Saver, train
-from small_runs import resumed as resumed_from
+from small_runs import WHERE, Saver, resumed, train
 
 from minicnn import RunWarning
 from minicnn.callbacks import CSVLogger, LambdaCallback
@@ -44,34 +43,30 @@ def test_new_names_get_columns_at_the_end(drive, tmp_path):
     assert os.listdir(tmp_path) == ["a.csv"]
 
 
-def resumed(path, saved, epochs, new_state):
-    """A run resumed from `saved`, with these (epoch, logs)."""
-    logger, state = CSVLogger(path), new_state()
-    state.resume.resumed, state.resume.has_state_of = True, lambda callback: True
-    logger.on_train_begin(state)
-    logger.set_state(saved)
-    for state.epoch, state.logs in epochs:
-        logger.on_epoch_end(state)
-
-
-def test_a_resumed_run_continues_after_the_row_of_its_checkpoint(drive, new_state, tmp_path):
-    path, kept = tmp_path / "a.csv", []
-    logger = CSVLogger(path)
-    take = LambdaCallback(on_epoch_end=lambda s: kept.append(logger.get_state()))
-    drive([logger, take], EPOCHS)
+@pytest.mark.parametrize("done", WHERE)
+def test_a_resumed_run_continues_after_the_row_of_its_checkpoint(tmp_path, done):
+    path = tmp_path / "a.csv"
+    train([CSVLogger(path), Saver(tmp_path)])
     whole = path.read_bytes()
-    for finished, saved in enumerate(kept, 1):
-        resumed(path, saved, list(enumerate(EPOCHS))[finished:], new_state)
-        assert path.read_bytes() == whole
+    resumed([CSVLogger(path)], tmp_path, done)
+    assert path.read_bytes() == whole
 
 
-def test_a_column_added_after_the_checkpoint_is_removed(drive, new_state, tmp_path):
-    path, kept = tmp_path / "a.csv", []
-    logger = CSVLogger(path)
-    take = LambdaCallback(on_epoch_end=lambda s: kept.append(logger.get_state()))
-    drive([logger, take], [{"loss": 3}, {"loss": 2}, {"loss": 1, "late": 7}])
-    resumed(path, kept[1], [(2, {"loss": 1.5})], new_state)
-    assert table(path) == [["epoch", "loss"], ["1", "3"], ["2", "2"], ["3", "1.5"]]
+def test_a_column_added_after_the_checkpoint_is_removed(tmp_path):
+    path, plain = tmp_path / "a.csv", tmp_path / "plain.csv"
+    add = LambdaCallback(on_epoch_end=lambda s: s.logs.update({"late": 7} if s.epoch > 1 else {}))
+    train([CSVLogger(plain), add, CSVLogger(path), Saver(tmp_path)])
+    assert table(path)[-1][-1] == "7"
+    resumed([CSVLogger(path)], tmp_path, (2, 0))
+    assert path.read_bytes() == plain.read_bytes()
+
+
+def test_a_resumed_run_whose_file_was_deleted(tmp_path):
+    path = tmp_path / "a.csv"
+    train([CSVLogger(path), Saver(tmp_path)])
+    path.unlink()
+    resumed([CSVLogger(path)], tmp_path, (2, 0))
+    assert [row[0] for row in table(path)] == ["epoch", "3"]
 
 
 def test_rows_of_another_run_are_kept(tmp_path):
@@ -79,7 +74,7 @@ def test_rows_of_another_run_are_kept(tmp_path):
     train([CSVLogger(path, append=True), Saver(tmp_path)])
     train([CSVLogger(path, append=True)])
     with pytest.warns(RunWarning, match="another run has written to it since the checkpoint"):
-        resumed_from([CSVLogger(path, append=True)], tmp_path, (2, 0))
+        resumed([CSVLogger(path, append=True)], tmp_path, (2, 0))
     assert [row[0] for row in table(path)] == ["epoch", *"1231233"]
 
 
@@ -89,24 +84,7 @@ def test_a_damaged_file_warns(tmp_path, damage):
     train([CSVLogger(path), Saver(tmp_path)])
     path.write_bytes(damage)
     with pytest.warns(RunWarning, match=r"a\.csv: expected the rows of a CSVLogger"):
-        resumed_from([CSVLogger(path)], tmp_path, (2, 0))
-
-
-def test_a_resumed_run_whose_file_was_deleted(drive, new_state, tmp_path):
-    path = tmp_path / "a.csv"
-    logger = CSVLogger(path)
-    drive([logger], EPOCHS[:2])
-    saved = logger.get_state()
-    path.unlink()
-    resumed(path, saved, [(2, EPOCHS[0])], new_state)
-    assert [row[0] for row in table(path)] == ["epoch", "3"]
-
-
-def test_an_old_file_is_replaced(drive, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("something,else\n1,2\n")
-    drive([CSVLogger(path)], EPOCHS[:1])
-    assert table(path) == [["epoch", "loss", "val_loss"], ["1", "2", "2.5"]]
+        resumed([CSVLogger(path)], tmp_path, (2, 0))
 
 
 def test_append(drive, tmp_path):

@@ -88,6 +88,20 @@ def all_callbacks(folder):
     ]
 
 
+def test_a_second_run_starts_afresh(tmp_path):
+    def new(folder):
+        found = [callbacks.EarlyStopping("loss"), *all_callbacks(tmp_path / folder)]
+        with_times = callbacks.LiveLog, callbacks.Timer
+        return [watcher for watcher in found if not isinstance(watcher, with_times)]
+
+    used, unused = new("a"), new("b")
+    train(used, epochs=2)
+    train(used, epochs=1)
+    train(unused, epochs=1)
+    for one, other in zip(used, unused, strict=True):
+        np.testing.assert_equal(one.get_state(), other.get_state())
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """(folder, model, history) of an uninterrupted run with a checkpoint after every batch."""
@@ -106,12 +120,3 @@ def test_a_resumed_run_with_all_callbacks(tmp_path, whole, done):
     same_weights(rest, model)
     log = (folder / "run" / "log.jsonl").read_text()
     assert (tmp_path / "run" / "log.jsonl").read_text() == log
-
-
-def test_the_list_of_names_is_sorted_and_complete():
-    assert callbacks.__all__ == sorted(callbacks.__all__)
-    classes = {
-        name for name, value in vars(callbacks).items()
-        if isinstance(value, type) and issubclass(value, Callback)
-    }  # fmt: skip
-    assert classes <= set(callbacks.__all__)

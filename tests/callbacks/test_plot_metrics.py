@@ -1,4 +1,3 @@
-import math
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -99,14 +98,6 @@ def test_per_batch(drive, saves, tmp_path):
     assert list(raw.get_ydata()) == [9.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
 
 
-def test_a_second_run_starts_afresh(drive, saves, tmp_path):
-    plot = PlotMetrics(tmp_path / "a.png", per="both")
-    drive([plot], EPOCHS)
-    drive([plot], EPOCHS[:1])
-    assert lines(plot.figure(), "loss")["training"] == ([1], [2.0])
-    assert len(plot.figure().axes[0].lines[0].get_xdata()) == 4
-
-
 @pytest.mark.parametrize("name", ["accuracy", "acc", "val_accuracy", "val_acc"])
 def test_metrics_choose_the_charts(drive, saves, tmp_path, name):
     plot = PlotMetrics(tmp_path / "a.png", metrics=[name])
@@ -183,16 +174,6 @@ def test_a_series_has_bounded_memory_and_the_right_means():
         kept["loss"], values.reshape(-1, series.group).mean(1)[: len(kept["loss"])]
     )
     assert kept["epoch"] == sorted(kept["epoch"])
-
-
-def test_a_series_has_nan_for_missing_values():
-    series = _Series(4)
-    for row in ({"a": 1.0}, {"a": math.nan}, {"a": 2.0, "b": 3.0}):
-        series.add(row)
-    np.testing.assert_array_equal(series.values()["a"], [1, math.nan, 2])
-    np.testing.assert_array_equal(series.values()["b"], [math.nan, math.nan, 3])
-    series.add({"a": 4.0, "b": 5.0})  # full: pairs are merged
-    np.testing.assert_array_equal(series.values()["a"], [math.nan, 3.0])
 
 
 def test_lazy_imports_and_no_pyplot(tmp_path):

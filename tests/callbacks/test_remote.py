@@ -46,13 +46,8 @@ def test_a_stop_ends_a_pause():
         control.pause()
         threading.Timer(0.1, control.stop, ["enough"]).start()
 
-    train(
-        [
-            at((0, 1), pause),
-            control,
-            LambdaCallback(on_train_end=lambda s: ends.append(s.resume.done)),
-        ]
-    )
+    end = LambdaCallback(on_train_end=lambda s: ends.append(s.resume.done))
+    train([at((0, 1), pause), control, end])
     assert ends == [(0, 1)]
 
 

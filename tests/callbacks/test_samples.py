@@ -49,9 +49,9 @@ def test_without_mistakes_the_least_confident():
 def drawn(monkeypatch):
     calls, real = [], plots.mistakes
 
-    def draw(images, true, predicted, confidence, names, **options):
+    def draw(images, true, predicted, confidence, names, title, **options):
         calls.append((images, true, predicted, confidence, names))
-        return real(images, true, predicted, confidence, names, **options)
+        return real(images, true, predicted, confidence, names, title, **options)
 
     monkeypatch.setattr(plots, "mistakes", draw)
     return calls

@@ -1,25 +1,14 @@
-import importlib.util
 import struct
 import sys
 
 import numpy as np
 import pytest
-from small_runs import (
-    SHAPE,
-    STEPS,
-    WHERE,
-    Saver,
-    images,
-    new_model,
-    resumed,
-    train,
-)
+from small_runs import SHAPE, STEPS, WHERE, Saver, images, new_model, resumed, train
 
 from minicnn import RunWarning, Sequential, layers
 from minicnn.callbacks import LambdaCallback, TensorBoard
 
-MISSING = importlib.util.find_spec("tensorboardX") is None
-needs_library = pytest.mark.skipif(MISSING, reason="needs tensorboardX")
+pytest.importorskip("tensorboardX")
 
 
 def events(path):
@@ -61,7 +50,6 @@ def as_steps(values):
     return {step: pytest.approx(value) for step, value in enumerate(values, 1)}
 
 
-@needs_library
 def test_curves_of_each_epoch(tmp_path):
     _, history = train([TensorBoard(tmp_path, histograms=False, images=False)])
     h = history.history
@@ -73,7 +61,6 @@ def test_curves_of_each_epoch(tmp_path):
     assert events(files(tmp_path / "training")[0])[0].file_version == "brain.Event:2"
 
 
-@needs_library
 def test_curves_of_each_batch(tmp_path):
     losses = []
     watch = LambdaCallback(on_batch_end=lambda s: losses.append(s.batch_logs["loss"]))
@@ -81,7 +68,6 @@ def test_curves_of_each_batch(tmp_path):
     assert curve(tmp_path / "batches", "loss") == as_steps(losses)
 
 
-@needs_library
 def test_histograms_of_weights_and_gradients(tmp_path):
     model, _ = train([TensorBoard(tmp_path, images=False)])
     found = shown(tmp_path / "training")
@@ -102,7 +88,6 @@ def test_histograms_of_weights_and_gradients(tmp_path):
                 assert limits[-1] == pytest.approx(array.max(), rel=1e-4)
 
 
-@needs_library
 def test_slow_histograms_are_throttled(tmp_path):
     watcher = TensorBoard(tmp_path, images=False)
     watcher._measuring.share = 1e-12
@@ -110,7 +95,6 @@ def test_slow_histograms_are_throttled(tmp_path):
     assert list(shown(tmp_path / "training")["weights/0.Conv2D.w"]) == [1, 5]
 
 
-@needs_library
 def test_histograms_of_equal_numbers_and_of_nan(tmp_path):
     model = new_model()
     model.layers[0].params["b"][:] = 0.5
@@ -124,7 +108,6 @@ def test_histograms_of_equal_numbers_and_of_nan(tmp_path):
     assert "weights/4.Dense.b" not in found
 
 
-@needs_library
 def test_pictures_of_the_last_epoch(tmp_path):
     train([TensorBoard(tmp_path, histograms=False)])
     found = shown(tmp_path / "training")
@@ -139,7 +122,6 @@ def test_pictures_of_the_last_epoch(tmp_path):
         assert min(value.image.height, value.image.width) > 50
 
 
-@needs_library
 def test_a_run_that_stops_early_has_pictures(tmp_path):
     def stop(state):
         state.stop = state.epoch == 1
@@ -148,7 +130,6 @@ def test_a_run_that_stops_early_has_pictures(tmp_path):
     assert list(shown(tmp_path / "training")["filters"]) == [2]
 
 
-@needs_library
 def test_a_model_without_images_and_classes(tmp_path):
     model = Sequential([layers.Flatten(), layers.Dense(1)], input_shape=SHAPE, seed=0)
     model.compile("sgd", "mse")
@@ -160,7 +141,6 @@ def test_a_model_without_images_and_classes(tmp_path):
     }  # fmt: skip
 
 
-@needs_library
 @pytest.mark.parametrize("done", WHERE)
 def test_a_resumed_run_hides_what_followed_the_checkpoint(tmp_path, done):
     make = lambda: TensorBoard(tmp_path / "board", images=False, batches=True)  # noqa: E731
@@ -183,7 +163,6 @@ def test_a_resumed_run_hides_what_followed_the_checkpoint(tmp_path, done):
     assert len(history.history["loss"]) == 3
 
 
-@needs_library
 def test_a_second_run_hides_nothing(tmp_path):
     watcher = TensorBoard(tmp_path, False, False)
     train([watcher])
@@ -192,27 +171,11 @@ def test_a_second_run_hides_nothing(tmp_path):
     assert not any(event.HasField("session_log") for event in events(second))
 
 
-@needs_library
 def test_a_file_that_cannot_be_created_warns_once(tmp_path):
     (tmp_path / "training").write_text("in the way")
     with pytest.warns(RunWarning, match="TensorBoard: can't write") as caught:
         train([TensorBoard(tmp_path)])
     assert len(caught) == 1
-
-
-@needs_library
-def test_a_deleted_file_warns_once_and_is_created_again(tmp_path):
-    def delete(state):
-        if state.epoch in (0, 3):
-            for path in files(tmp_path / "training"):
-                path.unlink()
-
-    watcher = TensorBoard(tmp_path, histograms=False, images=False)
-    with pytest.warns(RunWarning, match=r"TensorBoard: can't write .* was deleted") as caught:
-        _, history = train([watcher, LambdaCallback(on_epoch_end=delete)], epochs=6)
-    assert len(caught) == 1
-    assert list(curve(tmp_path / "training", "loss")) == [6]
-    assert curve(tmp_path / "validation", "loss") == as_steps(history.history["val_loss"])
 
 
 def test_without_the_library(monkeypatch, tmp_path):

@@ -10,7 +10,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from minicnn import plots
-from minicnn.plots.curves import _running_mean
 
 NAN, INF = math.nan, math.inf
 NAMES = [str(digit) for digit in range(10)]
@@ -118,7 +117,10 @@ def test_an_accuracy_of_1_is_not_clipped_and_a_huge_one_is():
     assert axes.get_ylim() == (0, 1)
 
 
-def test_one_epoch_shows_points():
+def test_a_value_between_gaps_and_a_single_one_are_points():
+    gaps, long = ({"loss": values} for values in ([NAN, 0.5, NAN] * 30, [0.5] * 90))
+    assert line(plots.history(gaps).axes[0], "training").get_markersize() >= 3
+    assert line(plots.history(long).axes[0], "training").get_markersize() == 0
     axes = charts(plots.history(curves(1)))
     for chart in axes.values():
         for label in ("training", "validation"):
@@ -128,15 +130,6 @@ def test_one_epoch_shows_points():
         assert low < 1 < high
         ticks = [tick for tick in chart.get_xticks() if low <= tick <= high]
         assert ticks == [1]
-
-
-def test_a_value_between_gaps_is_a_point():
-    values = [NAN, 0.5, NAN] * 30
-    drawn = line(charts(plots.history({"loss": values}))["loss"], "training")
-    assert drawn.get_markersize() >= 3
-    assert (
-        line(charts(plots.history({"loss": [0.5] * 90}))["loss"], "training").get_markersize() == 0
-    )
 
 
 def test_nan_and_infinity_leave_a_gap_and_a_cross():
@@ -169,6 +162,7 @@ def test_batches_before_the_first_epoch():
     assert legend(axes["loss"]) == ["training (smoothed)"]
     assert list(axes["loss"].lines[0].get_ydata()) == [3.0, 2.0, 1.0]
     assert axes["loss"].lines[0].get_alpha() < 0.5
+    assert list(axes["loss"].lines[1].get_ydata()) == [2.5, 2.0, 1.5]
     texts(plots.history({"epoch": []}, batches=batches))
 
 
@@ -177,19 +171,6 @@ def test_times_are_omitted_and_the_learning_rate_is_last():
     figure = plots.history({**history, **curves()})
     assert list(charts(figure)) == ["loss", "accuracy", "learning rate"]
     assert "0.001" in texts(figure)
-
-
-def test_running_mean():
-    y = np.random.default_rng(0).random(500)
-    smooth = _running_mean(y)
-    np.testing.assert_allclose(smooth[250], y[245:256].mean())
-    np.testing.assert_allclose(smooth[0], y[:6].mean())
-    y[250] = NAN
-    np.testing.assert_allclose(_running_mean(y)[250], np.nanmean(y[245:256]))
-    assert np.isnan(_running_mean(np.full(5, NAN))).all()
-    y[100] = 1e30  # a spike has no effect outside its window
-    assert 0 < _running_mean(y)[200] < 1
-    np.testing.assert_array_equal(_running_mean(np.array([3.0])), [3.0])
 
 
 # ---- confusion matrix ----------------------------------------------------------------------
@@ -296,16 +277,12 @@ def test_the_most_confident_mistakes_first(tested):
 
 
 def test_the_title_counts_all_mistakes(tested):
-    figure = plots.mistakes(*tested, NAMES, limit=2)
-    assert len(pictures(figure)[0]) == 2
-    assert "3 of 6 misclassified; the 2 most confident" in texts(figure)
-
-
-def test_mistakes_without_the_correct_ones(tested):
-    wrong = [values[[1, 3, 4]] for values in tested]
-    figure = plots.mistakes(*wrong, NAMES, total=6)
-    assert pictures(figure)[1] == pictures(plots.mistakes(*tested, NAMES))[1]
-    assert "3 of 6 misclassified" in texts(figure)
+    wrong = [values[[1, 3, 4]] for values in tested]  # the correct ones may be omitted
+    for figure in (plots.mistakes(*tested, NAMES, limit=2),
+                   plots.mistakes(*wrong, NAMES, limit=2, total=6)):  # fmt: skip
+        assert len(pictures(figure)[0]) == 2
+        assert "3 of 6 misclassified; the 2 most confident" in texts(figure)
+    assert "my title" in texts(plots.mistakes(*tested, NAMES, "my title"))
 
 
 def test_without_mistakes_the_least_confident(tested):

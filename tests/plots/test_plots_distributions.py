@@ -110,13 +110,6 @@ def test_at_most_twenty_epochs():
     assert (drawn[0], drawn[-1]) == ("1", "101")
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 20])
-def test_any_number_of_epochs(epochs):
-    figure = plots.layer_histograms(EDGES, counted(epochs))
-    assert epochs_of(figure) == [str(e + 1) for e in range(epochs)]
-    texts(figure)
-
-
 def test_no_epochs_yet():
     assert texts(plots.layer_histograms(EDGES, np.zeros((0, 20)), title="w")) == [
         "w", "no epochs yet",

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from figure_reading import texts
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from minicnn import kernels, plots
 from minicnn.plots.lowering import choose, lower
@@ -76,12 +74,6 @@ def test_the_chosen_windows_are_interesting():
     assert low.y[places[0], 0] > 0 > low.y[places[1], 0]
 
 
-GEOMETRY = st.tuples(
-    st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 3, 5]),
-    st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 2, 8, 40]),
-)  # fmt: skip
-
-
 @pytest.mark.parametrize("geometry", [(1, 1, 1, 1, 1, 1), (9, 4, 5, 2, 3, 8), (3, 9, 2, 3, 2, 40)])
 def test_geometries(geometry):
     H, W, size, stride, channels, filters = geometry
@@ -91,13 +83,6 @@ def test_geometries(geometry):
     assert len(figure.axes) == 1
     assert max(figure.get_size_inches()) < 13
     texts(figure)
-
-
-@pytest.mark.exhaustive
-@settings(max_examples=12)
-@given(GEOMETRY)
-def test_any_geometry(geometry):
-    test_geometries(geometry)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 255.0, -3.5, 12345.678, 1e-20])
