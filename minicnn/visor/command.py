@@ -104,12 +104,13 @@ def check_data(name: str) -> None:
 
 def _ready(options: argparse.Namespace, name: str, link: str) -> None:
     if options.attached:
-        _send({"link": link})
+        _write(json.dumps({"link": link}))
     else:
         text = f"The visor shows {name} at {link}"
         if "?token=" in link:
             text += "\nAnyone with this link and its token can use the page."
-        _print(f"{text}\nCtrl-C ends it.")
+        with suppress(OSError):  # the output is closed
+            _write(f"{text}\nCtrl-C ends it.")
     if options.browser:
         threading.Thread(target=open_browser, args=[link], daemon=True).start()
 
@@ -132,17 +133,7 @@ def send_command(word: str) -> None:
     Raises:
         OSError: the pipe is closed.
     """
-    _send({"command": word})
-
-
-def _send(value: dict[str, str]) -> None:
-    _write(json.dumps(value))
-
-
-def _print(text: str) -> None:
-    """Print, unless the output is closed."""
-    with suppress(OSError):
-        _write(text)
+    _write(json.dumps({"command": word}))
 
 
 def _write(text: str) -> None:

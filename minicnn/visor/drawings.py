@@ -8,7 +8,6 @@ stored in the same files, without a manifest.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -50,7 +49,6 @@ class Drawings:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
 
     def load(self) -> Sheet | None:
         """All drawings; None if there are none.
@@ -127,11 +125,11 @@ class Drawings:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One change at a time, even if two visors use the same folder."""
+        """One change at a time, even if two threads or visors use the same folder."""
         import filelock
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock, filelock.FileLock(self.folder / ".lock", timeout=5):
+        with filelock.FileLock(self.folder / ".lock", timeout=5):
             yield
 
     def _write(self, sheet: Sheet) -> None:

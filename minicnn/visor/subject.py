@@ -21,7 +21,7 @@ from .. import runs
 from ..data import MnistData
 from ..errors import ModelError
 from ..model import Sequential
-from ..report.contents import Images, tested_on
+from ..report.contents import Images, in_unicode, tested_on
 from ..runs import Evaluation, Record
 from ..runs.classifier import load_classifier
 from .requests import bad
@@ -188,11 +188,6 @@ class Subject:
             except (ValueError, OSError) as error:  # DataError is a ValueError
                 raise bad(f"There are no test images: {error}", 409) from error
         return self._images
-
-
-def in_unicode(text: str) -> str:
-    """The text with "?" for characters that are not Unicode: a file name may hold any bytes."""
-    return text.encode(errors="replace").decode()
 
 
 def _read(path: Path) -> Loaded:

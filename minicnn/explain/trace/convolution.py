@@ -48,11 +48,7 @@ def convolution(done: Pass, row: int, column: int, channel: int) -> Convolution:
     assert win is not None
     assert done.dz is not None
     assert done.dw is not None
-    rows = row * win.SH - win.top + np.arange(win.KH) * win.DH
-    columns = column * win.SW - win.left + np.arange(win.KW) * win.DW
-    H, W, C = done.x.shape
-    inside = ((rows >= 0) & (rows < H))[:, None] & ((columns >= 0) & (columns < W))
-    at = np.ix_(rows.clip(0, H - 1), columns.clip(0, W - 1))
+    top, left, inside, at = done.taps(row, column)
 
     def cut(image: Array) -> Array:
         return np.where(inside[..., None], image[at], 0).astype(image.dtype)
@@ -63,8 +59,8 @@ def convolution(done: Pass, row: int, column: int, channel: int) -> Convolution:
     values = done.y if done.z is None else done.z
     dz = done.dz[row, column, channel]
     return Convolution(
-        top=int(rows[0]),
-        left=int(columns[0]),
+        top=top,
+        left=left,
         dilation=(win.DH, win.DW),
         inside=inside,
         window=window,
@@ -76,7 +72,7 @@ def convolution(done: Pass, row: int, column: int, channel: int) -> Convolution:
         z=float(values[row, column, channel]),
         patch_row=row * win.OW + column,
         patch_rows=win.OH * win.OW,
-        taps=win.KH * win.KW * C,
+        taps=products.size,
         filters=values.shape[2],
         dz=float(dz),
         dw_term=window * dz,

@@ -42,8 +42,3 @@ def next_computing_layer(trace: Trace, layer: int) -> int | None:
 def unravel(unit: int, shape: Shape) -> tuple[int, ...]:
     """The index of number `unit`, counted row by row."""
     return tuple(int(k) for k in np.unravel_index(unit, shape))
-
-
-def ravel(place: tuple[int, ...], shape: Shape) -> int:
-    """The inverse of `unravel`."""
-    return int(np.ravel_multi_index(place, shape))

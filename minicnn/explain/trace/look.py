@@ -8,7 +8,7 @@ import numpy as np
 
 from ...layers import Activation, BatchNorm, Conv2D, Dense, GlobalAvgPool2D, Softmax, Weighted
 from .convolution import Convolution, convolution
-from .coordinates import Place, next_computing_layer, origin, ravel, unravel
+from .coordinates import Place, next_computing_layer, origin, unravel
 from .dense import DenseSum, InputGradient, dense_sum, input_gradient
 from .elementwise import Function, Probabilities, activation, normalization, probabilities
 from .passes import Pass, Trace
@@ -63,7 +63,7 @@ def look(trace: Trace, layer: int, place: tuple[int, ...]) -> Number:
         raise IndexError(f"expected a layer in 0…{len(trace.passes) - 1}, received {layer}")
     done = trace.passes[layer]
     at = _place(place, done.y.shape)
-    unit = ravel(at, done.y.shape)
+    unit = int(np.ravel_multi_index(at, done.y.shape))
     dy = None if done.dy is None else float(done.dy[at])
     number = Number(layer, at, unit, float(done.y[at]), dy)
     _add_origin(number, trace)

@@ -44,6 +44,21 @@ class Pass:
             return pool_window(H, W, layer.pool_size, layer.strides, layer.padding)
         return None
 
+    def taps(self, row: int, column: int) -> tuple[int, int, Array, tuple[Array, ...]]:
+        """The window of output (row, column): (top, left in the input, inside, index).
+
+        `inside` (KH, KW) bool is False on padding; x[index] is (KH, KW, C), with any pixels on
+        padding.
+        """
+        win = self.window
+        assert win is not None
+        rows = row * win.SH - win.top + np.arange(win.KH) * win.DH
+        columns = column * win.SW - win.left + np.arange(win.KW) * win.DW
+        H, W, _ = self.x.shape
+        inside = ((rows >= 0) & (rows < H))[:, None] & ((columns >= 0) & (columns < W))
+        index = np.ix_(rows.clip(0, H - 1), columns.clip(0, W - 1))
+        return int(rows[0]), int(columns[0]), inside, index
+
 
 @dataclass(frozen=True)
 class Trace:

@@ -31,19 +31,12 @@ class Pooling:
 
 def pooling(done: Pass, row: int, column: int, channel: int) -> Pooling:
     """The window of output (row, column, channel) of a pooling."""
-    win = done.window
-    assert win is not None
     assert done.dy is not None
-    top, left = row * win.SH - win.top, column * win.SW - win.left
-    rows, columns = top + np.arange(win.KH), left + np.arange(win.KW)
-    H, W, _ = done.x.shape
-    inside = ((rows >= 0) & (rows < H))[:, None] & ((columns >= 0) & (columns < W))
-    at = np.ix_(rows.clip(0, H - 1), columns.clip(0, W - 1))
+    top, left, inside, at = done.taps(row, column)
     dy = done.dy[row, column, channel]
     dx_terms, argmax = np.zeros(inside.shape, dy.dtype), None
     if done.argmax is not None:
-        i, j = divmod(int(done.argmax[row, column, channel]), win.KW)
-        argmax = i, j
+        argmax = divmod(int(done.argmax[row, column, channel]), inside.shape[1])
         dx_terms[argmax] = dy
     else:
         dx_terms[inside] = dy / dy.dtype.type(inside.sum())

@@ -13,7 +13,6 @@ from ...report.contents import pixels
 from ...typing import Array
 from ..answer import Answer
 from ..requests import bad
-from ..subject import Subject
 
 MAX_IMAGES, COLUMNS = 512, 32  # of a picture; images per row
 
@@ -22,7 +21,7 @@ def sprite(request: Request) -> Response:
     """The test images with these indices in one PNG, 32 in a row. (`digits.js` shows them.)"""
     from PIL import Image
 
-    x = _subject(request).images().x
+    x = request.app.state.subject.images().x
     rows = _rows(request.query_params.get("rows", ""), len(x))
     images = pixels(x, rows)[..., 0]
     count, height, width = images.shape
@@ -37,7 +36,7 @@ def sprite(request: Request) -> Response:
 
 def digit(request: Request) -> Answer:
     """One image: its pixels, row by row, in [0, 1], its class, and the number of test images."""
-    images = _subject(request).images()
+    images = request.app.state.subject.images()
     row = int(_rows(str(request.path_params["row"]), len(images.x))[0])
     image = np.asarray(images.x[np.array([row])])[0, ..., 0]
     true = int(images.labels[row].argmax())
@@ -62,10 +61,6 @@ def _rows(text: str, count: int) -> Array:
     if rows.max() >= count:
         raise bad(f"expected rows below {count:,}, received {rows.max():,}", 404)
     return rows
-
-
-def _subject(request: Request) -> Subject:
-    return request.app.state.subject
 
 
 ROUTES = [Route("/digits.png", sprite), Route("/digits/{row:int}", digit)]

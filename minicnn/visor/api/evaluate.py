@@ -6,15 +6,12 @@ GET /api/search?true=4&predicted=9&only=wrong&low=0.5&high=1&order=most_confiden
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 from starlette.requests import Request
 from starlette.routing import Route
 
 from ... import runs
 from ...metrics import wilson
-from ...report.render import known
 from ...runs import Evaluation
 from ...typing import Array
 from ..answer import Answer
@@ -37,10 +34,10 @@ def evaluation(request: Request) -> Answer:
             "wrong": len(measured.wrong),
             "accuracy": measured.accuracy,
             "interval": [low, high],
-            "loss": measured.loss if known(measured.loss) else None,
+            "loss": measured.loss,
             "class_names": part.class_names,
-            "matrix": matrix.tolist(),
-            "classes": [asdict(row) for row in runs.by_class(matrix, part.class_names)],
+            "matrix": matrix,
+            "classes": runs.by_class(matrix, part.class_names),
         }
     )
 
@@ -97,8 +94,7 @@ def _ordered(measured: Evaluation, rows: Array, order: str) -> Array:
 
 def _image(measured: Evaluation, row: int) -> dict[str, object]:
     true, predicted = int(measured.true[row]), int(measured.predicted[row])
-    p = float(measured.probabilities[row, predicted])
-    probability = round(p, 4) if np.isfinite(p) else None
+    probability = round(float(measured.probabilities[row, predicted]), 4)
     return {"row": row, "true": true, "predicted": predicted, "probability": probability}
 
 

@@ -7,10 +7,8 @@ POST /api/inside/pixel: how one number of an output is computed.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -26,9 +24,6 @@ from ...typing import Array
 from ..answer import Answer
 from ..requests import bad, optional, pixels, read_object, whole
 from ..subject import Loaded, Subject
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 async def inside(request: Request) -> Answer:
@@ -64,11 +59,11 @@ def _trace(request: Request, body: Mapping[str, object]) -> tuple[Loaded, Trace]
 def _layers(loaded: Loaded, found: Trace) -> dict[str, object]:
     return {
         "version": loaded.version,
-        "probabilities": to_plain(found.probabilities),
+        "probabilities": found.probabilities,
         "predicted": found.predicted,
         "target": found.target,
-        "loss": to_plain(found.loss),
-        "gradient": encode(found.passes[0].dx),
+        "loss": found.loss,
+        "gradient": _encode(found.passes[0].dx),
         "layers": [_layer(index, done) for index, done in enumerate(found.passes)],
     }
 
@@ -89,13 +84,13 @@ def _layer(index: int, done: Pass) -> dict[str, object]:
         "input_shape": done.x.shape,
         "activation": None if activation is None else type(activation).__name__,
         "window": None if win is None else win._asdict(),
-        "maps": encode(done.y),
-        "gradient": encode(last if done.dy is None else done.dy),
+        "maps": _encode(done.y),
+        "gradient": _encode(last if done.dy is None else done.dy),
         "gradient_of": "z" if done.dy is None else "y",
-        "z": None if done.z is None else encode(done.z),
-        "z_gradient": None if done.z is None or done.dz is None else encode(done.dz),
-        "weights": None if w is None else encode(w),
-        "weights_gradient": None if dw is None else encode(dw),
+        "z": _encode(done.z),
+        "z_gradient": _encode(None if done.z is None else done.dz),
+        "weights": _encode(w),
+        "weights_gradient": _encode(dw),
         "weights_shape": None if w is None else w.shape,
     }
 
@@ -110,33 +105,15 @@ def _number(loaded: Loaded, found: Trace, body: Mapping[str, object]) -> dict[st
         place = tuple(whole(body, name, 0, size - 1) for name, size in sizes)
     else:
         place = (whole(body, "unit", 0, math.prod(shape) - 1),)
-    number = _fields(trace.look(found, layer, place))
-    return number | {"version": loaded.version, "target": found.target}
+    number = trace.look(found, layer, place)
+    return {**vars(number), "version": loaded.version, "target": found.target}
 
 
-def encode(array: Array) -> str:
+def _encode(array: Array | None) -> str | None:
     """base64 of little-endian float32."""
+    if array is None:
+        return None
     return base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode("ascii")
-
-
-def to_plain(value: object) -> object:
-    """Dataclasses and arrays as values for JSON; NaN and infinity become None."""
-    if dataclasses.is_dataclass(value):
-        return _fields(value)
-    if isinstance(value, np.ndarray):
-        values = value.tolist()
-        return values if value.dtype == bool or np.isfinite(value).all() else to_plain(values)
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: to_plain(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-def _fields(value: DataclassInstance | type[DataclassInstance]) -> dict[str, object]:
-    return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
 
 
 ROUTES = [

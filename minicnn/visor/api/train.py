@@ -9,7 +9,6 @@ GET  /api/runs/{name}/history    the history.csv of one of them
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +18,13 @@ from starlette.routing import Route
 from ... import runs
 from ...callbacks import read_layer_stats
 from ...errors import DataError, ModelError
-from ...report.contents import read_history
+from ...report.contents import in_unicode, read_history
 from ...report.render import known
 from ...runs.record import RUNNING
 from ..answer import Answer
 from ..layer_series import layer_series
 from ..requests import bad, read_object, word
-from ..subject import Subject, in_unicode
+from ..subject import Subject
 
 COMMANDS = ("pause", "continue", "stop")
 MAX_RUNS = 50
@@ -128,15 +127,11 @@ def _row(folder: Path) -> dict[str, object] | None:
     }
 
 
-def _columns(folder: Path) -> dict[str, list[float | None]]:
+def _columns(folder: Path) -> dict[str, list[float]]:
     try:
-        columns = read_history(folder / runs.HISTORY_CSV)
+        return read_history(folder / runs.HISTORY_CSV)
     except (ModelError, OSError, UnicodeDecodeError) as error:
         raise bad(f"The curves of {folder.name} can't be read: {error}", 409) from error
-    return {
-        name: [value if math.isfinite(value) else None for value in values]
-        for name, values in columns.items()
-    }
 
 
 def _subject(request: Request) -> Subject:
