@@ -78,26 +78,14 @@ def guarded(probe: Callable[[], object]) -> Any:
 
 
 def processor() -> Facts:
-    """Name, cores of the machine and of this process, widest vector unit."""
+    """Name, cores of the machine and of this process."""
     return {
         "name": machine.processor(),
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "usable": usable_processors(),
         "quota": machine.cpu_quota(),
-        "widest": widest(machine.cpu_features(), platform.machine()),
     }
-
-
-def widest(features: frozenset[str], kind: str) -> str | None:
-    """The widest of simd.UNITS that such a processor has; None if its features are unknown."""
-    if {"avx512f", "avx512vl"} <= features:
-        return "avx512"
-    if {"avx2", "fma"} <= features:
-        return "avx2"
-    if kind.lower() in ("arm64", "aarch64"):
-        return "neon"
-    return "128" if features else None
 
 
 def backend() -> Facts:

@@ -12,7 +12,6 @@ from .blas import VARIABLE, WIDE
 from .facts import Facts, fact
 
 BUSY = 0.25  # cores used by other processes that measurements tolerate
-WIDTHS = {"128": 128, "neon": 128, "avx2": 256, "avx512": 512}  # bits
 
 
 class Remedy(NamedTuple):
@@ -65,13 +64,6 @@ def no_numba(facts: Facts) -> Iterator[Remedy]:
         yield Remedy("backend", text)
     elif given in ("numpy", "reference"):
         yield Remedy("backend", f"unset MINICNN_BACKEND ({given}): Numba's kernels are faster")
-
-
-def narrow_vectors(facts: Facts) -> Iterator[Remedy]:
-    """Kernels are compiled for narrower vectors than the processor has."""
-    key, widest = fact(facts, "vectors", "key"), fact(facts, "processor", "widest")
-    if fact(facts, "vectors", "given") and WIDTHS.get(key, 512) < WIDTHS.get(widest, 0):
-        yield Remedy("vectors", f"unset MINICNN_SIMD ({key}): the processor has {widest}")
 
 
 def wrong_threads(facts: Facts) -> Iterator[Remedy]:
@@ -127,7 +119,6 @@ RULES: tuple[Callable[[Facts], Iterator[Remedy]], ...] = (
     broken_numba,
     wrong_settings,
     no_numba,
-    narrow_vectors,
     wrong_threads,
     core_type,
     busy,

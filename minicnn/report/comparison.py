@@ -8,7 +8,7 @@ from typing import Any
 from ..runs import by_class
 from . import pictures
 from .contents import RunContents, scores
-from .render import known, render, words
+from .render import render, words
 
 NONE = "–"
 
@@ -24,7 +24,14 @@ def comparison(runs: Sequence[RunContents]) -> str:
             f"{name}: {note}" for name, run in zip(names, runs, strict=True) for note in run.notes
         ],
         runs=names,
-        results=[_results(name, run) for name, run in zip(names, runs, strict=True)],
+        results=[
+            [
+                name,
+                *(text or NONE for text in scores(run)),
+                f"{run.record.content['model']['parameters']:,}",
+            ]
+            for name, run in zip(names, runs, strict=True)
+        ],
         curves=_curves(dict(zip(names, runs, strict=True))),
         classes=_classes(runs),
         differences=_differences(runs),
@@ -40,19 +47,6 @@ def _names(runs: Sequence[RunContents]) -> list[str]:
     return [
         name if names.count(name) == 1 else f"{name} ({number})"
         for number, name in enumerate(names, 1)
-    ]
-
-
-def _results(name: str, run: RunContents) -> list[str]:
-    record, results = run.record.content, run.record.results
-    seconds, rate = results.get("seconds"), results.get("images_per_second")
-    return [
-        name,
-        *(text or NONE for text in scores(run)),
-        str(results.get("epochs", len(run.history.get("epoch", [])))),
-        f"{seconds:.1f}" if known(seconds) else NONE,
-        f"{rate:,.0f}" if known(rate) else NONE,
-        f"{record['model']['parameters']:,}",
     ]
 
 

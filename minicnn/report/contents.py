@@ -57,12 +57,12 @@ class RunContents:
     @property
     def name(self) -> str:
         """The folder's name, as printable text."""
-        return _text(self.folder.resolve().name)
+        return in_unicode(self.folder.resolve().name)
 
     @property
     def place(self) -> str:
         """The folder's path, as printable text."""
-        return _text(str(self.folder))
+        return in_unicode(str(self.folder))
 
     @property
     def commands(self) -> str:
@@ -173,9 +173,9 @@ def _tested(record: Record, model: Sequential, data: str | None, notes: list[str
     return Tested(images, runs.measure(model, images.x, images.labels))
 
 
-def _text(path: str) -> str:
-    """With "?" for the bytes of a name that are not text."""
-    return path.encode("utf-8", "replace").decode("utf-8")
+def in_unicode(text: str) -> str:
+    """The text with "?" for characters that are not Unicode: a file name may hold any bytes."""
+    return text.encode(errors="replace").decode()
 
 
 def _diverged(record: Record, tested: Tested | None) -> list[str]:
@@ -194,28 +194,39 @@ def _diverged(record: Record, tested: Tested | None) -> list[str]:
 
 
 class Scores(NamedTuple):
-    """The test results of a run as text; None if unknown."""
+    """The results of a run as text; None if unknown."""
 
-    accuracy: str | None = None
-    interval: str | None = None  # 95 % confidence interval of the accuracy
-    mistakes: str | None = None  # "3 of 120"
-    loss: str | None = None
+    accuracy: str | None
+    interval: str | None  # 95 % confidence interval of the accuracy
+    mistakes: str | None  # "3 of 120"
+    loss: str | None
+    epochs: str
+    seconds: str | None
+    images_per_second: str | None
 
 
 def scores(run: RunContents) -> Scores:
     """The evaluation on the test images; without them, the results in run.json."""
-    if run.tested is None:
-        accuracy, loss = (run.record.results.get(key) for key in ("test_accuracy", "test_loss"))
-        if not known(accuracy):
-            return Scores()
-        return Scores(f"{accuracy:.2%}", loss=f"{loss:.4f}" if known(loss) else "NaN")
-    result, interval = run.tested.evaluation, None
-    count, wrong = len(result.true), len(result.wrong)
-    if result.finite.all():
-        low, high = wilson(count - wrong, count)
-        interval = f"{low:.2%} to {high:.2%}"
-    loss = f"{result.loss:.4f}" if known(result.loss) else "NaN"
-    return Scores(f"{result.accuracy:.2%}", interval, f"{wrong:,} of {count:,}", loss)
+    results, interval, mistakes = run.record.results, None, None
+    accuracy, loss = results.get("test_accuracy"), results.get("test_loss")
+    if run.tested is not None:
+        result = run.tested.evaluation
+        accuracy, loss = result.accuracy, result.loss
+        count, wrong = len(result.true), len(result.wrong)
+        mistakes = f"{wrong:,} of {count:,}"
+        if result.finite.all():
+            low, high = wilson(count - wrong, count)
+            interval = f"{low:.2%} to {high:.2%}"
+    seconds, rate = results.get("seconds"), results.get("images_per_second")
+    return Scores(
+        accuracy=f"{accuracy:.2%}" if known(accuracy) else None,
+        interval=interval,
+        mistakes=mistakes,
+        loss=f"{loss:.4f}" if known(loss) else "NaN" if known(accuracy) else None,
+        epochs=str(results.get("epochs", len(run.history.get("epoch", [])))),
+        seconds=f"{seconds:.1f}" if known(seconds) else None,
+        images_per_second=f"{rate:,.0f}" if known(rate) else None,
+    )
 
 
 def pixels(images: ArrayLike, rows: Array) -> Array:

@@ -11,7 +11,7 @@ from ..runs import by_class, first_filters
 from ..typing import Array
 from . import layers, pictures, tables
 from .contents import RunContents, Tested, pixels, scores
-from .render import known, render, script_json, words
+from .render import render, script_json, words
 
 MISTAKES = 48  # shown under their own heading
 NO_IMAGES: dict[str, object] = {"sprite": None, "matrix": None, "classes": []}
@@ -69,7 +69,7 @@ def _too_many(run: RunContents) -> list[str]:
 
 def _tiles(run: RunContents) -> list[tuple[str, str]]:
     """(number, what it is) for the summary."""
-    results, found, tiles = run.record.results, scores(run), []
+    found, tiles = scores(run), []
     if found.accuracy:
         interval = f" (95 % interval: {found.interval})" if found.interval else ""
         tiles.append((found.accuracy, f"test accuracy{interval}"))
@@ -77,12 +77,11 @@ def _tiles(run: RunContents) -> list[tuple[str, str]]:
         tiles.append((found.mistakes, "misclassified"))
     if found.loss:
         tiles.append((found.loss, "cross-entropy"))
-    epochs = results.get("epochs", len(run.history.get("epoch", [])))
-    tiles.append((f"{epochs}", f"of {run.record.content['recipe'].get('epochs')} epochs"))
-    if known(results.get("seconds")):
-        tiles.append((f"{results['seconds']:.1f} s", "of training"))
-    if known(results.get("images_per_second")):
-        tiles.append((f"{results['images_per_second']:,.0f}", "images per second"))
+    tiles.append((found.epochs, f"of {run.record.content['recipe'].get('epochs')} epochs"))
+    if found.seconds:
+        tiles.append((f"{found.seconds} s", "of training"))
+    if found.images_per_second:
+        tiles.append((found.images_per_second, "images per second"))
     return tiles
 
 

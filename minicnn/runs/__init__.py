@@ -22,7 +22,7 @@ from .folder import (
 )
 from .models import find_model, find_models
 from .pictures import draw, first_filters
-from .record import Record, fingerprint, read_record, write_json
+from .record import Record, read_record, write_json
 from .stopwatch import Stopwatch
 
 __all__ = [
@@ -47,7 +47,6 @@ __all__ = [
     "draw",
     "find_model",
     "find_models",
-    "fingerprint",
     "first_filters",
     "given_folder",
     "hold",

@@ -47,8 +47,8 @@ def peak_memory_mib() -> float | None:
 def cpu_quota(root: Path = Path("/")) -> float | None:
     """Processors' worth of time that the container may use, e.g. 1.5; None: no limit.
 
-    It is the smallest quota of this process's control groups (Linux, version 1 and 2), up to the
-    root group.
+    It is the smallest quota of this process's control groups (Linux, version 2), up to the root
+    group.
 
     Args:
         root: the folder that holds `proc` and `sys`.
@@ -57,19 +57,9 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return None
-    groups = root / "sys/fs/cgroup"
-    found = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            mounts = [groups, groups / "unified"]
-        elif "cpu" in controllers.split(","):
-            mounts = [groups / "cpu", groups / controllers]
-        else:
-            continue
-        names = [name for name in path.split("/") if name]
-        depths = range(len(names) + 1)
-        found += [_quota(mount.joinpath(*names[:depth])) for mount in mounts for depth in depths]
+    paths = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    groups = [group for path in paths for group in (Path(path), *Path(path).parents)]
+    found = [_quota(root / "sys/fs/cgroup" / group) for group in groups]
     return min((quota for quota in found if quota is not None), default=None)
 
 
@@ -124,14 +114,9 @@ def _own_seconds() -> float:
 def _quota(group: Path) -> float | None:
     """The limit of one control group, in cores."""
     try:
-        if (group / "cpu.max").exists():  # version 2: "200000 100000", or "max 100000"
-            quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
-        else:
-            quota, period = (
-                (group / f"cpu.cfs_{name}_us").read_text(encoding="utf-8").strip()
-                for name in ("quota", "period")
-            )
-        return int(quota) / int(period) if quota not in ("max", "-1") else None
+        # "200000 100000", or "max 100000"
+        quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
+        return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):  # no quota, or it cannot be read
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from .. import state_checks
 from ..atomic_file import atomic_path
 from ..errors import ModelError
 from ..strict_json import object_from_json
-from ..typing import Array
 from .folder import RUN
 
 RUNNING, FINISHED, STOPPED, DIVERGED = "running", "finished", "stopped", "diverged"
@@ -72,7 +70,7 @@ def read_record(folder: Path) -> Record:
         ) from error
 
 
-_EMPTY: dict[str, Any] = {"results": {}, "versions": {}, "resumed": []}
+_OPTIONAL: dict[str, Any] = {"model": {}, "results": {}, "versions": {}, "resumed": []}
 _MODEL = {"name": "network", "parameters": 0}
 _DATA: dict[str, Any] = {"train": 0, "test": 0, "image_shape": [0, 0, 1], "class_names": []}
 
@@ -84,7 +82,7 @@ def _checked(content: dict[str, Any]) -> dict[str, Any]:
         ValueError: an entry is missing or of the wrong kind.
     """
     state_checks.text(content, "status")
-    found = {"model": {}} | _EMPTY | content
+    found = _OPTIONAL | content
     for name in ("options", "recipe", "data", "model", "results", "versions"):
         state_checks.table(found, name)
     state_checks.rows(found, "resumed")
@@ -105,15 +103,6 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, object]) -> N
     with atomic_path(path) as temporary:
         # a file name that is not Unicode holds surrogates: as \udc.., which JSON reads back
         temporary.write_bytes(f"{text}\n".encode(errors="backslashreplace"))
-
-
-def fingerprint(*arrays: Array) -> str:
-    """The SHA-256 of the bytes, shapes and dtypes of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def _finite(value: object) -> object:

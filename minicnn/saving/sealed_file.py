@@ -62,44 +62,38 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, Any], dict[str, 
     """
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
-    metadata, tensors = _read(path)
-    if ENTRY not in metadata:
-        raise ModelError(
-            f"{path}: expected a model that minicnn saved, received a safetensors file with "
-            f"metadata {sorted(metadata)}"
-        )
-    about = _parse(path, metadata[ENTRY])
-    if about.get("version") != VERSION:
-        raise ModelError(
-            f"{path}: expected format version {VERSION}, received {about.get('version')!r}; "
-            "use the minicnn release that wrote it"
-        )
-    if unknown := about.keys() - {"version", "written_by", "sha256", *known}:
-        raise ModelError(
-            f"{path}: expected metadata entries {', '.join(known)}, received {sorted(unknown)}; "
-            "the file is damaged, or of another kind"
-        )
-    expected = about.pop("sha256", None)
-    if expected is not None and expected != (received := _checksum(about, tensors)):
-        raise ModelError(
-            f"{path}: checksum: expected {str(expected)[:16]}…, received {received[:16]}…: "
-            "the file changed since it was written; restore it or train again"
-        )
-    return about, tensors
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        about = object_from_json(text, allow_nan=True)  # the state of a diverged run holds NaN
+        metadata, tensors = _read(path)
+        if ENTRY not in metadata:
+            raise ValueError(
+                "expected a model that minicnn saved, received a safetensors file with metadata "
+                f"{sorted(metadata)}"
+            )
+        try:  # the state of a diverged run holds NaN
+            about = object_from_json(metadata[ENTRY], allow_nan=True)
+        except ValueError as error:
+            raise ValueError(f"expected a JSON object in the metadata, received {error}") from error
+        if not _is_flat(about):
+            raise ValueError(f"expected at most {DEEPEST} levels in the metadata, received more")
+        if about.get("version") != VERSION:
+            raise ValueError(
+                f"expected format version {VERSION}, received {about.get('version')!r}; "
+                "use the minicnn release that wrote it"
+            )
+        if unknown := about.keys() - {"version", "written_by", "sha256", *known}:
+            raise ValueError(
+                f"expected metadata entries {', '.join(known)}, received {sorted(unknown)}; "
+                "the file is damaged, or of another kind"
+            )
+        expected = about.pop("sha256", None)
+        if expected is not None and expected != (received := _checksum(about, tensors)):
+            raise ValueError(
+                f"checksum: expected {str(expected)[:16]}…, received {received[:16]}…: "
+                "the file changed since it was written; restore it or train again"
+            )
     except ValueError as error:
-        raise ModelError(
-            f"{path}: expected a JSON object in the metadata, received {error}"
-        ) from error
-    if not _is_flat(about):
-        raise ModelError(
-            f"{path}: expected at most {DEEPEST} levels in the metadata, received more"
-        )
-    return about
+        raise ModelError(f"{path}: {error}") from error
+    return about, tensors
 
 
 def _is_flat(value: object, levels: int = DEEPEST) -> bool:
@@ -117,9 +111,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
             names = list(file.keys())
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(
-            f"{path}: expected a .safetensors file, received one that is damaged or of another "
-            f"kind ({error}); restore it or train again"
+        raise ValueError(
+            "expected a .safetensors file, received one that is damaged or of another kind "
+            f"({error}); restore it or train again"
         ) from error
 
 

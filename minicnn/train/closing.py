@@ -87,8 +87,8 @@ def close(
     Returns:
         The exit code, as of main().
     """
-    model, writer = chosen.model, _Writer()
-    _save_model(model, folder, writer)  # first: everything else can be made from it again
+    model = chosen.model
+    written = [_save_model(model, folder)]  # first: everything else can be made from it again
     try:
         evaluation = runs.measure(model, *chosen.test)
         status = _status(chosen, evaluation, results)
@@ -99,18 +99,19 @@ def close(
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "results": asdict(results) | scores,
         }
-        writer.write(folder / runs.RUN, lambda: runs.write_json(folder / runs.RUN, content))
-        names = chosen.data.class_names
-        images = chosen.test[0]
-        writer.write(
-            f"all pictures into {folder}",
-            lambda: runs.draw(folder, model, images, evaluation, names),
-        )
+        path, x, names = folder / runs.RUN, chosen.test[0], chosen.data.class_names
+        written += [
+            _written(path, lambda: runs.write_json(path, content)),
+            _written(
+                f"all pictures into {folder}",
+                lambda: runs.draw(folder, model, x, evaluation, names),
+            ),
+        ]
     except KeyboardInterrupt:
         print(f"\nInterrupted; the model is in {folder}.", file=sys.stderr)
         return 130
     _print_results(folder, evaluation, results, options, chosen)
-    if writer.failed:
+    if not all(written):
         return 2
     if results.interrupted:
         return 130
@@ -123,32 +124,27 @@ def _status(chosen: Plan, evaluation: Evaluation, results: FitResults) -> str:
     return FINISHED if results.epochs >= chosen.recipe.epochs else STOPPED
 
 
-class _Writer:
-    """Writes files; one that fails does not keep the next from being written."""
-
-    def __init__(self) -> None:
-        self.failed = False
-
-    def write(self, what: object, write: Callable[[], None]) -> bool:
-        """Whether it was written; if not, print what failed and why."""
-        try:
-            write()
-        except OSError as error:
-            self.failed = True
-            reason = error.strerror or error
-            print(f"minicnn.train: can't write {what}: {reason}", file=sys.stderr)
-            return False
-        return True
+def _written(what: object, write: Callable[[], None]) -> bool:
+    """Whether `write` succeeded; if not, print what failed and why."""
+    try:
+        write()
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"minicnn.train: can't write {what}: {reason}", file=sys.stderr)
+        return False
+    return True
 
 
-def _save_model(model: Sequential, folder: Path, writer: _Writer) -> None:
-    """Save into the run folder; if that fails, into a temporary folder, so as not to lose it."""
+def _save_model(model: Sequential, folder: Path) -> bool:
+    """Save into the run folder, and return whether it succeeded; if not, save into a temporary
+    folder, so as not to lose the model."""
     path = folder / runs.MODEL
-    if writer.write(path, lambda: model.save(path)):
-        return
+    if _written(path, lambda: model.save(path)):
+        return True
     other = Path(tempfile.mkdtemp(prefix="minicnn-")) / runs.MODEL
-    if writer.write(other, lambda: model.save(other)):
+    if _written(other, lambda: model.save(other)):
         print(f"The model was saved as {other} instead.", file=sys.stderr)
+    return False
 
 
 def _print_results(

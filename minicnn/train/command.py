@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import kernels, runs
 from ..callbacks import (
     CSVLogger,
     LambdaCallback,
@@ -23,8 +23,9 @@ from ..callbacks import (
     TensorBoard,
     TerminateOnNaN,
 )
-from ..command_line import run_command
+from ..command_line import chosen_kernels, run_command
 from ..errors import RunWarning
+from ..kernels.backend import NUMBA_HINT
 from ..runs import machine
 from ..saving import checkpoints
 from . import closing, plan, resuming, watching
@@ -32,7 +33,7 @@ from .closing import FitResults
 from .options import parser
 from .plan import Plan
 from .resuming import Resumption
-from .watching import Watched
+from .watching import Visor, Watched
 
 SAVING_COST = 0.02  # the largest share of the time for checkpoints at the ends of epochs
 
@@ -58,14 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, command: str, arguments: Sequence[str]) -> int:
-    with ExitStack() as lock:
-        resumption = None
+    with ExitStack() as stack:
+        lock, resumption = stack.enter_context(ExitStack()), None
         if options.resume:  # locked before it is read: another run may be ending there
             lock.enter_context(runs.hold(resuming.folder_of(options.resume)))
             resumption = resuming.find(options.resume, arguments)
             options = resumption.options
-        say: Callable[[str], None] = _silent if options.quiet else print
-        chosen = plan.make(options, say)
+        say: plan.Say = (lambda text: None) if options.quiet else print
+        stack.enter_context(chosen_kernels(options, None))
+        if kernels.current_backend() == "numpy" and "numba" not in kernels.available_backends():
+            say(NUMBA_HINT)
+        chosen = plan.make(options)
         data = plan.fingerprint(chosen.data)
         say(closing.headline(options, chosen))
         record = closing.opening_record(options, command, chosen, data)
@@ -97,7 +101,9 @@ def _train_in(
         with ExitStack() as stack:
             runs.write_json(folder / runs.RUN, record)
             watched = Watched(folder)
-            page = stack.enter_context(watched.by_visor()) if options.visor else None
+            page = Visor(folder, watched.control) if options.visor else None
+            if page is not None:
+                stack.callback(page.end)
             results = _fit(chosen, resumption, folder, options, watched)
             code = closing.close(folder, chosen, options, record, results)
             release()
@@ -179,9 +185,10 @@ def _stop_after(epochs: int) -> LambdaCallback:
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """Print each RunWarning in one line, and hide NumPy's warnings of a run that diverges: the
-    results say so at the end."""
+    """Print each RunWarning in one line. Hide what the command prints itself: that Numba is not
+    installed, and NumPy's warnings of a run that diverges."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Numba is not installed")
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="minicnn")
         warnings.simplefilter("always", RunWarning)
         usual = warnings.formatwarning
@@ -196,7 +203,3 @@ def _short_warnings() -> Iterator[None]:
             yield
         finally:
             warnings.formatwarning = usual
-
-
-def _silent(text: str) -> None:
-    pass

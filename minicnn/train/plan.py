@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from .. import architectures, kernels, runs
+from .. import architectures
 from ..batches import ArrayLike
 from ..data import MnistData
 from ..errors import DataError
-from ..kernels.backend import NUMBA_HINT
 from ..layers import Layer, Weighted
 from ..model import Sequential
 from ..typing import Array
@@ -38,8 +37,8 @@ class Plan:
     model: Sequential  # compiled
 
 
-def make(options: argparse.Namespace, say: Say) -> Plan:
-    """Choose kernels, load the data, build and compile the network.
+def make(options: argparse.Namespace) -> Plan:
+    """Load the data, build and compile the network.
 
     Raises:
         DataError, ValueError, ImportError, OSError: an option cannot be satisfied.
@@ -48,7 +47,6 @@ def make(options: argparse.Namespace, say: Say) -> Plan:
         raise ValueError(
             f"expected --tutorial or --recipe {options.recipe}, received both; leave one out"
         )
-    choose_kernels(options, say)
     data, train, test = load_data(options)
     recipe = _recipe(options, len(train[0]))
     options.model = recipe.model  # for the folder's name and the record
@@ -69,26 +67,25 @@ def load_data(options: argparse.Namespace) -> tuple[MnistData, Part, Part]:
     Raises:
         DataError, ValueError, OSError: the data is missing, damaged or too small.
     """
-    data = _data(options).load()
+    default = "tutorial" if options.tutorial else "standard"
+    data = MnistData(
+        options.data,
+        split=default if options.split is None else options.split,  # 0 is an error
+        seed=options.seed,
+        cache_dir=options.data_dir,
+        base_url=options.mirror,
+        progress=False if options.quiet else None,
+    ).load()
     return data, *_parts(data, options.tutorial)
 
 
 def fingerprint(data: MnistData) -> str:
-    """The SHA-256 of all images and labels, to recognize the data of a run."""
-    return runs.fingerprint(
-        data.train_images, data.train_labels, data.test_images, data.test_labels
-    )
-
-
-def choose_kernels(options: argparse.Namespace, say: Say) -> None:
-    """Use the backend and the threads that the options name."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Numba is not installed")  # printed below
-        kernels.use_backend(options.backend)
-        if kernels.current_backend() == "numpy" and "numba" not in kernels.available_backends():
-            say(NUMBA_HINT)
-    if options.threads:
-        kernels.set_threads(options.threads)
+    """The SHA-256 of all images and labels, with dtypes and shapes: the mark of a run's data."""
+    digest = hashlib.sha256()
+    for array in (data.train_images, data.train_labels, data.test_images, data.test_labels):
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def prepare_kernels(plan: Plan, say: Say) -> None:
@@ -120,18 +117,6 @@ def _recipe(options: argparse.Namespace, samples: int) -> Recipe:
         learning_rate=options.learning_rate,
         optimizer=options.optimizer,
         model=options.model,
-    )
-
-
-def _data(options: argparse.Namespace) -> MnistData:
-    default = "tutorial" if options.tutorial else "standard"
-    return MnistData(
-        options.data,
-        split=default if options.split is None else options.split,  # 0 is an error
-        seed=options.seed,
-        cache_dir=options.data_dir,
-        base_url=options.mirror,
-        progress=False if options.quiet else None,
     )
 
 

@@ -123,13 +123,9 @@ def best(samples: int) -> Recipe:
     return replace(BEST, epochs=BEST.epochs * max(1, min(5, FULL // max(1, samples))))
 
 
-def _tutorial(samples: int) -> Recipe:
-    return TUTORIAL
-
-
 TABLE: dict[str, Callable[[int], Recipe]] = {
     "default": default,
-    "tutorial": _tutorial,
+    "tutorial": lambda samples: TUTORIAL,
     "best": best,
 }
 """By name: the recipe for a number of training samples."""

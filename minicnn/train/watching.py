@@ -10,8 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,19 +40,9 @@ class Watched:
     """The callbacks that log a run for the page, and that pause and stop it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.live = LiveLog(folder / runs.LIVE)
         self.interrupt = StopOnInterrupt()
         self.control = RemoteControl(self.live.say, lambda: self.interrupt.interrupted)
-
-    @contextmanager
-    def by_visor(self) -> Iterator[Visor]:
-        """The page about the run, until the block ends."""
-        visor = Visor(self.folder, self.control)
-        try:
-            yield visor
-        finally:
-            visor.end()
 
 
 class Visor:

@@ -55,7 +55,6 @@ def healthy() -> dict[str, Any]:
             "cores": 4,
             "usable": 4,
             "quota": None,
-            "widest": "avx512",
         },
         "threads": {"given": None, "count": 4},
         "vectors": {"given": None, "key": "avx512", "name": "AVX-512"},
@@ -132,7 +131,6 @@ def test_nothing_to_change() -> None:
             "^correct MINICNN_THREADS: expected x",
             True,
         ),
-        ({"vectors": {"given": "avx2", "key": "avx2"}}, "^unset MINICNN_SIMD.*avx512", False),
         ({"threads": {"given": "2", "count": 2}}, r"^unset MINICNN_THREADS \(2\): 4 cores", False),
         ({"threads": {"given": "9", "count": 9}}, "^set MINICNN_THREADS=4: 9 threads", False),
         ({"processor": {"quota": 2.5}}, "^set MINICNN_THREADS=2: .* 2 cores' time", False),
@@ -170,8 +168,6 @@ def test_each_problem_has_its_remedy(change: dict[str, Any], words: str, broken:
     "change",
     [
         {"processor": {"quota": 4.0}},
-        {"processor": {"widest": None}, "vectors": {"given": "avx2", "key": "avx2"}},
-        {"vectors": {"given": "avx512"}},
         {"load": {"others": 0.1}},
         {"load": {"others": None}},
     ],
@@ -289,16 +285,6 @@ def test_invalid_settings_are_broken() -> None:
     assert done.returncode == 1, done.stderr
     for variable in variables:
         assert f"Broken: correct {variable}: expected" in done.stdout
-
-
-def test_the_widest_vectors() -> None:
-    assert facts.widest(frozenset({"avx512f", "avx512vl", "avx2", "fma"}), "") == "avx512"
-    assert facts.widest(frozenset({"avx512f", "avx2", "fma"}), "x86_64") == "avx2"
-    assert facts.widest(frozenset({"sse2"}), "x86_64") == "128"
-    assert facts.widest(frozenset(), "arm64") == "neon"
-    assert facts.widest(frozenset(), "x86_64") is None
-    if find_spec("numba"):
-        assert facts.processor()["widest"] in (None, facts.vectors()["key"])
 
 
 # ---- caches and extras ----

@@ -131,7 +131,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def planned(sheet: Path, *options: str) -> tuple[Namespace, Plan]:
     parsed = parser().parse_args(["--data", str(sheet), "--quiet", *options])
-    return parsed, plan.make(parsed, lambda text: None)
+    return parsed, plan.make(parsed)
 
 
 @pytest.mark.parametrize(
