@@ -60,7 +60,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     model = load_classifier(options.model)
     folder = runs.given_folder(options.out) if options.out else None
     try:
-        data = _data(options).load()
+        data = MnistData(
+            options.data,
+            split=options.split,
+            cache_dir=options.data_dir,
+            base_url=options.mirror,
+            progress=False if options.json else None,
+        ).load()
         _check_fit(model, data, options)
         x, labels = _part(data, options.part)
         begun = time.perf_counter()
@@ -101,16 +107,6 @@ def _metrics(
         "accuracy_95": wilson(total - wrong, total),
         "classes": [asdict(row) for row in runs.by_class(result.matrix, names)],
     }
-
-
-def _data(options: argparse.Namespace) -> MnistData:
-    return MnistData(
-        options.data,
-        split=options.split,
-        cache_dir=options.data_dir,
-        base_url=options.mirror,
-        progress=False if options.json else None,
-    )
 
 
 def _part(data: MnistData, part: str) -> tuple[ScaledImages, Array]:

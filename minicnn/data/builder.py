@@ -12,7 +12,7 @@ from ..atomic_file import atomic_path
 from ..errors import DataError
 from .labels import MAX_CLASSES, one_hot
 from .manifest import FileRecord, Manifest
-from .sheet import MAX_PIXELS
+from .png import MAX_PIXELS
 from .split import train_count
 
 
@@ -107,10 +107,9 @@ def _check(
     num_train: int,
     image_shape: Sequence[int],
 ) -> None:
-    if images.dtype != np.uint8 or images.ndim != 2:
-        raise ValueError(f"expected uint8 images (N, H*W), received {images.dtype} {images.shape}")
-    if int(np.prod(image_shape)) != images.shape[1]:
-        raise ValueError(f"expected images of {image_shape} pixels, received {images.shape[1]}")
+    shape = (len(classes), int(np.prod(image_shape)))
+    if images.dtype != np.uint8 or images.shape != shape:
+        raise ValueError(f"expected uint8 images {shape}, received {images.dtype} {images.shape}")
     if images.size > MAX_PIXELS:
         raise DataError(
             f"expected a sheet of at most {MAX_PIXELS:,} pixels, received {images.size:,}; "
@@ -118,6 +117,6 @@ def _check(
         )
     if not 2 <= len(class_names) <= MAX_CLASSES or len(set(class_names)) != len(class_names):
         raise ValueError(f"expected 2 to {MAX_CLASSES} different class names")
-    if classes.shape != (len(images),) or classes.min() < 0 or classes.max() >= len(class_names):
-        raise ValueError(f"expected one class number < {len(class_names)} for each image")
+    if classes.min() < 0 or classes.max() >= len(class_names):
+        raise ValueError(f"expected class numbers from 0 to {len(class_names) - 1}")
     train_count(num_train, len(images))

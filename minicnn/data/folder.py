@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from .builder import check_target, write_sheet
 from .picture import FITS, SUFFIXES, Unreadable, read_picture
-from .sheet import MAX_PIXELS
+from .png import MAX_PIXELS
 from .subset import largest_remainder
 
 INVERT = ("auto", "each", "yes", "no")

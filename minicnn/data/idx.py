@@ -1,6 +1,7 @@
 """IDX files, the original format of MNIST -> a sprite sheet."""
 
 import gzip
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from .builder import check_target, write_sheet
-from .sheet import MAX_PIXELS
+from .png import MAX_PIXELS
 
 
 def read_idx(path: Path, ndim: int) -> np.ndarray:
@@ -114,9 +115,7 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, ndim: int) -> np.ndarray:
             f"{bytes([0, 0, 8, ndim])!r}), received a file that starts with {head[:4]!r}"
         )
     shape = [int.from_bytes(head[i : i + 4], "big") for i in range(4, len(head), 4)]
-    size = 1
-    for n in shape:
-        size *= n
+    size = math.prod(shape)
     if not 0 < size <= MAX_PIXELS:
         raise DataError(f"{path}: expected 1 to {MAX_PIXELS:,} values, received {shape}")
     data = _read_up_to(file, size + 1)

@@ -10,7 +10,8 @@ from ..errors import DataError
 from .cache import decoded, sha256_of
 from .labels import read_labels
 from .locate import SheetFiles
-from .sheet import decode_sheet, inspect_sheet, resolve_shape
+from .png import read_header
+from .sheet import decode_sheet, resolve_shape
 
 
 class Sheet(NamedTuple):
@@ -32,7 +33,7 @@ def load_sheet(
     if image_shape is None and files.manifest is not None:
         image_shape = files.manifest.image_shape
     try:
-        header = inspect_sheet(files.images)
+        header = read_header(files.images)
         shape = resolve_shape(header.width, image_shape, str(files.images))
         labels = read_labels(files.labels, header.height)
         sha256 = sha256_of(files.images)

@@ -134,15 +134,12 @@ def _is_opaque(image: Image.Image) -> bool:
 
 def resize(grey: Image.Image, size: tuple[int, int], fit: str) -> Picture:
     """Resize a picture in mode "L"; see read_picture."""
-    border = _border(np.asarray(grey))
+    pixels = np.asarray(grey)
+    edges = (pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1])
+    border = float(np.median(np.concatenate(edges)))
     target = (size[1], size[0])
     if grey.size != target and fit == "stretch":
         grey = grey.resize(target, Image.Resampling.LANCZOS)
     elif grey.size != target:
         grey = ImageOps.pad(grey, target, Image.Resampling.LANCZOS, color=round(border))
     return Picture(np.asarray(grey, np.uint8), border)
-
-
-def _border(pixels: np.ndarray) -> float:
-    edges = (pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1])
-    return float(np.median(np.concatenate(edges)))

@@ -9,6 +9,7 @@ from PIL import PngImagePlugin
 
 from ..errors import DataError
 
+MAX_PIXELS = 1 << 28  # 268 million: 342,000 images of 28×28; at most 1 GiB inside Pillow
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -44,10 +45,11 @@ class PngHeader(NamedTuple):
 
 
 def read_header(path: Path) -> PngHeader:
-    """Read signature and IHDR, 33 bytes, and check them.
+    """Read signature and IHDR, 33 bytes, and check them, before memory is allocated for pixels.
 
     Raises:
-        DataError: not a PNG, or an invalid header.
+        DataError: not a PNG, an invalid header, or more than MAX_PIXELS.
+        OSError: it can't be read.
     """
     with open(path, "rb") as file:
         start = file.read(HEADER_BYTES)
@@ -67,6 +69,11 @@ def read_header(path: Path) -> PngHeader:
         )
     if width == 0 or height == 0:
         raise DataError(f"{path}: expected at least one pixel, received a {width}×{height} PNG")
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: expected at most {MAX_PIXELS:,} pixels, received {width}×{height} = "
+            f"{width * height:,}; split the sheet"
+        )
     return PngHeader(width, height, depth, colour, rest[2] == 1)
 
 

@@ -8,26 +8,9 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ..errors import DataError
-from .png import PngHeader, check_whole, read_header
+from .png import PngHeader, check_whole
 
-MAX_PIXELS = 1 << 28  # 268 million: 342,000 images of 28×28; at most 1 GiB inside Pillow
 _STRIP_BYTES = 1 << 22  # pixels are converted in strips of about 4 MiB
-
-
-def inspect_sheet(path: Path) -> PngHeader:
-    """Read the header of a sheet and check its size, before memory is allocated for it.
-
-    Raises:
-        DataError: not a PNG, or larger than MAX_PIXELS.
-        OSError: it can't be read.
-    """
-    header = read_header(path)
-    if header.width * header.height > MAX_PIXELS:
-        raise DataError(
-            f"{path}: expected at most {MAX_PIXELS:,} pixels, received {header.width}×"
-            f"{header.height} = {header.width * header.height:,}; split the sheet"
-        )
-    return header
 
 
 def resolve_shape(width: int, image_shape: Sequence[int] | None, name: str) -> tuple[int, int, int]:
@@ -62,7 +45,7 @@ def resolve_shape(width: int, image_shape: Sequence[int] | None, name: str) -> t
 
 
 def decode_sheet(path: Path, header: PngHeader) -> np.ndarray:
-    """Decode a sheet whose `header` was checked by inspect_sheet.
+    """Decode a sheet with this `header`.
 
     Grey, palette or RGB, with or without (opaque) alpha, 1 to 16 bits a channel. Each channel holds
     the grey value. Of 16 bits, the upper 8 are kept; two levels become 0 and 255.
@@ -103,38 +86,17 @@ def _to_grey(image: Image.Image, path: Path) -> np.ndarray:
 
 def _converter(image: Image.Image, path: Path) -> Callable[[Image.Image, int], np.ndarray]:
     """A function (strip, its first row) -> (rows, width) uint8 for the mode of `image`."""
-    mode = image.mode
-    if "transparency" in image.info and mode != "P":
-        raise DataError(
-            f"{path}: expected opaque pixels, received a PNG with a transparent colour; "
-            "flatten the image first"
-        )
-    if mode == "L":
+    mode, has_key = image.mode, "transparency" in image.info
+    if mode == "L" and not has_key:
         return lambda strip, top: np.asarray(strip)
-    if mode == "1":
-        return lambda strip, top: np.asarray(strip.convert("L"))
-    if mode.startswith("I"):  # 16-bit grey: "I;16", or "I" in older versions of Pillow
+    if mode.startswith("I") and not has_key:  # 16-bit grey: "I;16", or "I" in older Pillow
         return lambda strip, top: (np.asarray(strip) >> 8).astype(np.uint8)
-    if mode in ("LA", "RGB", "RGBA"):
+    if mode in ("1", "L", "LA", "RGB", "RGBA", "P"):
         return lambda strip, top: _one_channel(np.asarray(strip.convert("RGBA")), top, path)
-    if mode == "P":
-        palette = _palette(image)
-        return lambda strip, top: _one_channel(palette[np.asarray(strip)], top, path)
-    raise DataError(f"{path}: expected a grey, colour or palette PNG, received mode {mode}")
-
-
-def _palette(image: Image.Image) -> np.ndarray:
-    """(256, 4) uint8 RGBA; colours that the file doesn't define are transparent."""
-    table = np.zeros((256, 4), np.uint8)
-    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    table[: len(colours), :3] = colours
-    table[: len(colours), 3] = 255
-    alpha = image.info.get("transparency", b"")
-    if isinstance(alpha, int):  # Pillow's short form: this one colour is transparent
-        table[alpha, 3] = 0
-    else:
-        table[: len(alpha), 3] = np.frombuffer(alpha, np.uint8)[:256]
-    return table
+    raise DataError(
+        f"{path}: expected a grey, colour or palette PNG, of 16 bits an opaque one, received mode "
+        f"{mode}"
+    )
 
 
 def _one_channel(strip: np.ndarray, top: int, path: Path) -> np.ndarray:

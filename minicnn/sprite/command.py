@@ -1,10 +1,9 @@
 """python -m minicnn.sprite: its four commands and their output."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -22,29 +21,17 @@ T = TypeVar("T")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 for an error, 130 for Ctrl-C."""
-    args = options.parser().parse_args(argv)
+    args = vars(options.parser().parse_args(argv))
+    command = COMMANDS[args.pop("command")]
     return run_command(
         "minicnn.sprite",
-        lambda: COMMANDS[args.command](args),
+        lambda: command(**args),
         interrupted="Interrupted; no sheet was written.",
     )
 
 
-def _build(args: argparse.Namespace) -> None:
-    report = build_from_folder(
-        args.folder,
-        args.out,
-        name=args.name,
-        size=args.size,
-        fit=args.fit,
-        invert=args.invert,
-        test=args.test,
-        seed=args.seed,
-        on_error=args.on_error,
-        source=args.source,
-        force=args.force,
-        track=_progress("Reading pictures"),
-    )
+def _build(**args: Any) -> None:
+    report = build_from_folder(**args, track=_progress)
     for path, reason in report.skipped:
         print(f"skipped {path}: {reason}", file=sys.stderr)
     if report.skipped:
@@ -53,57 +40,32 @@ def _build(args: argparse.Namespace) -> None:
     if report.inverted:
         print(
             f"inverted {report.inverted:,} of {report.num_images:,} pictures, to white on black "
-            f"(--invert {args.invert})"
+            f"(--invert {args['invert']})"
         )
     _print_written(report.manifest)
 
 
-def _idx(args: argparse.Namespace) -> None:
-    names = args.classes.split(",") if args.classes else None
-    _print_written(
-        build_from_idx(
-            args.folder,
-            args.out,
-            name=args.name,
-            class_names=names,
-            source=args.source,
-            force=args.force,
-        )
-    )
-
-
-def _subset(args: argparse.Namespace) -> None:
-    _print_written(
-        subset(
-            args.folder,
-            args.out,
-            train=args.train,
-            test=args.test,
-            seed=args.seed,
-            name=args.name,
-            source=args.source,
-            force=args.force,
-            cache_dir=args.data_dir,
-        )
-    )
-
-
-def _show(args: argparse.Namespace) -> None:
-    path = Path(args.sheet)
+def _show(
+    sheet: str,
+    labels: str | None,
+    size: tuple[int, int] | None,
+    png: str | None,
+    cache_dir: str | None,
+) -> None:
     data = MnistData(
-        "sample" if args.sheet == "sample" else path,
-        images=path if args.labels else None,
-        labels=args.labels,
-        image_shape=args.size,
-        cache_dir=args.data_dir,
+        "sample" if sheet == "sample" else Path(sheet),
+        images=Path(sheet) if labels else None,
+        labels=labels,
+        image_shape=size,
+        cache_dir=cache_dir,
     ).load()
     console = Console()
     with ignore_broken_pipe():  # write the picture even so
         console.print(tables.facts(data), tables.classes(data))
         print(tables.images_as_text(data, min(console.width, 120)))
-    if args.png:
-        _write_preview(data, Path(args.png))
-        print(f"wrote {args.png}")
+    if png:
+        _write_preview(data, Path(png))
+        print(f"wrote {png}")
 
 
 def _write_preview(data: MnistData, path: Path) -> None:
@@ -123,10 +85,15 @@ def _print_written(manifest: Path) -> None:
     print(f"train on it: python -m minicnn.train --data {folder}")
 
 
-def _progress(text: str) -> Callable[[list[T]], Iterable[T]]:
-    """A function that shows a progress bar on stderr, if that is a terminal."""
+def _progress(items: list[T]) -> Iterable[T]:
+    """`items`, with a progress bar on stderr if that is a terminal."""
     console = Console(stderr=True)
-    return lambda items: track(items, text, console=console) if console.is_terminal else items
+    return track(items, "Reading pictures", console=console) if console.is_terminal else items
 
 
-COMMANDS = {"build": _build, "idx": _idx, "subset": _subset, "show": _show}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "build": _build,
+    "idx": lambda **args: _print_written(build_from_idx(**args)),
+    "subset": lambda **args: _print_written(subset(**args)),
+    "show": _show,
+}

@@ -19,7 +19,8 @@ EXAMPLES = """examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; `command` is the name of one of the four commands."""
+    """The command line; `command` is the name of one of the four commands. The other options of
+    build, idx and subset have the names of the arguments of the function that does the work."""
     p = command_parser(
         "sprite",
         "Build sprite sheets (one PNG with an image in each row, a file of one-hot labels, a\n"
@@ -42,7 +43,13 @@ def parser() -> argparse.ArgumentParser:
         "two t10k files, each plain or .gz.",
     )
     idx.add_argument("folder", metavar="FOLDER", help="holds the four files")
-    idx.add_argument("--classes", metavar="A,B,…", help="class names (default: 0,1,…)")
+    idx.add_argument(
+        "--classes",
+        dest="class_names",
+        type=lambda text: text.split(","),
+        metavar="A,B,…",
+        help="class names (default: 0,1,…)",
+    )
     _add_target(idx, "idx")
     small = commands.add_parser(
         "subset",
@@ -100,7 +107,10 @@ def _add_target(parser: argparse.ArgumentParser, name: str | None) -> None:
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="cache of decoded sheets (default: MINICNN_DATA)"
+        "--data-dir",
+        dest="cache_dir",
+        metavar="DIR",
+        help="cache of decoded sheets (default: MINICNN_DATA)",
     )
 
 

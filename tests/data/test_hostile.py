@@ -13,11 +13,12 @@ from png_files import chunk, png
 
 from minicnn import DataError
 from minicnn.data import MnistData
-from minicnn.data.sheet import decode_sheet, inspect_sheet
+from minicnn.data.png import read_header
+from minicnn.data.sheet import decode_sheet
 
 
 def read(path):
-    return decode_sheet(path, inspect_sheet(path))
+    return decode_sheet(path, read_header(path))
 
 
 @pytest.fixture(scope="module")
