@@ -82,51 +82,40 @@ def test_a_split_neither_copies_nor_reads_x():
     assert [len(part) for part in data.split(0.3)] == [7, 3]
 
 
-@pytest.mark.parametrize("share", [-0.1, 0, 1, 1.5, float("nan")])
-def test_a_share_outside_0_to_1_is_refused(share):
-    with pytest.raises(ValueError, match="0 < validation_split < 1"):
-        make().split(share)
-
-
-@pytest.mark.parametrize(("n", "share"), [(10, 0.95), (1, 0.5)])
-def test_a_split_that_leaves_a_part_empty_is_refused(n, share):
-    with pytest.raises(ValueError, match="samples on both sides"):
-        make(n).split(share)
+def test_a_share_outside_0_to_1_or_that_leaves_a_part_empty_is_refused():
+    for share in (-0.1, 0, 1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="0 < validation_split < 1"):
+            make().split(share)
+    for n, share in ((10, 0.95), (1, 0.5)):
+        with pytest.raises(ValueError, match="samples on both sides"):
+            make(n).split(share)
 
 
 @pytest.mark.parametrize(
-    ("y", "classes"),
+    "y",
     [
-        (np.array([2, 0, 1, 2]), [2, 0, 1, 2]),
-        (np.array([[2], [0], [1], [2]]), [2, 0, 1, 2]),
-        (np.eye(3)[[2, 0, 1, 2]], [2, 0, 1, 2]),
-        (np.eye(3, dtype=np.uint8)[[2, 0, 1, 2]], [2, 0, 1, 2]),
-        ([2, 0, 1, 2], [2, 0, 1, 2]),
+        np.array([[2], [0], [1], [2]]),
+        np.eye(3)[[2, 0, 1, 2]],
+        np.eye(3, dtype=np.uint8)[[2, 0, 1, 2]],
+        [2, 0, 1, 2],
     ],
 )
-def test_class_weights_are_looked_up_by_class(y, classes):
+def test_class_weights_are_looked_up_by_class(y):
     table = {0: 0.5, 1: 3.0, 2: 7.0, 9: 1.0}  # a class that does not occur does no harm
     data = samples(np.zeros((4, 4)), y, (4,), FLOAT).weighted(table)
-    np.testing.assert_allclose(data.take(slice(None))[2], [table[c] for c in classes])
+    np.testing.assert_allclose(data.take(slice(None))[2], [table[c] for c in (2, 0, 1, 2)])
 
 
-def test_class_weights_multiply_sample_weights():
-    data = make(4, y=[0, 1, 1, 0], sample_weight=[1, 2, 3, 4]).weighted({0: 10, 1: 100})
-    np.testing.assert_allclose(data.take(slice(None))[2], [10, 200, 300, 40])
-
-
-def test_class_weights_need_targets():
-    with pytest.raises(ValueError, match="class_weight"):
-        make(y=None).weighted({0: 1.0})
-
-
-def test_weighting_leaves_the_samples_it_came_from_alone():
+def test_class_weights_multiply_sample_weights_of_a_copy():
     data = make(4, y=[0, 1, 1, 0], sample_weight=[1, 2, 3, 4])
-    data.weighted({0: 10, 1: 100})
+    weighted = data.weighted({0: 10, 1: 100})
+    np.testing.assert_allclose(weighted.take(slice(None))[2], [10, 200, 300, 40])
     np.testing.assert_array_equal(data.take(slice(None))[2], [1, 2, 3, 4])
 
 
-def test_a_class_without_a_weight_is_named():
+def test_class_weights_need_targets_and_a_weight_for_each_class():
+    with pytest.raises(ValueError, match="class_weight"):
+        make(y=None).weighted({0: 1.0})
     with pytest.raises(ValueError, match=r"class_weight.*\[2\]"):
         make(3, y=[0, 1, 2]).weighted({0: 10, 1: 100})
 
