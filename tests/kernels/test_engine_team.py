@@ -223,7 +223,7 @@ print(wrong)
 """
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_concurrent_calls_from_several_threads_are_correct(shared: bool) -> None:
     done = python(MANY_CALLERS.replace("SHARED", str(shared)), seconds=30)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
@@ -318,8 +318,8 @@ print(os.waitstatus_to_exitcode(status), right())
     ("last_line", "code"),
     [
         ("pass  # the helpers are awake", 0),
-        ("time.sleep(0.1)  # the helpers sleep", 0),
-        ("kernels.set_threads(2); right()", 0),
+        pytest.param("time.sleep(0.1)  # the helpers sleep", 0, marks=pytest.mark.exhaustive),
+        pytest.param("kernels.set_threads(2); right()", 0, marks=pytest.mark.exhaustive),
         ("raise KeyError('the end')", 1),
     ],
 )
