@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,12 +20,11 @@ from ..command_line import (
 )
 from ..data.picture import SUFFIXES
 from ..errors import DataError
-from ..model import DEFAULT_BATCH, Sequential
+from ..model import Sequential
 from ..pictures import prepare
 from ..pictures.greyscale import box_in_file, read_sized
 from ..runs.classifier import check_finite, load_classifier
-from ..typing import Array
-from .output import Reading, draw, print_json, print_lines, print_table
+from .output import Reading, Result, draw, print_json, print_lines, print_table
 
 EPILOG = """\
 examples:
@@ -42,6 +40,7 @@ Exit code: 0; 2 if a file could not be read; 130 after Ctrl-C.
 """
 FIGURE = "seen.png"
 MAX_SHOWN = 12  # pictures in the figure
+TABLE_ROWS = 256  # of a table; a longer list is printed in several
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,8 +91,46 @@ def read(path: Path, model: Sequential, options: argparse.Namespace) -> Reading:
 
 def _predict(options: argparse.Namespace) -> int:
     model = load_classifier(options.model)
-    assert model.input_shape is not None
     assert model.class_names is not None
+    _check_box(model, options)
+    if options.show:
+        _check_free(options.show, options.images)
+    terminal = sys.stdout.isatty() and not options.json
+    print_results = print_json if options.json else print_table if terminal else print_lines
+    shown: list[Result] = []
+    pending: list[Result] = []
+    total = failed = 0
+    for path in _files(options.images):
+        try:
+            reading = read(path, model, options)
+        except (DataError, OSError) as error:
+            failed += 1
+            print(f"minicnn.predict: {error}", file=sys.stderr)
+            if options.json:
+                print(json.dumps({"image": str(path), "error": str(error)}))
+        else:
+            total += 1
+            probabilities = model.predict(reading.image[None, ..., None])[0]
+            check_finite(probabilities)
+            if options.show and len(shown) < MAX_SHOWN:
+                shown.append((reading, probabilities))
+            else:
+                reading.picture = np.empty((0, 0))  # saves memory
+            pending.append((reading, probabilities))
+        if pending and len(pending) >= (TABLE_ROWS if terminal else 1):
+            print_results(pending, model.class_names, options.top)
+            pending.clear()
+        sys.stdout.flush()
+    if pending:
+        print_results(pending, model.class_names, options.top)
+    if shown:
+        draw(options.show, shown, model.class_names, total)
+        print(f"The network's input: {options.show}", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def _check_box(model: Sequential, options: argparse.Namespace) -> None:
+    assert model.input_shape is not None
     if options.box and options.box > min(model.input_shape[:2]):
         raise ValueError(f"--box: expected at most {min(model.input_shape[:2])} pixels")
     if options.box and model.preparation is not None and not options.mnist:
@@ -101,49 +138,6 @@ def _predict(options: argparse.Namespace) -> int:
             "--box: the network was trained on whole pictures, which are not cropped; add --mnist, "
             "or omit --box"
         )
-    if options.show:
-        _check_free(options.show, options.images)
-    print_results = (
-        print_json if options.json else print_table if sys.stdout.isatty() else print_lines
-    )
-    shown: list[tuple[Reading, Array]] = []
-    total = failed = 0
-    paths = _files(options.images)
-    batch_size = DEFAULT_BATCH if print_results is print_table else 1  # print lines at once
-    while batch := list(itertools.islice(paths, batch_size)):
-        missing = MAX_SHOWN - len(shown) if options.show else 0
-        readings = _read_all(batch, model, options, missing)
-        if readings:
-            probabilities = model.predict(np.stack([r.image for r in readings])[..., None])
-            check_finite(probabilities)
-            print_results(readings, probabilities, model.class_names, options.top)
-            shown += list(zip(readings, probabilities, strict=True))[:missing]
-        sys.stdout.flush()
-        total += len(readings)
-        failed += len(batch) - len(readings)
-    if options.show and shown:
-        draw(options.show, shown, model.class_names, total)
-        print(f"The network's input: {options.show}", file=sys.stderr)
-    return 2 if failed else 0
-
-
-def _read_all(
-    paths: Sequence[Path], model: Sequential, options: argparse.Namespace, with_picture: int
-) -> list[Reading]:
-    """Read pictures; print an error for each unreadable one. The first `with_picture` keep
-    `picture`, for the figure."""
-    readings: list[Reading] = []
-    for path in paths:
-        try:
-            reading = read(path, model, options)
-            if len(readings) >= with_picture:
-                reading.picture = np.empty((0, 0))  # saves memory
-            readings.append(reading)
-        except (DataError, OSError) as error:
-            print(f"minicnn.predict: {error}", file=sys.stderr)
-            if options.json:
-                print(json.dumps({"image": str(path), "error": str(error)}))
-    return readings
 
 
 def _files(images: Iterable[Path]) -> Iterator[Path]:

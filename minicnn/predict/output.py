@@ -25,15 +25,18 @@ class Reading:
     inverted: bool = False
 
 
+Result = tuple[Reading, Array]  # a picture and its probabilities, (classes,)
+
+
 def best(probabilities: Array, top: int) -> list[tuple[int, float]]:
     """(class, probability) of the most probable classes; of equal ones, the lower first."""
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [(int(k), float(probabilities[k])) for k in order]
 
 
-def print_json(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
-    """Print one JSON object a line; probabilities are (n, classes)."""
-    for reading, row in zip(readings, probabilities, strict=True):
+def print_json(results: list[Result], names: list[str], top: int) -> None:
+    """Print one JSON object a line."""
+    for reading, row in results:
         classes = [{"class": k, "name": names[k], "probability": p} for k, p in best(row, top)]
         line = {
             "image": str(reading.path),
@@ -45,9 +48,9 @@ def print_json(readings: list[Reading], probabilities: Array, names: list[str], 
         print(json.dumps(line, allow_nan=False))
 
 
-def print_lines(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
+def print_lines(results: list[Result], names: list[str], top: int) -> None:
     """Print tab-separated columns; tabs and line ends in a path or a name become \\t and \\n."""
-    for reading, row in zip(readings, probabilities, strict=True):
+    for reading, row in results:
         classes = [f"{_escaped(names[k])}\t{p:.4f}" for k, p in best(row, top)]
         print("\t".join([_escaped(str(reading.path)), *classes]))
 
@@ -56,7 +59,7 @@ def _escaped(text: str) -> str:
     return repr(text)[1:-1]
 
 
-def print_table(readings: list[Reading], probabilities: Array, names: list[str], top: int) -> None:
+def print_table(results: list[Result], names: list[str], top: int) -> None:
     """Print a table for a terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -68,7 +71,7 @@ def print_table(readings: list[Reading], probabilities: Array, names: list[str],
     table.add_column("probability", justify="right")
     if top > 1:
         table.add_column("then")
-    for reading, row in zip(readings, probabilities, strict=True):
+    for reading, row in results:
         (k, p), *others = best(row, top)
         cells = [str(reading.path), names[k], f"{p:.1%}"]
         if top > 1:
@@ -77,7 +80,7 @@ def print_table(readings: list[Reading], probabilities: Array, names: list[str],
     Console().print(table)
 
 
-def draw(path: Path, shown: list[tuple[Reading, Array]], names: list[str], total: int) -> None:
+def draw(path: Path, shown: list[Result], names: list[str], total: int) -> None:
     """Write a figure of the first readings, with their probabilities, of `total`."""
     from .. import plots
 

@@ -150,11 +150,11 @@ def test_a_model_that_outputs_logits(tmp_path, scans, capsys):
 def test_only_shown_pictures_are_kept_in_memory(digit_run, scans, monkeypatch, capsys):
     kept = []
 
-    def record(readings, *others):
-        kept.append([reading.picture.size > 0 for reading in readings])
+    def record(results, *others):
+        kept.append([reading.picture.size > 0 for reading, _ in results])
 
     monkeypatch.setattr(predict, "MAX_SHOWN", 4)
-    monkeypatch.setattr(predict, "DEFAULT_BATCH", 3)
+    monkeypatch.setattr(predict, "TABLE_ROWS", 3)
     monkeypatch.setattr(predict, "print_table", record)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     run(capsys, digit_run, scans)
