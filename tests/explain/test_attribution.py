@@ -28,14 +28,6 @@ def test_activations_are_the_outputs_of_every_layer(x):
         np.testing.assert_array_equal(output, y)
 
 
-def test_activations_by_hand():
-    model = Sequential([layers.Flatten(name="flat"), layers.ReLU()], input_shape=(1, 2, 1))
-    (flat, all_of_it), (relu, positive) = explain.activations(model, [[[[-1.0], [2.0]]]])
-    assert (flat, relu) == ("flat", "ReLU")
-    np.testing.assert_array_equal(all_of_it, [[-1, 2]])
-    np.testing.assert_array_equal(positive, [[0, 2]])
-
-
 # ---- saliency ------------------------------------------------------------------------------
 
 
@@ -66,14 +58,6 @@ def test_without_a_softmax_the_outputs_are_the_scores(x, last):
     moved = x.copy()
     numeric = numerical_gradient(lambda: model.predict(moved)[:, 1].sum(), moved)
     assert relative_error(explain.saliency(model, x, 1), numeric) < 1e-7
-
-
-def test_a_separate_softmax_layer():
-    own = [layers.Flatten(), layers.Dense(3), layers.Softmax()]
-    model = Sequential(own, input_shape=(2, 2, 1), seed=0, dtype="float64")
-    w = model.layers[1].params["w"]
-    gradient = explain.saliency(model, np.zeros((2, 2, 2, 1)), [2, 0])
-    np.testing.assert_array_equal(gradient.reshape(2, 4), w[:, [2, 0]].T)
 
 
 def test_a_confident_prediction_has_a_gradient():
@@ -241,11 +225,3 @@ def test_a_model_without_classes_is_an_error():
     model = Sequential([layers.Conv2D(2, 1)], input_shape=(4, 4, 1))
     with pytest.raises(ValueError, match=r"outputs \(classes,\), received \(4, 4, 2\)"):
         explain.saliency(model, np.zeros((1, 4, 4, 1)))
-
-
-def test_nan_goes_through():
-    model = full_network()
-    x = np.full((1, 8, 9, 2), np.nan)
-    assert np.isnan(explain.activations(model, x)[-1][1]).all()
-    assert explain.saliency(model, x).shape == x.shape
-    assert np.isnan(explain.occlusion(model, x, 3, 4)).any()

@@ -35,6 +35,15 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def numpy_backend():
+    """As the command sets it."""
+    from minicnn import kernels
+
+    with kernels.use_backend("numpy"):
+        yield
+
+
 @contextlib.contextmanager
 def serving(*arguments, cwd=None):
     """python -m minicnn.visor …: `link` (without a final slash), `process`, its output `lines` so

@@ -11,20 +11,13 @@ from PIL import Image
 from recorded import DRAWINGS, rasterized
 from starlette.testclient import TestClient
 
-from minicnn import MnistData, Sequential, kernels, layers, train
+from minicnn import MnistData, Sequential, layers, train
 from minicnn.pictures import prepare
 from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
 SEVEN = next(drawing for drawing in DRAWINGS if drawing["label"] == 7)
 AS_PNG = {"content-type": "image/png"}
-
-
-@pytest.fixture(autouse=True)
-def numpy_backend():
-    """As the command sets it."""
-    with kernels.use_backend("numpy"):
-        yield
 
 
 @pytest.fixture

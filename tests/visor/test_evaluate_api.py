@@ -14,13 +14,6 @@ from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
 
-@pytest.fixture(autouse=True)
-def numpy_backend():
-    """As the command sets it."""
-    with kernels.use_backend("numpy"):
-        yield
-
-
 @pytest.fixture(scope="module")
 def data(run):
     return MnistData("sample", progress=False).load()
@@ -170,12 +163,3 @@ def test_a_search_uses_the_model_that_was_evaluated(run, tmp_path):
     after = get(own, "/api/evaluation")
     assert after["version"] != before["version"]
     assert get(own, "/api/search", only="wrong")["total"] == after["wrong"] > before["wrong"]
-
-
-def test_missing_images_are_named(run, tmp_path):
-    subject = Subject(run / "model.safetensors", data=str(tmp_path / "nowhere"))
-    alone = TestClient(create_app(subject, tmp_path), base_url="http://127.0.0.1")
-    for path in ("/api/evaluation", "/api/search", "/api/digits/0"):
-        told = get(alone, path, 409)
-        assert "There are no test images" in told["error"]
-        assert "nowhere" in told["error"]

@@ -8,19 +8,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from minicnn import Sequential, architectures, kernels
+from minicnn import Sequential, architectures
 from minicnn.explain import trace
 from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
 IMAGE = [round(float(v), 3) for v in np.random.default_rng(0).random(784)]
-
-
-@pytest.fixture(autouse=True)
-def numpy_backend():
-    """As the command sets it."""
-    with kernels.use_backend("numpy"):
-        yield
 
 
 def client(where, folder):
@@ -75,11 +68,6 @@ def test_all_layers(asked, traced):
             assert tuple(told["weights_shape"]) == one.layer.params["w"].shape
         else:
             assert told["weights"] is None
-
-
-def test_the_default_class_is_the_predicted_one(asked):
-    answer = asked("/api/inside")
-    assert answer["target"] == answer["predicted"] == int(np.argmax(answer["probabilities"]))
 
 
 def test_a_pixel(asked, traced):
@@ -171,16 +159,3 @@ def test_infinity_is_null(tmp_path):
     assert number["convolution"]["z"] is None
     assert number["convolution"]["bias"] is None
     assert number["y"] == 0
-
-
-def test_the_shared_model_does_not_change(run, tmp_path):
-    subject = Subject(run)
-    visitor = TestClient(create_app(subject, tmp_path), base_url="http://127.0.0.1")
-    model = subject.loaded().model
-    before = model.get_weights()
-    visitor.post("/api/inside", json={"pixels": IMAGE})
-    visitor.post("/api/inside/pixel", json={"pixels": IMAGE, "layer": 5, "unit": 0})
-    assert subject.loaded().model is model
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-    assert all(layer.grads == {} and layer._kept == {} for layer in model.layers)

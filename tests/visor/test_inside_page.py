@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from minicnn import Sequential, architectures, kernels
+from minicnn import Sequential, kernels
 from minicnn.explain import trace
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -239,26 +239,3 @@ def test_it_fits_and_is_accessible(opened, fits, screen, scheme):
             page.locator(".layer").nth(layer).locator(".map").first.click()
         page.get_by_label(way).check()
         fits(page)
-
-
-@pytest.mark.exhaustive
-def test_a_large_network(serve, browse, tmp_path):
-    """Several hundred maps, convolutions after convolutions, dropout; forward and backward."""
-    model = Sequential(architectures.node(), input_shape=(28, 28, 1), seed=0)
-    model.save(tmp_path / "node.safetensors")
-    with serve(tmp_path / "node.safetensors", cwd=tmp_path) as running:
-        page = browse(f"{running.link}/#inside")
-        page.locator("#inside-steps .step").first.wait_for()
-        assert page.locator(".layer").count() == 1 + len(model.layers)
-        assert page.locator(".layer .map").count() == 1 + 3 * 32 + 3 * 64 + 5
-        for layer, kind in ((1, "Conv2D"), (8, "Dropout"), (11, "Dense")):
-            page.get_by_label("Forward").check()
-            with page.expect_response("**/api/inside/pixel"):
-                page.locator(".layer").nth(layer).locator(".map").first.click()
-            page.locator("#inside-chosen", has_text=kind).wait_for()
-            forward = page.locator("#inside-steps h3").all_inner_texts()
-            page.get_by_label("Backward").check()
-            backward = page.locator("#inside-steps h3").all_inner_texts()
-            assert forward
-            assert backward
-            assert not set(forward) & set(backward)

@@ -39,11 +39,3 @@ def test_the_address_has_the_tab(browse, visor):
     panel(page, "draw").wait_for(state="visible")
     page.reload()
     panel(page, "draw").wait_for(state="visible")
-
-
-def test_enter_presses_no_button(browse, visor):
-    """In a form, Enter presses the first button without a type."""
-    page = browse(visor.link + "/#evaluate")
-    page.locator("#search-found button").first.wait_for()
-    types = page.locator("button").evaluate_all("all => all.map(one => one.type)")
-    assert set(types) == {"button"}

@@ -32,23 +32,6 @@ def test_the_reasons_why_two_predictions_differ(ask):
     assert "dark on bright" in reason
 
 
-def test_texts_for_a_network_for_own_pictures(ask):
-    own = {"shape": [32, 32], "preparation": {"fit": "pad", "invert": "auto"}}
-    mnist = {"shape": [28, 28], "preparation": None}
-    assert ask("draw/words.js", "m.nameOf(value)", own) == "Preprocessing of the training images"
-    assert ask("draw/words.js", "m.nameOf(value)", mnist) == "MNIST preprocessing"
-    assert "box of 20×20" in ask("draw/words.js", "m.how(value)", mnist)
-    told = [
-        ask("draw/words.js", f"m.how(value, {{ inverted: {yes} }})", own)
-        for yes in ("true", "false")
-    ]
-    assert [text.split()[0] for text in told] == ["Inverted", "Scaled"]
-    for inverted, words in ((True, "dark on bright"), (False, "single pixels")):
-        value = {"inverted": inverted, "model": own}
-        (reason,) = ask("draw/reasons.js", "m.reasons(value, value.model)", value)
-        assert words in reason
-
-
 def test_of_many_classes_the_confused_ones_are_shown(ask):
     count = 100
     counts = [[0] * count for _ in range(count)]

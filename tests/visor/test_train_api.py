@@ -55,29 +55,20 @@ def test_other_words_are_refused(copy, tmp_path, body):
     assert told == []
 
 
-def test_a_run_without_visor_cannot_be_controlled(copy, tmp_path):
-    client = asking(copy("now", status="running"), tmp_path)
-    answer = client.post("/api/control", json={"command": "pause"})
-    assert answer.status_code == 409
-    assert "--visor" in answer.json()["error"]
+def broken(word):
+    raise BrokenPipeError("gone")
 
 
-def test_a_run_that_has_ended_cannot_be_controlled(run, tmp_path):
-    told = []
-    answer = asking(run, tmp_path, told.append).post("/api/control", json={"command": "stop"})
-    assert answer.status_code == 409
-    assert "finished" in answer.json()["error"]
-    assert told == []
-
-
-def test_a_closed_pipe_is_reported(copy, tmp_path):
-    def broken(word):
-        raise BrokenPipeError("gone")
-
-    client = asking(copy("now", status="running"), tmp_path, broken)
+@pytest.mark.parametrize(
+    ("status", "command", "says"),
+    [("running", None, "--visor"), ("finished", broken, "finished"),
+     ("running", broken, "no longer accepts")],
+)  # fmt: skip
+def test_a_run_that_cannot_be_controlled(copy, tmp_path, status, command, says):
+    client = asking(copy("now", status=status), tmp_path, command)
     answer = client.post("/api/control", json={"command": "stop"})
     assert answer.status_code == 409
-    assert "no longer accepts" in answer.json()["error"]
+    assert says in answer.json()["error"]
 
 
 def test_a_model_has_no_run(run, tmp_path):

@@ -47,11 +47,6 @@ def test_a_long_line_is_thinned_and_keeps_its_peaks(ask):
     assert all(y[i] == value for i, value in zip(thin["x"], thin["y"], strict=True))
 
 
-def test_a_short_line_stays_as_it_is_with_its_gaps(ask):
-    y = [3.0, None, 1.0]
-    assert ask("series.js", "m.thin([1, 2, 3], value)", y) == {"x": [1, 2, 3], "y": y}
-
-
 def test_gaps_of_a_long_line_remain(ask):
     y = [1.0] * 5000 + [None] * 5000
     thin = ask("series.js", "m.thin(value.map((_, i) => i), value)", y)
@@ -165,23 +160,6 @@ def test_drawing_pauses_and_the_last_state_is_drawn(ask):
     )
     assert len(starts) == 2  # five requests during a drawing are one more drawing
     assert starts[1] - starts[0] >= 345
-
-
-def test_slow_drawing_pauses_longer(ask):
-    count = ask(
-        "budget.js",
-        """await new Promise((resolve) => {
-          let count = 0;
-          const drawing = m.budget(document.body, async () => {
-            count++;
-            drawing.request();
-            await new Promise((drawn) => setTimeout(drawn, 100));
-          }, 10);
-          drawing.request();
-          setTimeout(() => resolve(count), 800);
-        })""",
-    )
-    assert count == 2  # two drawings of 100 ms, then a pause of 12 s
 
 
 def test_hidden_elements_are_not_drawn_until_visible(ask):

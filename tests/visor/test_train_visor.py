@@ -106,36 +106,6 @@ def test_the_page_pauses_continues_and_stops_the_run(training, tmp_path):
         assert "stopped on the page" in (folder / "live.jsonl").read_text()
 
 
-def test_a_run_is_watched_and_stopped_in_a_browser(training, browse, tmp_path):
-    folder = tmp_path / "run"
-    with training(folder) as (process, link):
-        page = browse(link)
-        phase = page.locator("#train-phase")
-
-        def epochs():
-            page.wait_for_timeout(100)
-            return int(page.locator("#train-charts .chart").first.get_attribute("data-epochs") or 0)
-
-        phase.filter(has_text="Training").wait_for()
-        page.locator("#train-charts").scroll_into_view_if_needed()
-        wait_for(lambda: epochs() >= 1)
-        before = epochs()
-        wait_for(lambda: epochs() > before)
-        page.get_by_role("button", name="Pause").click()
-        phase.filter(has_text="Paused").wait_for()
-        assert count(folder, "pause") == 1
-        page.get_by_role("button", name="Continue").click()
-        phase.filter(has_text="Training").wait_for()
-        page.get_by_role("button", name="Stop and save …").click()
-        page.get_by_role("button", name="Stop and save", exact=True).click()
-        phase.filter(has_text="Stopped").wait_for()
-        assert (folder / "model.safetensors").exists()
-        page.get_by_role("tab", name="Draw").click()  # with the trained model
-        page.locator("#mnist-bars li").nth(9).wait_for()
-        page.close()
-        assert process.poll() is None  # the server runs until Ctrl-C
-
-
 @pytest.mark.parametrize("paused", [False, True])
 def test_an_interrupt_ends_training_saves_and_closes_the_page(training, tmp_path, paused):
     folder = tmp_path / "run"
