@@ -107,7 +107,7 @@ def check_layer(layer: Layer, input_shape: Shape, batch: int = 3, seed: int = 0)
     grads = {"x": dx} | layer.grads
     for name, array in ({"x": x} | layer.params).items():
         error = relative_error(grads[name], numerical_gradient(loss, array))
-        yield Check(_describe(layer), name, array.shape, error)
+        yield Check(f"{type(layer).__name__}({note(layer)})", name, array.shape, error)
 
 
 def check_stages(layer_list: list[Layer], input_shape: Shape, seed: int = 0) -> Iterator[Check]:
@@ -223,10 +223,6 @@ def _print_table(options: argparse.Namespace) -> int:
     verdict = f"{failed} wrong" if failed else "all right"
     print(f"{table.row_count} gradients, {verdict} (at most {options.tolerance:g})")
     return 1 if failed else 0
-
-
-def _describe(layer: Layer) -> str:
-    return f"{type(layer).__name__}({note(layer)})"
 
 
 if __name__ == "__main__":
