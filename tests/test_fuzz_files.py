@@ -124,26 +124,13 @@ def pick(rng, items):
 
 
 def bytes_changed(rng, content):
-    """Bytes that are flipped, overwritten, cut off, inserted, deleted or repeated."""
+    """Bytes that are replaced by random ones, zeros or nothing; more or fewer than before."""
     damaged = bytearray(content)
     header = 8 + struct.unpack("<Q", content[:8])[0]
     at = int(rng.integers(pick(rng, [8, header, len(content)])))
     count = int(rng.integers(1, 40))
-    kind = pick(rng, ["flip", "write", "cut", "insert", "delete", "repeat", "zero"])
-    if kind == "flip":
-        damaged[at] ^= 1 << int(rng.integers(8))
-    elif kind == "write":
-        damaged[at : at + count] = rng.bytes(count)
-    elif kind == "cut":
-        del damaged[at:]
-    elif kind == "insert":
-        damaged[at:at] = rng.bytes(count)
-    elif kind == "delete":
-        del damaged[at : at + count]
-    elif kind == "repeat":
-        damaged[at:at] = damaged[at : at + count]
-    else:
-        damaged[at : at + count] = bytes(len(damaged[at : at + count]))
+    old = pick(rng, [0, 1, count, count, len(content)])
+    damaged[at : at + old] = pick(rng, [rng.bytes(count), rng.bytes(old), bytes(old), b""])
     return bytes(damaged)
 
 
@@ -317,20 +304,20 @@ CASES += [pytest.param(*case, marks=pytest.mark.exhaustive) for case in DAMAGE.i
 
 
 @pytest.mark.parametrize(("damage", "count"), CASES)
-def test_a_damaged_checkpoint_is_read_or_is_a_model_error(tmp_path, intact, damage, count):
-    path, model, found = tmp_path / NAME, new_model(), Readers()
+@pytest.mark.parametrize("name", [NAME, "model.safetensors"])
+def test_a_damaged_file_is_read_or_is_a_model_error(tmp_path, intact, damage, count, name):
+    path, model, found = tmp_path / name, new_model(), Readers()
     begun = []  # not empty if training has begun
 
     def resume():
         begun.clear()
         train(model, tmp_path, path, LambdaCallback(on_train_begin=begun.append))
 
-    path.write_bytes(intact[NAME])
-    resume()
+    (tmp_path / NAME).write_bytes(intact[NAME])
+    train(model, tmp_path, tmp_path / NAME)
     before = peak_memory()
     for seed in range(count):
-        content = damage(np.random.default_rng(seed), intact[NAME])
-        path.write_bytes(content)
+        path.write_bytes(damage(np.random.default_rng(seed), intact[name]))
         found.read(seed, "Sequential.load", lambda: Sequential.load(path))
         found.read(seed, "checkpoints.read", lambda: checkpoints.read(path))
         weights = model.get_weights()
@@ -342,17 +329,5 @@ def test_a_damaged_checkpoint_is_read_or_is_a_model_error(tmp_path, intact, dama
     assert found.unexpected == {}
     assert found.slow == {}
     assert found.count["fit refused"] > count / 4
-    assert peak_memory() - before < BYTES
-
-
-@pytest.mark.parametrize(("damage", "count"), CASES)
-def test_a_damaged_model_is_read_or_is_a_model_error(tmp_path, intact, damage, count):
-    path, found, before = tmp_path / "model.safetensors", Readers(), peak_memory()
-    for seed in range(count // 2):
-        path.write_bytes(damage(np.random.default_rng(1_000_000 + seed), intact[path.name]))
-        found.read(seed, "Sequential.load", lambda: Sequential.load(path))
-        found.read(seed, "checkpoints.read", lambda: checkpoints.read(path))
-    assert found.unexpected == {}
-    assert found.slow == {}
-    assert found.count["checkpoints.read read"] == 0
+    assert name == NAME or found.count["checkpoints.read read"] == found.count["fit read"] == 0
     assert peak_memory() - before < BYTES

@@ -82,15 +82,6 @@ def test_a_cache_that_cannot_be_written(sheets, cache, decodes):
     assert not data.test_images.flags.writeable
 
 
-def test_a_full_disk(sheets, cache, decodes, monkeypatch):
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(caching.np, "save", full)
-    assert (MnistData(sheets.write()).load().test_images == sheets.pixels()[25:]).all()
-    assert list((cache / "decoded").iterdir()) == []
-
-
 def test_small_sheets_are_not_cached(sheets, cache):
     MnistData(sheets.write()).load()
     assert not (cache / "decoded").exists()

@@ -137,14 +137,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         while not self.server.stop.wait(0.05):
             self.wfile.write(b"x")
 
-    def drip_chunk_size(self):
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        self.wfile.write(b"5;slow=")
-        while not self.server.stop.wait(0.05):
-            self.wfile.write(b"x")
-
     def page(self):
         self.good(b"<!DOCTYPE html><html><body>Log in to the hotel network</body></html>")
 
@@ -304,7 +296,7 @@ def test_truncated_labels(server, cache):
     assert stored(cache) == ["x_images.png", "x_images.png.json"]
 
 
-@pytest.mark.parametrize("way", ["drip", "drip_headers", "drip_chunk_size"])
+@pytest.mark.parametrize("way", ["drip", "drip_headers"])
 def test_the_total_time_is_limited(server, cache, way):
     limits = DownloadLimits(read=1, total=0.5, attempts=3)
     with pytest.raises(DataError, match=r"not finished after 0.5 seconds\. "):

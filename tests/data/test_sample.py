@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from minicnn.data import MnistData
-from minicnn.data.cache import sha256_of
 from minicnn.data.locate import SAMPLE
 from minicnn.data.subset import largest_remainder, subset
 
@@ -33,9 +32,8 @@ def test_pixels_are_like_those_of_mnist(data):
         assert 0.12 < (images / 255).mean() < 0.14  # MNIST's mean is 0.1307
         frame = images.reshape(-1, 28, 28)[:, [0, -1]]
         assert frame.mean() < 1
-    assert len(np.unique(data.train_images, axis=0)) == 10_000
-    both = np.concatenate([data.train_images, data.test_images])
-    assert len(np.unique(both, axis=0)) == 12_000  # no test image is a training image
+    both = [row.tobytes() for row in (*data.train_images, *data.test_images)]
+    assert len(set(both)) == 12_000  # no test image is a training image
 
 
 def test_size_and_licence():
@@ -44,15 +42,7 @@ def test_size_and_licence():
     text = files["LICENSE.txt"].read_text(encoding="utf-8")
     for words in ("Yann LeCun", "Corinna Cortes", "Christopher J.C. Burges", "licenses/by-sa/3.0"):
         assert words in text
-
-
-def test_the_manifest():
-    manifest = json.loads((SAMPLE / "mnist_sample.json").read_text())
-    for key in ("images", "labels"):
-        path = SAMPLE / manifest[key]["name"]
-        assert path.stat().st_size == manifest[key]["bytes"]
-        assert sha256_of(path) == manifest[key]["sha256"]
-    assert manifest["built"]["seed"] == 0
+    manifest = json.loads(files["mnist_sample.json"].read_text())
     assert "/" not in manifest["source"]
 
 

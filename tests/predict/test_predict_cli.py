@@ -400,14 +400,7 @@ def test_a_diverged_network(tmp_path, scans, capsys):
 
 @pytest.mark.parametrize(
     "options",
-    [
-        ["--top", "0"],
-        ["--box", "0"],
-        ["--raw", "--tutorial"],
-        ["--polarity", "grey"],
-        ["--backend", "cuda"],
-        ["--threads", "0"],
-    ],
+    [["--top", "0"], ["--box", "0"], ["--raw", "--tutorial"], ["--backend", "cuda"]],
 )
 def test_invalid_options(digit_run, scans, capsys, options):
     with pytest.raises(SystemExit) as caught:
