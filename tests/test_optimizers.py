@@ -108,6 +108,7 @@ def test_clipnorm_scales_each_gradient_by_itself() -> None:
 def test_global_clipnorm_scales_all_by_their_common_norm() -> None:
     clipped = sgd_step(SGD(1.0, global_clipnorm=6.5), [3.0, 4.0], [0.0, 12.0])  # norm 13
     np.testing.assert_allclose(clipped, [[1.5, 2], [0, 6]], rtol=1e-14)
+    assert sgd_step(SGD(1.0, global_clipnorm=13), [3.0, 4.0], [0.0, 12.0]) == [[3, 4], [0, 12]]
 
 
 def test_clipping_comes_before_weight_decay() -> None:

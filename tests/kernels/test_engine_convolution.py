@@ -67,12 +67,15 @@ def test_relu_is_the_maximum_with_zero_of_every_output(name: str) -> None:
     assert (y > 0).any()
 
 
-def test_arguments_are_not_modified() -> None:
+def test_arguments_and_earlier_results_are_not_modified() -> None:
     case = CONVOLUTIONS["stride (1, 2)"]
     given = [*arrays(case), gradient_of(case)]
     before = [array.copy() for array in given]
     x, w, b, dy = given
-    conv2d(case, x, w, b)
+    first = conv2d(case, x, w, b)
+    kept = first.copy()
+    conv2d(case, x + 1, w, b)
+    same(first, kept)
     conv2d_backward(case, dy, x, w)
     for array, copy in zip(given, before, strict=True):
         same(array, copy)

@@ -138,15 +138,20 @@ def test_a_logit_of_minus_infinity_has_probability_zero(fast: str) -> None:
 
 
 @in_each
-def test_crossentropy_accepts_any_memory_order_and_does_not_modify_arguments(
-    fast: str,
-) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        crossentropy,
+        lambda z, q, fast: [softmax(z, fast), softmax(q, fast)],
+        lambda z, q, fast: [kernels.relu_backward(z, q, backend=fast)],
+    ],
+    ids=["crossentropy", "softmax", "relu_backward"],
+)
+def test_arguments_may_have_any_memory_order_and_are_not_modified(call: Any, fast: str) -> None:
     z, q = np.random.default_rng(0).standard_normal((2, 40, 6))
-    expected = crossentropy(z, q, "numpy")
     given = np.asfortranarray(z), np.repeat(q, 2, axis=0)[::2]
-    values, dz = crossentropy(*given, fast)
-    close(values, expected[0])
-    close(np.ascontiguousarray(dz), expected[1])
+    for mine, theirs in zip(call(*given, fast), call(z, q, "numpy"), strict=True):
+        close(np.ascontiguousarray(mine), theirs)
     same(np.ascontiguousarray(given[0]), z)
     same(np.ascontiguousarray(given[1]), q)
 

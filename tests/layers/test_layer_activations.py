@@ -44,6 +44,13 @@ def test_tanh_is_its_formula_and_does_not_overflow() -> None:
     assert apply(layers.Tanh(), -1e4, 0, 1, 1e4) == [-1, 0, np.tanh(1), 1]
 
 
+def test_softmax_is_over_the_last_axis(rng: np.random.Generator) -> None:
+    e = np.exp(rng.standard_normal((2, 3, 4, 5)))
+    np.testing.assert_allclose(
+        layers.Softmax().forward(np.log(e)), e / e.sum(axis=-1, keepdims=True), rtol=1e-12
+    )
+
+
 # ---- activation= ----
 
 
