@@ -168,28 +168,14 @@ def test_the_model_does_not_change(x, explanation, fused):
     model.fused = fused
     model.compile(metrics=["accuracy"])
     model.train_on_batch(x, np.eye(5)[:3])
+    if explanation in EXPLANATIONS[:2]:  # also between forward and backward
+        model.forward_logits(x, training=True)
     before, image = everything_in(model), x.tobytes()
     results = explanation(model, x)
     assert everything_in(model) == before
     assert x.tobytes() == image
     again = explanation(model, x)
     np.testing.assert_equal(results, again)
-
-
-@pytest.mark.parametrize("explanation", EXPLANATIONS[:2])
-@pytest.mark.parametrize("fused", [True, False])
-def test_between_forward_and_backward(x, explanation, fused):
-    def gradients(between):
-        model = full_network()
-        model.fused = fused
-        z = model.forward_logits(x, training=True)
-        between(model)
-        dx = model.backward_logits(np.cos(np.arange(z.size)).reshape(z.shape), need_dx=True)
-        return [dx, *(g for _, _, g in model.parameters())]
-
-    plain = gradients(lambda model: None)
-    for a, b in zip(plain, gradients(lambda model: explanation(model, x)), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 # ---- errors --------------------------------------------------------------------------------

@@ -7,14 +7,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from clients import client
 from PIL import Image
 from recorded import DRAWINGS, rasterized
-from starlette.testclient import TestClient
 
 from minicnn import MnistData, Sequential, layers, train
 from minicnn.pictures import prepare
-from minicnn.visor.app import create_app
-from minicnn.visor.subject import Subject
 
 SEVEN = next(drawing for drawing in DRAWINGS if drawing["label"] == 7)
 AS_PNG = {"content-type": "image/png"}
@@ -28,7 +26,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def visitor(run, folder):
-    return TestClient(create_app(Subject(run), folder), base_url="http://127.0.0.1")
+    return client(run, folder)
 
 
 def png(grey):
@@ -184,8 +182,7 @@ def test_images_of_any_shape_and_names_with_any_characters(tmp_path, shape):
         model.class_names = names
         model.save(tmp_path / f"{name}.safetensors")
     folder = tmp_path / "drawings"
-    app = create_app(Subject(tmp_path / "own.safetensors"), folder)
-    visitor = TestClient(app, base_url="http://127.0.0.1")
+    visitor = client(tmp_path / "own.safetensors", folder)
     for count, label in enumerate((0, 1, 1), 1):
         told = keep(visitor, label=label)
         assert told.json()["count"] == count
@@ -195,8 +192,7 @@ def test_images_of_any_shape_and_names_with_any_characters(tmp_path, shape):
     assert list(data.class_names) == names
     assert visitor.delete("/api/drawings/last").json()["count"] == 1
     assert keep(visitor, label=1).json()["count"] == 2
-    app = create_app(Subject(tmp_path / "other.safetensors"), folder)
-    refused = keep(TestClient(app, base_url="http://127.0.0.1"), label=1)
+    refused = keep(client(tmp_path / "other.safetensors", folder), label=1)
     assert refused.status_code == 409
     assert f"{shape[0]}×{shape[1]}" in refused.json()["error"]
 
@@ -242,8 +238,7 @@ def own(run, tmp_path, folder):
     model = Sequential.load(run / "model.safetensors")
     model.preparation = WHOLE
     model.save(tmp_path / "own.safetensors")
-    subject = Subject(tmp_path / "own.safetensors")
-    return TestClient(create_app(subject, folder), base_url="http://127.0.0.1")
+    return client(tmp_path / "own.safetensors", folder)
 
 
 def test_a_drawing_is_prepared_like_the_training_images(own):

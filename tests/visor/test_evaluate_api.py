@@ -6,12 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+from clients import client
 from PIL import Image
-from starlette.testclient import TestClient
 
 from minicnn import MnistData, Sequential, kernels
-from minicnn.visor.app import create_app
-from minicnn.visor.subject import Subject
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +27,7 @@ def read(run, data):
 
 @pytest.fixture(scope="module")
 def visitor(run, tmp_path_factory):
-    app = create_app(Subject(run), tmp_path_factory.mktemp("drawings"))
-    return TestClient(app, base_url="http://127.0.0.1")
+    return client(run, tmp_path_factory.mktemp("drawings"))
 
 
 def get(visitor, path, status=200, **query):
@@ -143,8 +140,7 @@ def test_one_digit_as_numbers(visitor, data):
 
 
 def test_a_model_without_a_run_is_tested_on_the_sample(run, tmp_path, read):
-    subject = Subject(run / "model.safetensors")
-    alone = TestClient(create_app(subject, tmp_path), base_url="http://127.0.0.1")
+    alone = client(run / "model.safetensors", tmp_path)
     assert get(alone, "/api/evaluation")["wrong"] == (read[1] != read[2]).sum()
 
 
@@ -152,7 +148,7 @@ def test_a_search_uses_the_model_that_was_evaluated(run, tmp_path):
     """A search does not evaluate a newer checkpoint."""
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
-    own = TestClient(create_app(Subject(folder), tmp_path), base_url="http://127.0.0.1")
+    own = client(folder, tmp_path)
     before = get(own, "/api/evaluation")
     model = Sequential.load(folder / "model.safetensors")
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])

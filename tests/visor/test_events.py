@@ -9,15 +9,13 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
+from clients import client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import TIMEOUT, wait_for
-from starlette.testclient import TestClient
 
 from minicnn.visor.api import events
 from minicnn.visor.api.events import START, Position, read_new
-from minicnn.visor.app import create_app
-from minicnn.visor.subject import Subject
 
 
 def line(number, **more):
@@ -249,8 +247,7 @@ def test_the_number_of_streams_is_limited(watched):
 
 def test_head_has_no_body_and_a_model_has_no_events(run, tmp_path):
     for subject, status in ((run, 200), (run / "model.safetensors", 204)):
-        app = create_app(Subject(subject), tmp_path)
-        with TestClient(app, base_url="http://127.0.0.1") as client:
-            answer = client.head("/api/events")
-            assert (answer.status_code, answer.content) == (status, b"")
-    assert client.get("/api/events").status_code == 204
+        visitor = client(subject, tmp_path)
+        answer = visitor.head("/api/events")
+        assert (answer.status_code, answer.content) == (status, b"")
+    assert visitor.get("/api/events").status_code == 204

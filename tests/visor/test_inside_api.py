@@ -6,18 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
+from clients import client
 
 from minicnn import Sequential, architectures
 from minicnn.explain import trace
-from minicnn.visor.app import create_app
-from minicnn.visor.subject import Subject
 
 IMAGE = [round(float(v), 3) for v in np.random.default_rng(0).random(784)]
-
-
-def client(where, folder):
-    return TestClient(create_app(Subject(where), folder), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

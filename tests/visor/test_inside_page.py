@@ -206,22 +206,6 @@ def test_a_test_image_is_chosen_by_its_number(opened):
     assert field.get_attribute("aria-invalid") == "false"
 
 
-def test_the_number_of_a_test_image_is_checked_after_a_drawing(opened):
-    """No request has returned the number of test images yet."""
-    page = opened()
-    page.evaluate("location.hash = 'draw'")
-    page.reload()
-    page.locator("#mnist-bars li").first.wait_for()
-    page.evaluate(
-        "import('/page/chosen.js').then((m) => m.choose("
-        "{ pixels: Array(784).fill(0.5), name: null, true: null, from: 'your drawing' }))"
-    )
-    page.locator("#inside-said", has_text="Your drawing").wait_for()
-    page.get_by_label("Test image", exact=True).fill("99999")
-    page.get_by_label("Test image", exact=True).press("Enter")
-    page.get_by_role("alert").filter(has_text="from 0 to 1,999, received 99999").wait_for()
-
-
 def test_another_image_and_the_next_mistake(opened):
     page = opened()
     page.expected.append("404")  # without an answer of /api/search

@@ -8,13 +8,12 @@ import threading
 import apart
 import numpy as np
 import pytest
+from clients import client
 from processes import TIMEOUT
 from starlette.exceptions import HTTPException
-from starlette.testclient import TestClient
 
 from minicnn import Sequential
 from minicnn.visor import subject as module
-from minicnn.visor.app import create_app
 from minicnn.visor.subject import Subject
 
 
@@ -34,10 +33,6 @@ def at_once(monkeypatch):
 def no_loop(monkeypatch):
     """As in a thread; Playwright runs a loop in this one."""
     monkeypatch.setattr(module, "_in_event_loop", lambda: False)
-
-
-def client(subject, tmp_path):
-    return TestClient(create_app(subject, tmp_path / "drawings"), base_url="http://127.0.0.1")
 
 
 def refusal(ask):

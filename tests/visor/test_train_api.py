@@ -7,12 +7,10 @@ import shutil
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
+from clients import client
 
 from minicnn.callbacks import read_layer_stats
-from minicnn.visor.app import create_app
 from minicnn.visor.layer_series import MAX_EPOCHS, layer_series
-from minicnn.visor.subject import Subject
 
 
 @pytest.fixture
@@ -29,16 +27,11 @@ def copy(run, tmp_path):
     return copy
 
 
-def asking(where, tmp_path, command=None):
-    app = create_app(Subject(where, command=command), tmp_path / "drawings")
-    return TestClient(app, base_url="http://127.0.0.1")
-
-
 @pytest.mark.parametrize("word", ["pause", "continue", "stop"])
 def test_a_command_reaches_the_training_process(copy, tmp_path, word):
     told = []
-    client = asking(copy("now", status="running"), tmp_path, told.append)
-    answer = client.post("/api/control", json={"command": word})
+    visitor = client(copy("now", status="running"), tmp_path, told.append)
+    answer = visitor.post("/api/control", json={"command": word})
     assert (answer.status_code, answer.json()) == (200, {"sent": word})
     assert told == [word]
 
@@ -48,8 +41,8 @@ def test_a_command_reaches_the_training_process(copy, tmp_path, word):
 )
 def test_other_words_are_refused(copy, tmp_path, body):
     told = []
-    client = asking(copy("now", status="running"), tmp_path, told.append)
-    answer = client.post("/api/control", json=body)
+    visitor = client(copy("now", status="running"), tmp_path, told.append)
+    answer = visitor.post("/api/control", json=body)
     assert answer.status_code == 400
     assert "pause, continue, stop" in answer.json()["error"]
     assert told == []
@@ -65,23 +58,23 @@ def broken(word):
      ("running", broken, "no longer accepts")],
 )  # fmt: skip
 def test_a_run_that_cannot_be_controlled(copy, tmp_path, status, command, says):
-    client = asking(copy("now", status=status), tmp_path, command)
-    answer = client.post("/api/control", json={"command": "stop"})
+    visitor = client(copy("now", status=status), tmp_path, command)
+    answer = visitor.post("/api/control", json={"command": "stop"})
     assert answer.status_code == 409
     assert says in answer.json()["error"]
 
 
 def test_a_model_has_no_run(run, tmp_path):
-    client = asking(run / "model.safetensors", tmp_path)
-    assert client.post("/api/control", json={"command": "stop"}).status_code == 409
-    assert client.get("/api/layers").json() is None
-    assert client.get("/api/runs").json() == []
-    assert client.get("/api/history").json() == {"live": False, "columns": {}}
-    assert client.get("/api/runs/course/history").status_code == 404
+    visitor = client(run / "model.safetensors", tmp_path)
+    assert visitor.post("/api/control", json={"command": "stop"}).status_code == 409
+    assert visitor.get("/api/layers").json() is None
+    assert visitor.get("/api/runs").json() == []
+    assert visitor.get("/api/history").json() == {"live": False, "columns": {}}
+    assert visitor.get("/api/runs/course/history").status_code == 404
 
 
 def test_layers_match_layers_json(run, tmp_path):
-    told = asking(run, tmp_path).get("/api/layers").json()
+    told = client(run, tmp_path).get("/api/layers").json()
     stats = read_layer_stats(run / "layers.json")
     assert told["epochs"] == [epoch["epoch"] for epoch in stats["epochs"]]
     assert [layer["name"] for layer in told["layers"]] == [row["name"] for row in stats["layers"]]
@@ -126,7 +119,7 @@ def test_a_rare_value_stays_visible_in_a_histogram(run):
 def test_before_the_first_epoch_there_are_no_layers(copy, tmp_path):
     folder = copy("now", status="running")
     (folder / "layers.json").unlink()
-    assert asking(folder, tmp_path).get("/api/layers").json() is None
+    assert client(folder, tmp_path).get("/api/layers").json() is None
     stats = read_layer_stats(copy("other") / "layers.json")
     assert layer_series({**stats, "epochs": []})["layers"][0]["weights"] is None
 
@@ -135,21 +128,21 @@ def test_damaged_files_are_reported(copy, tmp_path):
     folder = copy("now")
     (folder / "layers.json").write_text("{}")
     (folder / "history.csv").write_text("epoch,loss\n1,many\n")
-    client = asking(folder, tmp_path)
+    visitor = client(folder, tmp_path)
     for path, word in [("/api/layers", "format"), ("/api/history", "numbers")]:
-        answer = client.get(path)
+        answer = visitor.get(path)
         assert answer.status_code == 409
         assert word in answer.json()["error"]
 
 
 def test_the_own_history_says_whether_there_are_records(copy, tmp_path):
     folder = copy("now")
-    client = asking(folder, tmp_path)
-    told = client.get("/api/history").json()
+    visitor = client(folder, tmp_path)
+    told = visitor.get("/api/history").json()
     assert told["live"] is True
     assert told["columns"]["epoch"] == [1, 2, 3, 4]
     (folder / "live.jsonl").unlink()
-    assert client.get("/api/history").json()["live"] is False
+    assert visitor.get("/api/history").json()["live"] is False
 
 
 def test_earlier_runs_are_listed_with_the_newest_first(copy, tmp_path):
@@ -159,7 +152,7 @@ def test_earlier_runs_are_listed_with_the_newest_first(copy, tmp_path):
     (copy("without-curves") / "history.csv").unlink()
     (copy("damaged") / "run.json").write_text("{")
     copy("odd", results=None)  # which is damaged, too
-    listed = asking(own, tmp_path).get("/api/runs").json()
+    listed = client(own, tmp_path).get("/api/runs").json()
     assert [row["name"] for row in listed] == ["new", "old"]
     assert (listed[0]["status"], listed[0]["accuracy"]) == ("diverged", None)
     assert (listed[1]["model"], listed[1]["accuracy"]) == ("node", 0.5)
@@ -168,8 +161,8 @@ def test_earlier_runs_are_listed_with_the_newest_first(copy, tmp_path):
 def test_the_history_of_an_earlier_run(copy, tmp_path):
     own, other = copy("now"), copy("a run, of earlier")
     (other / "history.csv").write_text("epoch,loss,val_loss\n1,0.5,inf\n2,nan,\n")
-    client = asking(own, tmp_path)
-    assert client.get("/api/runs/a run, of earlier/history").json() == {
+    visitor = client(own, tmp_path)
+    assert visitor.get("/api/runs/a run, of earlier/history").json() == {
         "epoch": [1, 2],
         "loss": [0.5, None],
         "val_loss": [None, None],
@@ -180,17 +173,17 @@ def test_folder_names_that_are_not_unicode(copy, tmp_path):
     own = copy("now")
     other = os.fsdecode(b"r\xff")
     copy(other)
-    client = asking(own, tmp_path)
-    assert [row["name"] for row in client.get("/api/runs").json()] == ["r?"]
-    assert client.get("/api/runs/r%3F/history").json()["epoch"] == [1, 2, 3, 4]
-    client = asking(own.parent / other, tmp_path)
+    visitor = client(own, tmp_path)
+    assert [row["name"] for row in visitor.get("/api/runs").json()] == ["r?"]
+    assert visitor.get("/api/runs/r%3F/history").json()["epoch"] == [1, 2, 3, 4]
+    visitor = client(own.parent / other, tmp_path)
     (own.parent / other / "history.csv").write_text("epoch,loss\n1,many\n")
-    assert client.get("/api/history").status_code == 409
+    assert visitor.get("/api/history").status_code == 409
 
 
 @pytest.mark.parametrize("name", ["nobody", "now", "%2e%2e", "..%2Fruns%2Fother", "other%00"])
 def test_only_names_in_the_listing_have_a_history(copy, tmp_path, name):
     own = copy("now")
     copy("other")
-    answer = asking(own, tmp_path).get(f"/api/runs/{name}/history")
+    answer = client(own, tmp_path).get(f"/api/runs/{name}/history")
     assert answer.status_code == 404
