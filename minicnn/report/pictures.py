@@ -52,10 +52,6 @@ class Sprite:
     width: int  # of one image, pixels
     height: int
 
-    def place(self, number: int) -> tuple[int, int]:
-        """(column, row) of an image."""
-        return number % self.columns, number // self.columns
-
 
 def sprite(images: Array, columns: int = 32) -> Sprite:
     """A sprite of images (n >= 1, H, W, 1 or 3) uint8."""

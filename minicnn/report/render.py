@@ -7,7 +7,6 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
 from ..atomic_file import atomic_path
@@ -32,30 +31,19 @@ def render(template: str, **values: object) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
+    loader = PackageLoader("minicnn.report")
     environment = Environment(
-        loader=PackageLoader("minicnn.report"),
-        autoescape=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
+        loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined
     )
-    script = _file("script.js")
+    style, script = (loader.get_source(environment, n)[0] for n in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(
         **values,
-        style=Markup(_file("style.css")),
+        style=Markup(style),
         script=Markup(script),
         script_hash=f"'sha256-{digest}'",
         version=__version__,
         written=time.strftime("%Y-%m-%d"),
-    )
-
-
-def _file(name: str) -> str:
-    return (
-        resources.files("minicnn.report")
-        .joinpath("templates")
-        .joinpath(name)
-        .read_text(encoding="utf-8")
     )
 
 

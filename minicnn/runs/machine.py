@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,7 @@ def describe() -> dict[str, Any]:
 
 def processor() -> str:
     """The processor's name, as far as the operating system knows it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
-    except OSError:  # not Linux
-        names = []
-    return (names[0] if names else platform.processor() or platform.machine()).strip()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def peak_memory_mib() -> float | None:
@@ -65,15 +61,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 def cpu_features() -> frozenset[str]:
     """The processor's features by Linux's names, such as "avx2"; empty on other systems."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                name, _, words = line.partition(":")
-                if name.strip() in ("flags", "Features"):
-                    return frozenset(words.split())
-    except OSError:  # not Linux
-        pass
-    return frozenset()
+    return frozenset(_cpuinfo("flags", "Features").split())
 
 
 class OtherLoad:
@@ -94,6 +82,16 @@ class OtherLoad:
             return None
         used = after - before - (_own_seconds() - own)
         return round(max(used, 0.0) / (time.perf_counter() - begun), 2)
+
+
+def _cpuinfo(*names: str) -> str:
+    """The first value of one of these names in Linux's list of processors, or ""."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() in names:
+                return value.strip()
+    return ""
 
 
 def _all_seconds() -> float | None:

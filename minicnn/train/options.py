@@ -129,24 +129,19 @@ def given(arguments: Sequence[str]) -> set[str]:
     return {k for k, v in vars(p.parse_args(arguments, found)).items() if v is not unset}
 
 
-def recorded(options: Mapping[str, object]) -> list[str]:
-    """The command-line arguments for the options in a run.json; unknown options are left out.
+def restored(options: Mapping[str, object], arguments: Sequence[str] = ()) -> argparse.Namespace:
+    """The options of a run, from its run.json, overridden by `arguments`; unknown options are left
+    out.
 
     Raises:
         ValueError: the command line does not accept one; the message names it.
     """
-    p, arguments = parser(_Raising), []
+    p, before = parser(_Raising), []
     for name in vars(p.parse_args([])).keys() & options.keys():
         value = options[name]
         if value is not None and value is not False:
-            arguments.append(flag(name) if value is True else f"{flag(name)}={value}")
-    p.parse_args(arguments)
-    return arguments
-
-
-def restored(options: Mapping[str, object]) -> argparse.Namespace:
-    """The options of a run, from its run.json. Raises ValueError, see recorded()."""
-    return parser(_Raising).parse_args(recorded(options))
+            before.append(flag(name) if value is True else f"{flag(name)}={value}")
+    return p.parse_args([*before, *arguments])  # the later of two counts
 
 
 def flag(name: str) -> str:

@@ -14,7 +14,7 @@ from ..registry import config_of
 from ..runs.record import FINISHED, RUNNING, Record
 from ..saving import checkpoints
 from ..saving.checkpoints import Checkpoint
-from .options import flag, given, parser, recorded
+from .options import flag, given, restored
 from .plan import Plan
 
 CHANGEABLE = (
@@ -153,10 +153,9 @@ def _merged(record: Record, arguments: Sequence[str]) -> argparse.Namespace:
         )
     kept = {k: v for k, v in record.options.items() if k not in ("resume", "stop_after", "visor")}
     try:
-        before = recorded(kept)
+        merged = restored(kept, arguments)
     except ValueError as error:
         raise ModelError(f"{record.folder / runs.RUN}: options: {error}") from error
-    merged = parser().parse_args([*before, *arguments])  # the later of two counts
     merged.out = record.folder
     return merged
 

@@ -190,13 +190,6 @@ def test_broken_things_come_first_then_the_largest_gain() -> None:
 # ---- failing probes ----
 
 
-@pytest.mark.parametrize("section", healthy())
-def test_a_failed_section_shows_its_error_and_the_others_are_complete(section: str) -> None:
-    text = printed(changed(**{section: {"error": "the reason"}}))
-    assert "the reason" in text
-    assert all(name.replace("_", " ") in text for name in healthy())
-
-
 PROBES = [
     *[(facts, name) for name in ("processor", "backend", "extras", "kernel_cache", "vectors")],
     *[(facts, name) for name in ("data_folder", "_run_kernel")],
@@ -386,14 +379,6 @@ def test_json_has_all_facts(capsys: pytest.CaptureFixture[str]) -> None:
     for section, made in healthy().items():
         if found[section] and section not in ("versions", "settings", "extras"):
             assert set(found[section]) == set(made), section
-
-
-def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        doctor.main(["--help"])
-    out = capsys.readouterr().out
-    for words in ("--json", "--no-measure", "exit code:"):
-        assert words in out
 
 
 def test_the_command_measures_and_prints() -> None:

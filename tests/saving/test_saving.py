@@ -1,6 +1,6 @@
-"""model.save and Sequential.load: a round trip of every setting; other files are refused."""
+"""model.save and Sequential.load: a round trip of every setting; other files are refused. (Random
+damage to them: tests/test_fuzz_files.py.)"""
 
-import itertools
 import json
 import os
 import pickle
@@ -150,14 +150,13 @@ def test_a_model_that_was_not_compiled(tmp_path):
     assert again.class_names is None
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_loaded_model_trains_like_one_with_a_new_optimizer(tmp_path, optimizer):
+def test_a_loaded_model_trains_like_one_with_a_new_optimizer(tmp_path):
     model = small()
     x, y = images(12, (2, 2, 1)), one_hot(12, 3)
-    model.compile(optimizer, metrics=["accuracy"])
+    model.compile("adam", metrics=["accuracy"])
     model.fit(x, y, epochs=2, verbose=0)
     again = round_trip(model, tmp_path)
-    model.compile(optimizer, metrics=["accuracy"])
+    model.compile("adam", metrics=["accuracy"])
     options = {"batch_size": 5, "epochs": 3, "shuffle": False, "verbose": 0}
     assert again.fit(x, y, **options).history == model.fit(x, y, **options).history
     same(again, model)
@@ -301,9 +300,8 @@ def test_another_suffix_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", [str, os.fspath, lambda p: p])
-def test_paths_may_be_text_or_path(tmp_path, kind):
-    path = kind(tmp_path / "ordner ä" / "model.safetensors")  # the folder is created
+def test_a_path_may_be_text(tmp_path):
+    path = str(tmp_path / "ordner ä" / "model.safetensors")  # the folder is created
     small().save(path)
     assert isinstance(Sequential.load(path), Sequential)
 
@@ -316,22 +314,6 @@ def test_safetensors_can_read_the_file(tmp_path):
     assert sorted(w.tobytes() for w in tensors.values()) == sorted(
         w.tobytes() for w in model.get_weights()
     )
-
-
-def test_a_failed_rename_leaves_the_old_model(tmp_path, monkeypatch):
-    path = tmp_path / "model.safetensors"
-    small(seed=1).save(path)
-    before = path.read_bytes()
-
-    def fail(*_):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        small(seed=2).save(path)
-    monkeypatch.undo()
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
@@ -384,14 +366,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path, kind):
     with pytest.raises(ModelError, match="expected") as caught:
         Sequential.load(path)
     assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"model": "{}"}])
-def test_a_safetensors_file_of_another_program_is_refused(tmp_path, metadata):
-    path = tmp_path / "model.safetensors"
-    save_file({"w": np.zeros((2, 2), np.float32)}, path, metadata)
-    with pytest.raises(ModelError, match="minicnn"):
-        Sequential.load(path)
 
 
 def test_nothing_is_unpickled(tmp_path):
@@ -467,26 +441,19 @@ def load_bytes(tmp_path, content):
 
 
 def test_rewriting_the_file_keeps_the_model(tmp_path, intact):
+    """Also without the checksum, as early releases wrote it."""
     model, content = intact
     same(model, load_bytes(tmp_path, join_file(*split_file(content))))
     same(model, load_bytes(tmp_path, with_config(content, lambda config: config)))
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.exhaustive)])
-def test_a_truncated_file_is_refused(tmp_path, intact, count):
+def test_a_truncated_or_longer_file_is_refused(tmp_path, intact):
     _, content = intact
     header = 8 + struct.unpack("<Q", content[:8])[0]
-    lengths = {0, 1, 7, 8, 9, header - 1, header, header + 1, len(content) - 1}
-    lengths |= set(np.linspace(0, len(content) - 1, count).astype(int).tolist())
-    for length in sorted(lengths):
+    lengths = (0, 1, 7, 8, 9, header - 1, header, header + 1, len(content) // 2, len(content) - 1)
+    for damaged in (*(content[:length] for length in lengths), content + b"\x00"):
         with pytest.raises(ModelError, match="expected"):
-            load_bytes(tmp_path, content[:length])
-
-
-def test_extra_bytes_at_the_end_are_refused(tmp_path, intact):
-    for extra in (b"\x00", b"more" * 100):
-        with pytest.raises(ModelError, match="expected"):
-            load_bytes(tmp_path, intact[1] + extra)
+            load_bytes(tmp_path, damaged)
 
 
 @pytest.mark.parametrize("count", [10, pytest.param(60, marks=pytest.mark.exhaustive)])
@@ -512,101 +479,11 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(tmp_path, intact, count):
     assert all(re.search(r"checksum: expected \w{16}…, received", each) for each in of_weights)
 
 
-def test_a_file_of_an_early_release_without_checksum_is_read(tmp_path, intact):
-    model, content = intact
-    same(model, load_bytes(tmp_path, with_about(content, about(content))))
-
-
 def test_an_unknown_entry_is_refused(tmp_path, intact):
     """Otherwise a flipped bit in the name of the checksum would disable it."""
     metadata = about(intact[1]) | {"sha255": "0"}
     with pytest.raises(ModelError, match=r"expected metadata entries .* received \['sha255'\]"):
         load_bytes(tmp_path, with_about(intact[1], metadata))
-
-
-@pytest.mark.parametrize("count", [20, pytest.param(150, marks=pytest.mark.exhaustive)])
-def test_random_damage_to_the_header_is_a_model_error(tmp_path, intact, count):
-    _, content = intact
-    length = struct.unpack("<Q", content[:8])[0]
-    rng = np.random.default_rng(1)
-    for _ in range(count):
-        damaged = bytearray(content)
-        start = int(rng.integers(0, 8 + length))
-        length_of_damage = int(rng.integers(2, 40))
-        damaged[start : start + length_of_damage] = rng.bytes(length_of_damage)
-        try:
-            again = load_bytes(tmp_path, bytes(damaged))
-        except ModelError:
-            continue
-        assert isinstance(again, Sequential)
-
-
-def leaves_of(config, path=()):
-    """Paths to every value in a configuration, including containers."""
-    yield path
-    items = config.items() if isinstance(config, dict) else enumerate(config)
-    if isinstance(config, (dict, list)):
-        for key, value in items:
-            if isinstance(value, (dict, list)):
-                yield from leaves_of(value, (*path, key))
-            else:
-                yield (*path, key)
-
-
-NONSENSE = [
-    None,
-    True,
-    -1,
-    0,
-    3,
-    0.5,
-    10**15,
-    10**30,
-    -(10**30),
-    float("inf"),
-    float("nan"),
-    "",
-    "softmax",
-    "f4,(2",
-    "é\x00",
-    [],
-    [-1],
-    [[2, 2], [2, 2]],
-    [10**12, 10**12],
-    {},
-    {"class": "Softmax"},
-    {"class": "Flatten", "name": {}},
-    {"class": "Adam"},
-]
-
-
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.exhaustive)])
-def test_nonsense_in_the_configuration_is_a_model_error(tmp_path, intact, every):
-    """Each value of the configuration, replaced by values of every JSON type."""
-    content = intact[1]
-    config = about(content)["model"]
-    others = {}
-    refused = 0
-    for path, nonsense in list(itertools.product(leaves_of(config), NONSENSE))[::every]:
-
-        def put(config, path=path, nonsense=nonsense):
-            if not path:
-                return nonsense
-            *way, last = path
-            place = config
-            for key in way:
-                place = place[key]
-            place[last] = nonsense
-            return config
-
-        try:
-            load_bytes(tmp_path, with_config(content, put))
-        except ModelError:
-            refused += 1
-        except Exception as error:
-            others[type(error).__name__, str(error)] = f"{path} = {nonsense!r}"
-    assert refused > 500 // every
-    assert others == {}
 
 
 def test_a_missing_entry_is_a_model_error(tmp_path, intact):
@@ -653,7 +530,7 @@ def test_a_configuration_that_is_not_an_object_is_refused(tmp_path, intact, text
 
 def test_a_file_without_metadata_is_refused(tmp_path, intact):
     header, body = split_file(intact[1])
-    for metadata in ({}, {"format": "minicnn"}):
+    for metadata in ({}, {"format": "minicnn"}, {"model": "{}"}):
         header["__metadata__"] = metadata
         with pytest.raises(ModelError, match="minicnn"):
             load_bytes(tmp_path, join_file(header, body))
@@ -716,47 +593,33 @@ def rewritten(tmp_path, content, change):
     return Sequential.load(path)
 
 
-def first_dense(tensors):
-    return next(name for name in tensors if "Dense" in name and name.endswith("w"))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: None, "missing.*{name}"),
+        (lambda w: w.astype("float64"), "{name}.*float32.*float64"),
+        (lambda w: np.ascontiguousarray(w.T), "{name}.*expected"),
+        (lambda w: w.reshape(-1), "{name}.*expected"),
+        (lambda w: w[:0], "{name}.*expected"),
+    ],
+    ids=["missing", "dtype", "transposed", "flat", "empty"],
+)
+def test_a_tensor_that_does_not_fit_is_named(tmp_path, intact, change, message):
+    name = next(name for name in intact[0].tensors() if "Dense" in name and name.endswith("w"))
 
+    def put(tensors):
+        w = change(tensors.pop(name))
+        if w is not None:
+            tensors[name] = w
 
-def test_a_missing_tensor_is_named(tmp_path, intact):
-    name = first_dense(intact[0].tensors())
-    with pytest.raises(ModelError, match=f"missing.*{name}"):
-        rewritten(tmp_path, intact[1], lambda tensors: tensors.pop(name))
+    with pytest.raises(ModelError, match=message.format(name=name)):
+        rewritten(tmp_path, intact[1], put)
 
 
 def test_an_extra_tensor_is_named(tmp_path, intact):
     extra = {"99.Dense.w": np.zeros(3, np.float32)}
     with pytest.raises(ModelError, match=r"unexpected.*99\.Dense\.w"):
         rewritten(tmp_path, intact[1], lambda tensors: tensors.update(extra))
-
-
-@pytest.mark.parametrize("dtype", ["float64", "int32"])
-def test_a_tensor_of_another_dtype_is_refused(tmp_path, intact, dtype):
-    name = first_dense(intact[0].tensors())
-
-    def change(tensors):
-        tensors[name] = tensors[name].astype(dtype)
-
-    with pytest.raises(ModelError, match=f"{name}.*float32.*{dtype}"):
-        rewritten(tmp_path, intact[1], change)
-
-
-@pytest.mark.parametrize("kind", ["transposed", "flat", "empty"])
-def test_a_tensor_of_another_shape_is_refused(tmp_path, intact, kind):
-    name = first_dense(intact[0].tensors())
-
-    def change(tensors):
-        w = tensors[name]
-        tensors[name] = {
-            "transposed": np.ascontiguousarray(w.T),
-            "flat": w.reshape(-1),
-            "empty": w[:0],
-        }[kind]
-
-    with pytest.raises(ModelError, match=f"{name}.*expected"):
-        rewritten(tmp_path, intact[1], change)
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "I64", "X9"])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from minicnn import MnistData, Sequential, architectures, kernels, runs, train
+from minicnn import Sequential, architectures, runs, train
 from minicnn.augmentation import Augmentation
 from minicnn.optimizers import AdamW
 from minicnn.schedules import Constant, CosineDecay
@@ -20,6 +19,8 @@ from minicnn.train import plan, recipes
 from minicnn.train.options import parser
 from minicnn.train.plan import Plan
 from minicnn.train.recipes import Recipe
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 SIZES = [1, 10, recipes.FEW - 1, recipes.FEW, 10_000, recipes.MANY - 1, recipes.MANY, 55_000]
 
@@ -109,24 +110,11 @@ def test_the_warm_up_is_a_share_of_the_steps() -> None:
 
 
 @pytest.fixture(scope="module")
-def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sheet(
+    make_sheet: Callable[[Path, int], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder with a sheet of 300 real digits and its labels."""
-    folder = tmp_path_factory.mktemp("digits")
-    data = MnistData("sample").load()
-    Image.fromarray(data.train_images[:300]).save(folder / "digits_images.png")
-    (folder / "digits_labels_uint8").write_bytes(data.train_labels[:300].tobytes())
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Restore backend and threads, which the command sets for the process."""
-    monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(runs, "draw", lambda *args, **options: None)  # it takes a second
-    threads = kernels.get_threads()
-    with kernels.use_backend(kernels.current_backend()):
-        yield
-    kernels.set_threads(threads)
+    return make_sheet(tmp_path_factory.mktemp("digits"), 300)
 
 
 def planned(sheet: Path, *options: str) -> tuple[Namespace, Plan]:
@@ -155,13 +143,6 @@ def test_the_network_of_a_recipe_and_of_an_option(
     )
 
 
-def test_options_override_the_recipe(sheet: Path) -> None:
-    _, chosen = planned(sheet, "--recipe", "best", "--epochs", "3", "--lr", "0.5")
-    samples = len(chosen.train[0])
-    assert chosen.recipe == recipes.best(samples).changed(epochs=3, learning_rate=0.5)
-    assert planned(sheet)[1].recipe == recipes.default(samples)
-
-
 def run(folder: Path, *options: object) -> bytes:
     """Train; returns the bytes of the model."""
     assert train.main([str(option) for option in options]) == 0
@@ -169,8 +150,12 @@ def run(folder: Path, *options: object) -> bytes:
 
 
 def test_a_run_of_the_best_recipe_augments(
-    sheet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sheet: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(runs, "draw", lambda *args, **options: None)  # it takes a second
     common = ["--data", sheet, "--recipe", "best", "--model", "codelab", "--epochs", 2]
     one = run(tmp_path / "one", *common, "--out", tmp_path / "one")
     assert f"images: {recipes.BEST.augmentation}" in capsys.readouterr().out

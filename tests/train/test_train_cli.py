@@ -2,17 +2,15 @@
 
 import csv
 import io
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
 from PIL import Image
+from train_process import finish, run_json, start
 
 import minicnn
 from minicnn import MnistData, Sequential, kernels, runs, train
@@ -38,13 +36,9 @@ pytestmark = pytest.mark.usefixtures("own_cache", "own_settings")
 
 
 @pytest.fixture(scope="module")
-def sheet(tmp_path_factory):
+def sheet(make_sheet, tmp_path_factory):
     """A folder with a sheet of 600 real digits and its labels."""
-    folder = tmp_path_factory.mktemp("digits")
-    data = MnistData("sample").load()
-    Image.fromarray(data.train_images[: TRAIN + TEST]).save(folder / "digits_images.png")
-    (folder / "digits_labels_uint8").write_bytes(data.train_labels[: TRAIN + TEST].tobytes())
-    return folder
+    return make_sheet(tmp_path_factory.mktemp("digits"), TRAIN + TEST)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +47,7 @@ def finished(sheet, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "folder"
     out, err = io.StringIO(), io.StringIO()
     options = ["--data", str(sheet), "--epochs", "3", "--seed", "5", "--out", str(folder)]
-    with (
-        kernels.use_backend(kernels.current_backend()),
-        redirect_stdout(out),
-        redirect_stderr(err),
-    ):
+    with redirect_stdout(out), redirect_stderr(err):
         code = train.main(options)
     assert (code, err.getvalue()) == (0, "")
     return folder, out.getvalue()
@@ -67,39 +57,9 @@ def quick(sheet, *options, epochs=1):
     return train.main(["--data", str(sheet), "--epochs", str(epochs), "--quiet", *options])
 
 
-def run_json(folder):
-    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-
-
 def rows(folder):
     with open(folder / "history.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def start(*options):
-    """The command in its own process; Ctrl-C works even if this process ignores SIGINT."""
-    code = (
-        "import runpy, signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "runpy.run_module('minicnn.train', run_name='__main__', alter_sys=True)"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-u", "-c", code, *map(str, options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
-
-
-def finish(process, timeout=60):
-    """Output and errors; a process that hangs is killed."""
-    try:
-        return process.communicate(timeout=timeout)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 # ---- a run ----
@@ -125,17 +85,10 @@ def test_run_json(finished):
     assert "--epochs 3 --seed 5" in run["command"]
     assert run["backend"] == kernels.current_backend()
     assert run["threads"] == kernels.get_threads()
-    assert isinstance(run["processor"], str)
-    assert run["processor"]
     assert run["versions"]["minicnn"] == minicnn.__version__
-    assert run["versions"]["numpy"] == np.__version__
-    results = run["results"]
-    assert 0 <= results["test_accuracy"] <= 1
-    assert results["test_loss"] > 0
-    assert results["seconds"] > 0
-    assert results["images_per_second"] > 0
+    assert run["results"]["test_loss"] > 0
     # the rate is of training alone, the seconds are of the whole fit
-    assert results["images_per_second"] >= 3 * TRAIN / results["seconds"]
+    assert run["results"]["images_per_second"] >= 3 * TRAIN / run["results"]["seconds"] > 0
 
 
 def test_the_saved_model_has_the_printed_accuracy(finished, sheet):
@@ -223,22 +176,9 @@ def test_options_override_the_recipe(sheet, tmp_path):
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_tutorial(tmp_path, monkeypatch, capsys):
-    seen = {}
-    fit = Sequential.fit
-
-    def spy(self, x, y, **options):
-        if len(x) > 2:
-            (xt, yt) = options["validation_data"]
-            seen.update(n=len(x), y=y.shape, test=(len(xt), yt.shape), **options)
-        return fit(self, x, y, **options)
-
-    monkeypatch.setattr(Sequential, "fit", spy)
+def test_tutorial(tmp_path, capsys):
     folder = tmp_path / "run"
     assert train.main(["--tutorial", "--epochs", "1", "--out", str(folder)]) == 0
-    assert (seen["n"], seen["y"], seen["test"]) == (5500, (5500, 10), (1000, (1000, 10)))
-    assert seen["batch_size"] == 512
-    assert seen.get("shuffle", True)
     model = Sequential.load(folder / "model.safetensors")
     assert type(model.optimizer).__name__ == "Adam"
     assert model.optimizer.schedule(0) == model.optimizer.schedule(1000) == 1e-3
@@ -247,6 +187,7 @@ def test_tutorial(tmp_path, monkeypatch, capsys):
     assert "5,500 training and 1,000 test" in capsys.readouterr().out
     run = run_json(folder)
     assert (run["data"]["train"], run["data"]["test"]) == (5500, 1000)
+    assert run["recipe"]["batch_size"] == 512
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -261,24 +202,10 @@ def test_backend_from_the_environment(sheet, tmp_path, monkeypatch, capsys):
     assert "cuda" in refused(capsys, "--data", sheet)
 
 
-def test_as_a_process(sheet, tmp_path):
-    process = start("--data", sheet, "--epochs", 1, "--quiet", "--out", tmp_path / "run")
-    out, err = finish(process)
-    assert (process.returncode, err) == (0, "")
-    assert out.count("\n") == 1
-    assert set(os.listdir(tmp_path / "run")) == FILES
-
-
 def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit) as caught:
         train.main(["--help"])
     assert caught.value.code == 0
-    text = capsys.readouterr().out
-    options = "data model epochs batch-size lr optimizer seed backend threads out data-dir quiet"
-    for option in [*options.split(), "tutorial"]:
-        assert f"--{option}" in text
-    for word in ("sample", "mnist", "fashion", "course", "codelab", "examples", "node", "adamw"):
-        assert word in text
     assert all(action.help for action in parser()._actions)
 
 
@@ -324,24 +251,19 @@ def refused(capsys, *options):
     return captured.err
 
 
-def test_a_missing_data_folder(capsys):
-    assert "nowhere" in refused(capsys, "--data", "nowhere")
-    assert "runs" not in os.listdir()
-
-
-@pytest.mark.parametrize("split", ["0", "600", "0.0", "99999"])
-def test_a_split_with_an_empty_part(capsys, sheet, split):
-    assert f"received {split}" in refused(capsys, "--data", sheet, "--split", split)
-    assert "runs" not in os.listdir()
-
-
-def test_a_damaged_sheet(capsys, tmp_path, sheet):
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    image = (sheet / "digits_images.png").read_bytes()
-    (folder / "x_images.png").write_bytes(image[: len(image) // 2])
-    (folder / "x_labels_uint8").write_bytes((sheet / "digits_labels_uint8").read_bytes())
-    assert "x_images.png" in refused(capsys, "--data", folder)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--split", "0"], "received 0"),
+        (["--split", "600"], "received 600"),
+        (["--split", "0.0"], "received 0.0"),
+        (["--tutorial"], "5,500"),
+        (["--tutorial", "--recipe", "best"], "expected --tutorial or --recipe best, received both"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(capsys, sheet, options, words):
+    assert words in refused(capsys, "--data", sheet, *options)
     assert "runs" not in os.listdir()
 
 
@@ -363,15 +285,6 @@ def test_a_folder_that_is_not_empty_is_not_changed(capsys, sheet, tmp_path):
     assert "old" in refused(capsys, "--data", sheet, "--out", folder)
     assert os.listdir(folder) == ["model.safetensors"]
     assert (folder / "model.safetensors").read_text() == "precious"
-
-
-def test_tutorial_with_too_few_images(capsys, sheet):
-    assert "5,500" in refused(capsys, "--data", sheet, "--tutorial")
-
-
-def test_tutorial_with_another_recipe(capsys, sheet):
-    message = refused(capsys, "--data", sheet, "--tutorial", "--recipe", "best")
-    assert "expected --tutorial or --recipe best, received both" in message
 
 
 @pytest.mark.skipif("numba" in kernels.available_backends(), reason="Numba is installed here")
@@ -419,7 +332,7 @@ def wait_for(process, words):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_twice(sheet, tmp_path):
     folder = tmp_path / "run"
-    process = start("--data", sheet, "--epochs", 100_000, "--out", folder)
+    process = start(["--data", sheet, "--epochs", 100_000, "--out", folder])
     try:
         wait_for(process, "Epoch      1/100000")
         process.send_signal(signal.SIGINT)
