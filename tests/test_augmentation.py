@@ -118,48 +118,32 @@ def threads() -> Any:
     kernels.set_threads(before)
 
 
-class Recorder:
-    """Records the arguments of kernels.warp."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(kernels, "warp", self)
-
-    def __call__(self, x: Array, matrices: Array, field: Array | None) -> Array:
-        self.matrices, self.field = matrices, field
-        return x
-
-
-def test_the_range_of_the_random_numbers(
+def test_the_random_numbers_are_uniform_and_independent(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    recorded, x = Recorder(monkeypatch), np.zeros((20_000, 1, 1, 1))
-    Augmentation(shift=3)(x, rng)
-    shifts = -recorded.matrices[:, :, 2]
-    assert -3 <= shifts.min() < -2.99
-    assert 2.99 < shifts.max() <= 3
-    assert abs(shifts.mean()) < 0.05
-    assert shifts.std() == pytest.approx(3 / np.sqrt(3), rel=0.02)  # uniform
-    Augmentation(rotate=30)(x, rng)
-    angles = np.degrees(np.arctan2(recorded.matrices[:, 0, 1], recorded.matrices[:, 0, 0]))
-    assert -30 <= angles.min() < -29.9
-    assert 29.9 < angles.max() <= 30
-    Augmentation(scale=0.2)(x, rng)
-    sizes = 1 / np.stack([recorded.matrices[:, 0, 0], recorded.matrices[:, 1, 1]])
-    assert 0.8 <= sizes.min() < 0.801
-    assert 1.199 < sizes.max() <= 1.2
-    assert abs(np.corrcoef(sizes)[0, 1]) < 0.05  # height and width are independent
-    assert recorded.field is None
+    drawn: list[Array] = []
+    matrices = Augmentation.matrices
+    monkeypatch.setattr(
+        Augmentation, "matrices", lambda self, r: drawn.append(r) or matrices(self, r)
+    )
+    EVERYTHING(np.zeros((20_000, 1, 1, 1)), rng)
+    (r,) = drawn
+    assert r.shape == (20_000, 6)
+    assert -1 <= r.min() < -0.999
+    assert 0.999 < r.max() <= 1
+    assert np.abs(r.mean(axis=0)).max() < 0.02
+    np.testing.assert_allclose(r.std(axis=0), 1 / np.sqrt(3), rtol=0.02)
+    assert np.abs(np.corrcoef(r.T) - np.eye(6)).max() < 0.05
 
 
 def test_elastic_is_the_standard_deviation_of_a_displacement(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    recorded = Recorder(monkeypatch)
+    fields: list[Array] = []
+    monkeypatch.setattr(kernels, "warp", lambda x, matrices, field: fields.append(field))
     Augmentation(elastic=2.5)(np.zeros((4000, 1, 1, 1)), rng)
-    np.testing.assert_array_equal(recorded.matrices, np.broadcast_to(np.eye(2, 3), (4000, 2, 3)))
-    assert recorded.field is not None
     weights = splines(28, KNOTS, np.dtype(np.float64))
-    displacements = np.einsum("ia,nabk,jb->nijk", weights, recorded.field, weights, optimize=True)
+    displacements = np.einsum("ia,nabk,jb->nijk", weights, fields[0], weights, optimize=True)
     assert displacements.std() == pytest.approx(2.5, rel=0.02)
     each = displacements.std(axis=0)
     assert 0.93 * 2.5 < each.min() < each.max() < 1.1 * 2.5  # also at the edges

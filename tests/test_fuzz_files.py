@@ -232,7 +232,8 @@ def one_tensor(rng, tensors):
         tensors[new] = tensors.pop(name) if kind == "rename" else array
     elif kind == "dtype":
         dtype = pick(rng, ["float64", "float16", "int8", "uint64", "bool", "complex64"])
-        tensors[name] = np.nan_to_num(array).astype(dtype)
+        with np.errstate(all="ignore"):
+            tensors[name] = np.nan_to_num(array).astype(dtype)
     elif kind == "shape":
         changed = [array[:0], array.T.copy(), array.reshape(-1), np.resize(array, 9999)]
         tensors[name] = pick(rng, [*changed, array[None], np.full((), 3, np.float32)])

@@ -32,25 +32,6 @@ class Official(NamedTuple):
     labels: str
     num_images: int
 
-    def check(self, kind: str, path: Path) -> None:
-        """Check the size of the file, "images" or "labels".
-
-        Raises:
-            DataError: a wrong size.
-        """
-        if kind == "labels" and path.stat().st_size != 10 * self.num_images:
-            raise DataError(
-                f"{path}: expected {10 * self.num_images:,} bytes of labels, received "
-                f"{path.stat().st_size:,}; use another mirror (base_url=)"
-            )
-        if kind == "images":
-            header = read_header(path)
-            if (header.width, header.height) != (784, self.num_images):
-                raise DataError(
-                    f"{path}: expected a sheet of 784×{self.num_images} pixels, received "
-                    f"{header.width}×{header.height}; use another mirror (base_url=)"
-                )
-
 
 OFFICIAL = {
     "mnist": Official("mnist_images.png", "mnist_labels_uint8", 65_000),
@@ -113,9 +94,7 @@ def fetch(
     check = _check_images if kind == "images" else _check_labels
 
     def accept(file: Path) -> None:
-        check(file)
-        if official is not None:
-            official.check(kind, file)
+        check(file, official)
         with atomic_path(record) as temporary:  # first: each file has a record
             temporary.write_text(json.dumps(_record(url, file), indent=1) + "\n", encoding="utf-8")
 
@@ -159,17 +138,28 @@ def _verified(path: Path, record: Path, url: str) -> bool:
     return False
 
 
-def _check_images(path: Path) -> None:
+def _check_images(path: Path, official: Official | None) -> None:
     header = read_header(path)
+    if official and (header.width, header.height) != (784, official.num_images):
+        raise DataError(
+            f"{path}: expected a sheet of 784×{official.num_images} pixels, received "
+            f"{header.width}×{header.height}; use another mirror (base_url=)"
+        )
     try:
         check_whole(path, header)
     except DataError as error:  # truncated or damaged in transit: download again
         raise ValueError(str(error)) from error
 
 
-def _check_labels(path: Path) -> None:
+def _check_labels(path: Path, official: Official | None) -> None:
+    size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(16)
     if not start or start[0] > 1:
         received = f"a file that starts with {start!r}" if start else "an empty file"
         raise DataError(f"{path}: expected label bytes, 0 or 1, received {received}")
+    if official and size != 10 * official.num_images:
+        raise DataError(
+            f"{path}: expected {10 * official.num_images:,} bytes of labels, received {size:,}; "
+            "use another mirror (base_url=)"
+        )

@@ -60,10 +60,6 @@ def test_seeds(sheets):
     assert (first[0] != first[2]).any()
 
 
-def test_a_batch_larger_than_the_test_set(data):
-    assert data.next_test_batch(25).xs.shape == (25, 16)
-
-
 def test_the_state_is_json_and_restores_both_orders(sheets):
     folder = sheets.write()
     data = MnistData(folder).load()
@@ -145,12 +141,9 @@ def test_invalid_arguments(error, arguments):
         MnistData(**arguments)
 
 
-def test_an_unknown_part(data):
+def test_an_unknown_part_and_a_url_as_source(data):
     with pytest.raises(ValueError, match='"train" or "test"'):
         data.next_batch(1, "validation")
-
-
-def test_a_url_as_source():
     with pytest.raises(ValueError, match="as images= and labels="):
         MnistData("http://example.org/x").load()
 

@@ -560,35 +560,6 @@ def test_otsu_is_the_best_of_all_thresholds(values):
     assert between(found) == pytest.approx(best, rel=1e-6)
 
 
-def test_reduce():
-    image = np.arange(20.0).reshape(4, 5)
-    assert imaging.reduce(image, 1) is image
-    means = [[image[:2, :2].mean(), image[:2, 2:4].mean(), image[:2, 4].mean()]]
-    means += [[image[2:, :2].mean(), image[2:, 2:4].mean(), image[2:, 4].mean()]]
-    np.testing.assert_allclose(imaging.reduce(image, 2), means)
-
-
-@pytest.mark.parametrize("size", [1, 5, 17])
-def test_closing_and_opening(size):
-    image = np.ones((40, 60))
-    image[:, 10 : 10 + size] = 0
-    np.testing.assert_array_equal(imaging.closed(image, size), image)
-    assert imaging.closed(image, size + 2).min() == 1
-    np.testing.assert_array_equal(imaging.opened(1 - image, size), 1 - image)
-    assert imaging.opened(1 - image, size + 2).max() == 0
-
-
-def test_widened_by_hand():
-    line = np.zeros((40, 60), np.float32)
-    line[20:22, 5:55] = 1  # 2 × 50: 2·100/(104·π/4) = 2.45
-    same, by = ink.widened(line, 2.0)
-    assert by == 0
-    np.testing.assert_array_equal(same, line)
-    broad, by = ink.widened(line, 6.0)
-    assert by == 4
-    assert broad[:, 30].sum() == 6
-
-
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(0, 99))
 @settings(max_examples=50)
 def test_components_are_those_of_a_flood_fill(mask, seed):

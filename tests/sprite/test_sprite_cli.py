@@ -10,7 +10,6 @@ from PIL import Image
 
 from minicnn import sprite
 from minicnn.data import MnistData
-from minicnn.data.builder import write_sheet
 from minicnn.data.locate import SAMPLE
 
 
@@ -71,18 +70,6 @@ def test_a_broken_pipe(tmp_path, unread):
     done = unread("sprite", "show", "sample", "--png", tmp_path / "preview.png")
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "preview.png").exists()
-
-
-def test_show_omits_unknown_facts(tmp_path, capsys):
-    images, classes = np.zeros((6, 16), np.uint8), np.arange(6) % 2
-    write_sheet(
-        tmp_path, "s", images, classes, class_names=["a", "b"], num_train=4,
-        image_shape=(4, 4, 1), source="here", built={},
-    )  # fmt: skip
-    assert sprite.main(["show", str(tmp_path)]) == 0
-    shown = capsys.readouterr().out
-    assert "source" in shown
-    assert "built" not in shown
 
 
 def test_subset_and_idx(tmp_path, capsys):
