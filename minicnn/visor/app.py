@@ -23,6 +23,8 @@ from .subject import Subject
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine."""
+FILE_ERRORS = (DataError, ModelError, OSError)
+"""A file of the run is missing or damaged: not a bug of the server."""
 
 
 def create_app(
@@ -43,13 +45,7 @@ def create_app(
     app = Starlette(
         routes=[*page.routes(), Mount("/api", app=api)],
         middleware=[Middleware(Guard, hosts=hosts, token=token)],
-        exception_handlers={
-            HTTPException: _http_error,
-            DataError: _file_error,
-            ModelError: _file_error,
-            OSError: _file_error,
-            Exception: _server_error,
-        },
+        exception_handlers=dict.fromkeys((HTTPException, *FILE_ERRORS, Exception), _report),
     )
     app.router.redirect_slashes = False
     app.state.subject, app.state.drawings = subject, Drawings(drawings)
@@ -58,16 +54,10 @@ def create_app(
     return app
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return Answer({"error": error.detail}, error.status_code, headers=error.headers)
-
-
-async def _file_error(request: Request, error: Exception) -> Response:
-    """A file of the run is missing or damaged: not a bug of the server."""
-    return Answer({"error": f"A file can't be read or written: {error}"}, 409)
-
-
-async def _server_error(request: Request, error: Exception) -> Response:
-    """Starlette raises the error again afterwards, and the server logs it."""
+async def _report(request: Request, error: Exception) -> Response:
+    """The answer for an error; Starlette raises one of the server again, for its log."""
+    if isinstance(error, HTTPException):
+        return Answer({"error": error.detail}, error.status_code, headers=error.headers)
+    if isinstance(error, FILE_ERRORS):
+        return Answer({"error": f"A file can't be read or written: {error}"}, 409)
     return Answer({"error": f"The visor failed: {type(error).__name__}: {error}"}, 500)

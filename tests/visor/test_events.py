@@ -45,21 +45,6 @@ def everything(path, place=START):
         parts.append(news)
 
 
-def test_each_line_is_sent_once_with_its_end(tmp_path):
-    path = tmp_path / "live.jsonl"
-    path.write_text(line(0) + line(1))
-    end, text = everything(path)
-    assert epochs(text) == [0, 1]
-    assert end.end == path.stat().st_size
-    for _, identity, data in parse(text):
-        place = Position.read(identity)
-        assert path.read_bytes()[: place.end].endswith(data.encode() + b"\n")
-    assert everything(path, end) == (end, "")
-    with open(path, "a") as file:
-        file.write(line(2))
-    assert epochs(everything(path, end)[1]) == [2]
-
-
 def test_a_stream_continues_after_every_id(tmp_path):
     path = tmp_path / "live.jsonl"
     path.write_text("".join(line(n, text="é" * n) for n in range(20)))

@@ -49,18 +49,6 @@ def change(path):
     model.save(path)
 
 
-def test_a_finished_run(run):
-    subject = Subject(run)
-    assert subject.name == "course"
-    assert subject.record().status == "finished"
-    loaded, images, evaluation = subject.evaluation()
-    assert loaded.path.name == "model.safetensors"
-    assert (loaded.shape, len(loaded.class_names)) == ((28, 28), 10)
-    assert len(images.x) == len(evaluation.true) == 2000
-    assert evaluation.accuracy == subject.record().results["test_accuracy"]
-    assert subject.evaluation()[2] is evaluation  # not measured twice
-
-
 def test_a_newer_model_is_evaluated(own, at_once, no_loop):
     subject = Subject(own)
     before, _, evaluation = subject.evaluation()

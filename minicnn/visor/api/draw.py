@@ -57,19 +57,11 @@ def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, o
 
     The tutorial's page only scales the picture: it does not look at the polarity.
     """
-    shape = loaded.shape
-    tutorial = prepare.tutorial_like(grey, shape)
+    tutorial = prepare.tutorial_like(grey, loaded.shape)
     try:
         prepared = _prepared(loaded, grey, polarity)
-    except DataError as error:
-        (second,) = _probabilities(loaded, tutorial[None])
-        return {
-            "mnist": {"error": str(error)},
-            "tutorial": {"pixels": _short(tutorial), "probabilities": second},
-        }
-    first, second = _probabilities(loaded, np.stack([prepared.image, tutorial]))
-    return {
-        "mnist": {
+        first, second = _probabilities(loaded, np.stack([prepared.image, tutorial]))
+        mnist: dict[str, object] = {
             "pixels": _short(prepared.image),
             "probabilities": first,
             "picture": grey.shape,  # the box is in its pixels
@@ -77,9 +69,11 @@ def _both_ways(loaded: Loaded, grey: Array, polarity: str | None) -> dict[str, o
             "scale": round(prepared.scale, 4),
             "widened": prepared.widened,
             "inverted": prepared.inverted,
-        },
-        "tutorial": {"pixels": _short(tutorial), "probabilities": second},
-    }
+        }
+    except DataError as error:
+        (second,) = _probabilities(loaded, tutorial[None])
+        mnist = {"error": str(error)}
+    return {"mnist": mnist, "tutorial": {"pixels": _short(tutorial), "probabilities": second}}
 
 
 def saved(request: Request) -> Answer:
