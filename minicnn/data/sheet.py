@@ -1,7 +1,7 @@
 """Sprite sheets: a PNG with one flattened image in each row. The file may be damaged or hostile."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,41 +75,36 @@ def decode_sheet(path: Path, header: PngHeader) -> np.ndarray:
 
 
 def _to_grey(image: Image.Image, path: Path) -> np.ndarray:
-    convert = _converter(image, path)
     out = np.empty((image.height, image.width), np.uint8)
     rows = max(1, _STRIP_BYTES // (image.width * 4))
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
-        out[top:bottom] = convert(image.crop((0, top, image.width, bottom)), top)
+        out[top:bottom] = _grey_rows(image.crop((0, top, image.width, bottom)), top, path)
     return out
 
 
-def _converter(image: Image.Image, path: Path) -> Callable[[Image.Image, int], np.ndarray]:
-    """A function (strip, its first row) -> (rows, width) uint8 for the mode of `image`."""
-    mode, has_key = image.mode, "transparency" in image.info
+def _grey_rows(strip: Image.Image, top: int, path: Path) -> np.ndarray:
+    """The grey values of some rows of a sheet, (rows, width) uint8; `top` is the first row."""
+    mode, has_key = strip.mode, "transparency" in strip.info
     if mode == "L" and not has_key:
-        return lambda strip, top: np.asarray(strip)
+        return np.asarray(strip)
     if mode.startswith("I") and not has_key:  # 16-bit grey: "I;16", or "I" in older Pillow
-        return lambda strip, top: (np.asarray(strip) >> 8).astype(np.uint8)
-    if mode in ("1", "L", "LA", "RGB", "RGBA", "P"):
-        return lambda strip, top: _one_channel(np.asarray(strip.convert("RGBA")), top, path)
-    raise DataError(
-        f"{path}: expected a grey, colour or palette PNG, of 16 bits an opaque one, received mode "
-        f"{mode}"
-    )
-
-
-def _one_channel(strip: np.ndarray, top: int, path: Path) -> np.ndarray:
-    """The grey value of a strip (rows, width, RGBA), whose colour channels must be equal."""
-    grey = strip[..., 0]
-    differs = (strip[..., :3] != grey[..., None]).any(axis=(1, 2))
+        return (np.asarray(strip) >> 8).astype(np.uint8)
+    if mode not in ("1", "L", "LA", "RGB", "RGBA", "P"):
+        raise DataError(
+            f"{path}: expected a grey, colour or palette PNG, of 16 bits an opaque one, received "
+            f"mode {mode}"
+        )
+    pixels = np.asarray(strip.convert("RGBA"))
+    grey = pixels[..., 0]
+    differs = (pixels[..., :3] != grey[..., None]).any(axis=(1, 2))
     if differs.any():
         raise DataError(
             f"{path}: expected the grey value in every channel, received channels that differ "
             f"in row {top + int(np.argmax(differs)):,} (counted from 0); convert the images "
             "to grey before they go into a sheet (python -m minicnn.sprite build does)"
         )
-    transparent = (strip[..., 3] != 255).any(axis=1)
+    transparent = (pixels[..., 3] != 255).any(axis=1)
     if transparent.any():
         row = top + int(np.argmax(transparent))
         raise DataError(

@@ -42,16 +42,13 @@ def check_split(split: str | float | int) -> None:
         TypeError: neither text nor a number.
     """
     if isinstance(split, str):
-        if split not in ("standard", "tutorial"):
-            raise ValueError(
-                f'expected split "standard", "tutorial", a share or a number, received {split!r}'
-            )
+        valid = split in ("standard", "tutorial")
     elif isinstance(split, bool) or not isinstance(split, (int, float, np.integer, np.floating)):
         raise TypeError(f"expected split as text or a number, received {split!r}")
-    elif isinstance(split, (int, np.integer)):
-        if split < 1:
-            raise ValueError(
-                f"expected a split with at least one training image, received {split!r}"
-            )
-    elif not 0 < split < 1:
-        raise ValueError(f"expected a share between 0 and 1, received {split!r}")
+    else:
+        valid = split >= 1 if isinstance(split, (int, np.integer)) else 0 < split < 1
+    if not valid:
+        raise ValueError(
+            'expected split "standard", "tutorial", a share between 0 and 1, or a number of '
+            f"training images >= 1, received {split!r}"
+        )

@@ -55,7 +55,7 @@ def find(grey: Array, dark: bool | None = None) -> Ink:
     grey = checked(grey)
     step = _coarse_step(grey)
     coarse = reduce(grey, step)
-    dark = _is_dark_on_bright(coarse) if dark is None else dark
+    dark = is_dark_on_bright(coarse) if dark is None else dark
     background, flattened = _background(coarse, dark)
     contrast = _contrast(coarse, background, dark)
     # a closing follows the peaks of the noise that is left
@@ -86,15 +86,7 @@ def is_dark_on_bright(grey: Array) -> bool:
     if one is clearly finer: morphological closings with squares of 3, 5, 9 and 17 coarse pixels
     fill fine dark structures, openings remove fine bright ones.
     """
-    grey = checked(grey)
-    return _is_dark_on_bright(reduce(grey, _coarse_step(grey)))
-
-
-def _coarse_step(grey: Array) -> int:
-    return -(-max(grey.shape) // COARSE_SIDE)
-
-
-def _is_dark_on_bright(coarse: Array) -> bool:
+    coarse = reduce(checked(grey), _coarse_step(grey))
     mostly_bright = float((_border(coarse) > otsu(coarse)).mean()) > 0.5
     if not _is_uneven(coarse):
         return mostly_bright
@@ -102,6 +94,10 @@ def _is_dark_on_bright(coarse: Array) -> bool:
     bright = sum(float((coarse - opened(coarse, size)).sum()) for size in FINE)
     clear = abs(dark - bright) > CLEAR * (dark + bright)
     return dark > bright if clear else mostly_bright
+
+
+def _coarse_step(grey: Array) -> int:
+    return -(-max(grey.shape) // COARSE_SIDE)
 
 
 def widened(ink: Array, least: float) -> tuple[Array, int]:

@@ -78,7 +78,9 @@ def mnist_like(
         ValueError: sizes below 1, a box larger than the image, another polarity.
     """
     height, width = _pair("size", size)
-    box_h, box_w = _pair("box", box) if box is not None else _default_box(height, width)
+    if box is None:
+        box = [max(round(side * 20 / 28), 1) for side in (height, width)]
+    box_h, box_w = _pair("box", box)
     if box_h > height or box_w > width:
         raise ValueError(f"expected a box within {height}×{width}, received {box_h}×{box_w}")
     found = ink.find(grey, _dark(grey, polarity))
@@ -181,10 +183,6 @@ def _pair(name: str, size: int | Sequence[int]) -> tuple[int, int]:
     if len(given) != 2 or min(given) < 1:
         raise ValueError(f"expected {name} as pixels >= 1, a side or (H, W), received {size!r}")
     return int(given[0]), int(given[1])
-
-
-def _default_box(height: int, width: int) -> tuple[int, int]:
-    return max(round(height * 20 / 28), 1), max(round(width * 20 / 28), 1)
 
 
 def _dark(grey: Array, given: str | None) -> bool | None:
