@@ -348,14 +348,6 @@ def test_a_changed_cache_is_downloaded_again(server, cache, caplog, victim, chan
     assert ("is downloaded again" in caplog.text) == (not silent)
 
 
-def test_a_verified_cache_needs_no_server(server, cache):
-    data(server).load()
-    first = data(server).load().next_train_batch(3).xs
-    server.files.clear()
-    assert (data(server).load().next_train_batch(3).xs == first).all()
-    assert sum(server.hits.values()) == 2
-
-
 def test_a_cache_that_cannot_be_written(server, cache):
     (cache / "downloads").touch()
     with pytest.raises(DataError, match=r"can't be stored here .*--data-dir, cache_dir="):

@@ -68,11 +68,6 @@ def test_other_indices(images, index):
         images[1][index]
 
 
-def test_out_of_range(images):
-    with pytest.raises(IndexError):
-        images[1][5]
-
-
 def test_invalid_arguments():
     with pytest.raises(TypeError, match="uint8"):
         ScaledImages(np.zeros((2, 4), np.float32), (2, 2, 1))
