@@ -20,6 +20,7 @@ MOVED = {
     "callbacks.strict": "strict_json",
     "checkpoints": "saving.checkpoints",
     "classifier": "runs.classifier",
+    "data.preview": "sprite.tables",
     "doctor.caches": "doctor.facts",
     "doctor.diagnosis": "doctor.facts",
     "files": "atomic_file",
