@@ -17,6 +17,7 @@ import json
 import threading
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,19 +127,12 @@ def read_new(path: Path, position: Position) -> tuple[Position, str]:
         end += len(rest)
     for line in lines:
         end += len(line) + 1
-        if text := _record(line):
+        with suppress(ValueError):  # no JSON object: a full disk, a damaged file
+            text = line.decode()
+            object_from_json(text)
+            text = text.replace("\r", " ")  # else it would end the line of the event
             parts.append(f"id: {Position(name, end)}\ndata: {text}\n\n")
     return Position(name, end), "".join(parts)
-
-
-def _record(line: bytes) -> str:
-    """The line as data of an event; "" if it is not a JSON object (a full disk, a damaged file)."""
-    try:
-        text = line.decode()
-        object_from_json(text)
-    except ValueError:  # UnicodeDecodeError is a ValueError
-        return ""
-    return text.replace("\r", " ")
 
 
 def _write_times(folder: Path) -> dict[str, int]:

@@ -10,6 +10,7 @@ GET  /api/runs/{name}/history    the history.csv of one of them
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from starlette.requests import Request
@@ -75,13 +76,8 @@ def own_history(request: Request) -> Answer:
 
 def listing(request: Request) -> Answer:
     """{name, status, accuracy, model, started} of each run, at most 50."""
-    found = []
-    for folder in _siblings(_subject(request)):
-        if row := _row(folder):
-            found.append(row)
-        if len(found) == MAX_RUNS:
-            break
-    return Answer(found)
+    rows = filter(None, map(_row, _siblings(_subject(request))))
+    return Answer(list(islice(rows, MAX_RUNS)))
 
 
 def history(request: Request) -> Answer:
