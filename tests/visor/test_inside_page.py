@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from minicnn import Sequential, kernels
+from minicnn import Sequential
 from minicnn.explain import trace
+from minicnn.visor.subject import Subject
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -47,20 +48,11 @@ def opened(browse, visor):
 
 
 @pytest.fixture
-def traced(run, digits_of_run):
+def traced(run):
     """The trace of the first test image and its class."""
-    x, labels = digits_of_run
-    with kernels.use_backend("numpy"):
-        model = Sequential.load(run / "model.safetensors")
-        return trace.run(model, x[0], int(labels[0].argmax()))
-
-
-@pytest.fixture
-def digits_of_run(run):
-    from minicnn.visor.subject import Subject
-
-    part = Subject(run).images()
-    return np.asarray(part.x[np.array([0])]), part.labels
+    images = Subject(run).images()
+    model = Sequential.load(run / "model.safetensors")
+    return trace.run(model, images.x[np.array([0])][0], int(images.labels[0].argmax()))
 
 
 def choose(page, layer, channel, row, column):

@@ -62,20 +62,17 @@ def look(trace: Trace, layer: int, place: tuple[int, ...]) -> Number:
     if not 0 <= layer < len(trace.passes):
         raise IndexError(f"expected a layer in 0…{len(trace.passes) - 1}, received {layer}")
     done = trace.passes[layer]
-    at = _place(place, done.y.shape)
-    unit = int(np.ravel_multi_index(at, done.y.shape))
+    shape = done.y.shape
+    try:
+        unit = place[0] if len(place) == 1 else int(np.ravel_multi_index(place, shape))
+        at = unravel(unit, shape)
+    except ValueError as error:
+        raise IndexError(f"expected a place in an output of {shape}, received {place}") from error
     dy = None if done.dy is None else float(done.dy[at])
     number = Number(layer, at, unit, float(done.y[at]), dy)
     _add_origin(number, trace)
     _add_use(number, trace)
     return number
-
-
-def _place(place: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    sizes = (int(np.prod(shape)),) if len(place) == 1 else shape
-    if len(place) != len(sizes) or not all(0 <= k < n for k, n in zip(place, sizes, strict=True)):
-        raise IndexError(f"expected a place in an output of {shape}, received {place}")
-    return unravel(place[0], shape) if len(place) == 1 else tuple(place)
 
 
 def _add_origin(number: Number, trace: Trace) -> None:
