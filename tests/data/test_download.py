@@ -40,7 +40,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.hits[behaviour, name] += 1
         self.hit, self.body = server.hits[behaviour, name], server.files.get(name, b"")
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            getattr(self, behaviour)()
+            if behaviour.startswith("code"):
+                self.good(b"no", status=int(behaviour[4:]))
+            else:
+                getattr(self, behaviour)()
 
     def good(self, body=None, length=None, status=200, **headers):
         body = self.body if body is None else body
@@ -57,15 +60,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def packed_bomb(self):
         self.good(gzip.compress(bytes(64 << 20), 1), Content_Encoding="gzip")
-
-    def code403(self):
-        self.good(b"no", status=403)
-
-    def code404(self):
-        self.good(b"no", status=404)
-
-    def code503(self):
-        self.good(b"busy", status=503)
 
     def busy_once(self):
         if self.hit == 1:
@@ -92,24 +86,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """A Content-Length that is too small."""
         self.good(length=len(self.body) // 2)
 
-    def no_length(self):
+    def no_length(self, *pieces):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(self.body)
+        for piece in pieces or [self.body]:
+            self.wfile.write(piece)
 
     def cut_without_length(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(self.body[:-20])
+        self.no_length(self.body[:-20])
 
     def huge_length(self):
         self.good(length=1 << 40)
 
     def endless(self):
-        self.send_response(200)
-        self.end_headers()
-        for _ in range(1000):
-            self.wfile.write(bytes(1 << 16))
+        self.no_length(*[bytes(1 << 16)] * 1000)
 
     def stall(self):
         self.good(self.body[:100], len(self.body))
