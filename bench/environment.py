@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from importlib import metadata
 from typing import Any
 
 from threadpoolctl import threadpool_info
@@ -24,7 +23,7 @@ QUIET = 0.1  # cores that other processes may keep busy
 def describe() -> dict[str, Any]:
     """Processor, threads, vector unit, BLAS and its kernels, versions, settings."""
     about = machine.describe()
-    about["versions"] |= {name: _version(name) for name in COMPETITORS}
+    about["versions"] |= {name: machine.version_of(name) for name in COMPETITORS}
     return about | {
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "threads": kernels.get_threads(),
@@ -109,10 +108,3 @@ def same_machine(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 def _others(cores: float | None) -> str:
     return "unknown" if cores is None else f"kept {cores} cores busy during the run"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from ..command_line import run_command
+from ..command_line import command_parser, run_command
 from . import facts as facts_of_machine
 from .facts import Facts
 from .remedies import Remedy, remedies
@@ -34,12 +34,11 @@ WIDTH = 100  # columns, if the output is not a terminal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Collect facts and print them; returns the exit code, see --help."""
-    parser = argparse.ArgumentParser(
-        prog="python -m minicnn.doctor",
-        description="Show what limits minicnn's speed here (processor, threads, BLAS, Numba,\n"
+    parser = command_parser(
+        "doctor",
+        "Show what limits minicnn's speed here (processor, threads, BLAS, Numba,\n"
         "caches), measure BLAS, and say what to change.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EPILOG,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-measure", action="store_true", help="measure nothing")

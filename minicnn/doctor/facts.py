@@ -103,9 +103,7 @@ def vectors() -> Facts:
     """The vector unit that Numba's kernels are compiled for."""
     from ..kernels.engine.codegen import simd
 
-    unit = guarded(simd.vectors)
-    if isinstance(unit, dict):
-        return unit
+    unit = simd.vectors()
     key = next((key for key, known in simd.UNITS.items() if known == unit), None)
     return {"given": _variable("MINICNN_SIMD"), "key": key, "name": unit.name}
 
@@ -140,7 +138,7 @@ def extras() -> Facts:
         extra = re.search(r"""extra\s*==\s*["']([^"']+)["']""", requirement)
         if name and extra and name[0] != "minicnn" and extra[1] != "all":
             found.setdefault(extra[1], "installed")
-            if not _is_installed(name[0]):
+            if machine.version_of(name[0]) is None:
                 found[extra[1]] = f'missing: pip install "minicnn[{extra[1]}]"'
     return dict(sorted(found.items()))
 
@@ -164,13 +162,6 @@ def _folder(folder: Path) -> Facts:
 
 def _variable(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return bool(metadata.version(package))
-    except metadata.PackageNotFoundError:
-        return False
 
 
 def _import_engine() -> Facts:

@@ -62,7 +62,8 @@ def _ridges(
     known = [(epoch, m) for epoch, m in measured if m and m["min"] is not None]
     if not known:
         return None
-    chosen = [known[i] for i in _spread(len(known), MOST_EPOCHS)]
+    last = len(known) - 1  # evenly spaced, with the first and the last
+    chosen = [known[round(i)] for i in np.linspace(0, last, min(last + 1, MOST_EPOCHS))]
     edges = np.array([_edges(m["min"], m["max"], len(m["histogram"])) for _, m in chosen])
     counts = np.array([m["histogram"] for _, m in chosen])
     figure = plots.layer_histograms(edges, counts, [epoch for epoch, _ in chosen], kind)
@@ -72,11 +73,6 @@ def _ridges(
 def _edges(low: float, high: float, bins: int) -> np.ndarray:
     # all values equal: they are in the first bin
     return np.linspace(low, high if high > low else low + (abs(low) or 1.0) * 1e-3, bins + 1)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most `most` of `count` indices, evenly spaced, with the first and the last."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
 
 
 def _number(measured: dict[str, Any] | None, name: str) -> str:

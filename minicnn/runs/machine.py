@@ -21,7 +21,7 @@ def describe() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("minicnn", *PACKAGES)},
+        "versions": {name: version_of(name) for name in ("minicnn", *PACKAGES)},
     }
 
 
@@ -119,7 +119,8 @@ def _quota(group: Path) -> float | None:
         return None
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Its installed version; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
