@@ -13,6 +13,8 @@ MOVED = {
     "callbacks.base": "hooks",
     "callbacks.events": "callbacks.tensorboard",
     "callbacks.health": "layer_stats.problems",
+    "callbacks.interrupt": "callbacks.stopping",
+    "callbacks.jsonl": "callbacks.logs",
     "callbacks.measures": "layer_stats.array_stats",
     "callbacks.names": "callbacks.improvement",
     "callbacks.pace": "callbacks.throttle",

@@ -6,17 +6,15 @@ from .averaging import SwapEMA
 from .checkpoint import ModelCheckpoint
 from .confusion import ConfusionMatrix
 from .history import History
-from .interrupt import StopOnInterrupt
-from .jsonl import JSONLogger
 from .layer_stats import LayerStats
 from .live import LiveLog
-from .logs import CSVLogger
+from .logs import CSVLogger, JSONLogger
 from .plots import PlotMetrics
 from .progress import ProgressBar
 from .rates import LearningRateScheduler, ReduceLROnPlateau
 from .remote import RemoteControl
 from .samples import SampleGrid
-from .stopping import EarlyStopping, TerminateOnNaN
+from .stopping import EarlyStopping, StopOnInterrupt, TerminateOnNaN
 from .tensorboard import TensorBoard
 from .timer import Timer
 

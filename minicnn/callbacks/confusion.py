@@ -52,13 +52,11 @@ class ConfusionMatrix(Drawing):
         super().__init__(path, class_names)
         self.shares = shares
         self._counts: Array | None = None
-        self._names: list[str] = []
         self._title: str | None = None
 
     def on_train_begin(self, state: State) -> None:
         super().on_train_begin(state)
         self._counts = None
-        self._names = self.names(state.model, state.model.output_shape[0])
 
     def get_state(self) -> dict[str, object]:
         return {"counts": self.counts}
@@ -70,13 +68,11 @@ class ConfusionMatrix(Drawing):
 
     @property
     def counts(self) -> Array | None:
-        """See the class."""
         self.catch_up()
         return self._counts
 
     @property
     def matrix(self) -> Array | None:
-        """(K, K), counts or shares, of the last finished epoch; None before the first."""
         counts = self.counts
         if counts is None or not self.shares:
             return counts

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..hooks import Callback, State
-from ..network import Network
 from ..typing import Array
 from .lines import WarnOnce
 from .throttle import Throttle
@@ -35,6 +34,7 @@ class Drawing(Callback):
         self.path = None if path is None else check_format(name, path)
         self.class_names = None if class_names is None else list(class_names)
         self._throttle, self._warning = Throttle(), WarnOnce(name)
+        self._names: list[str] = []
         self._unseen: State | None = None
         self._changed = False
 
@@ -66,6 +66,7 @@ class Drawing(Callback):
                 f"{type(self).__name__}: expected {shape[0]} class names, one for each output of "
                 f"the model, received {len(self.class_names)}"
             )
+        self._names = list(self.class_names or state.model.class_names or map(str, range(shape[0])))
 
     def on_epoch_end(self, state: State) -> None:
         # A copy, which catch_up() uses if the outputs are needed.
@@ -87,10 +88,6 @@ class Drawing(Callback):
     def on_train_end(self, state: State) -> None:
         if self._changed:
             self._draw()
-
-    def names(self, model: Network, count: int) -> list[str]:
-        """The names of `count` classes."""
-        return list(self.class_names or model.class_names or map(str, range(count)))
 
     def _draw(self) -> None:
         self._changed = False

@@ -144,7 +144,6 @@ def _to_bytes(texts: list[str]) -> Array:
 
 
 def _from_bytes(saved: object) -> list[str]:
-    """The lines that _to_bytes() got; ValueError if it is something else."""
     if not isinstance(saved, np.ndarray) or saved.dtype != np.uint8:
         raise ValueError(f"expected epochs as bytes, received {state_checks.shown(saved)}")
     return saved.tobytes().decode().splitlines()

@@ -176,7 +176,6 @@ class LiveLog(FileLogger):
             return {"wrong": found.wrong, "mistakes": mistakes}
 
     def _write(self) -> None:
-        """Write everything that is not yet written."""
         self._add_points()
         lines, self._lines = self._lines, []
         self._last_written = self._seconds

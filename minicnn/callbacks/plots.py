@@ -181,11 +181,9 @@ class _Series:
             self.group *= 2
 
     def get_state(self) -> dict[str, object]:
-        """For a checkpoint."""
         return {"group": self.group, "rows": self._rows, "pending": self._pending}
 
     def set_state(self, saved: Mapping[str, object]) -> None:
-        """Restore what get_state() returned; ValueError if it is something else."""
         group = state_checks.whole(saved, "group", minimum=1)
         rows, pending = state_checks.rows(saved, "rows"), state_checks.rows(saved, "pending")
         if len(rows) >= self.limit or len(pending) >= group:

@@ -37,7 +37,6 @@ class RemoteControl(Callback):
         self._go.clear()
 
     def go_on(self) -> None:
-        """End the pause."""
         self._go.set()
 
     def stop(self, reason: str) -> None:

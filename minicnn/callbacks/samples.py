@@ -51,7 +51,6 @@ class SampleGrid(Drawing):
         super().__init__(path, class_names)
         self.count = count
         self._rows: list[int] = []
-        self._names: list[str] = []
         self._shown: tuple[Array, Array, Array] | None = None  # true, predicted, confidence
         self._x: ArrayLike | None = None
         self._title = ""
@@ -64,7 +63,6 @@ class SampleGrid(Drawing):
 
     @property
     def rows(self) -> list[int]:
-        """See the class."""
         self.catch_up()
         return self._rows
 
@@ -94,7 +92,6 @@ class SampleGrid(Drawing):
         self._title = title
         self._rows = rows.tolist()
         self._shown = true[rows], found.predicted[rows], found.confidence[rows]
-        self._names = self.names(state.model, outputs.shape[1])
 
     def figure(self) -> Figure:
         from .. import plots

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,12 @@ class TensorBoard(Callback):
         self._measuring.begin()
         self._drawing.begin(state.drawing.throttles if self.images else None)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._grid = _grid(state) if self.images else None
+        self._grid = None
+        if self.images:
+            with suppress(ValueError):  # the validation samples are no images
+                grid = SampleGrid(None)
+                grid.on_train_begin(state)
+                self._grid = grid
         self._drawn = True
 
     def on_epoch_begin(self, state: State) -> None:
@@ -206,16 +212,6 @@ class _EventFile:
         from tensorboardX.proto.event_pb2 import Event
 
         self._writer.write_event(Event(wall_time=time.time(), step=step, **content))
-
-
-def _grid(state: State) -> SampleGrid | None:
-    """The drawing of mistakes; None if the validation samples are no images."""
-    grid = SampleGrid(None)
-    try:
-        grid.on_train_begin(state)
-    except ValueError:
-        return None
-    return grid
 
 
 def _png(figure: Figure) -> bytes:

@@ -104,15 +104,11 @@ class _Strip:
             return
         count = min(array.shape[2], _MOST_MAPS)
         aspect = array.shape[0] / array.shape[1]
-        rows = min(range(1, count + 1), key=lambda rows: abs(self._size(rows, count, aspect) - 0.8))
+        widths = {n: (_WIDTH + 0.05) / -(-count // n) - 0.05 for n in range(1, count + 1)}
+        rows = min(widths, key=lambda n: abs(widths[n] - 0.8))
         self.columns = -(-count // rows)
-        self.side = min(self._size(rows, count, aspect), 1.0 / aspect)
+        self.side = min(widths[rows], 1.0 / aspect)  # inches
         self.height = rows * self.side * aspect + 0.05 * (rows - 1)
-
-    @staticmethod
-    def _size(rows: int, count: int, aspect: float) -> float:
-        """The width of a map in inches."""
-        return (_WIDTH + 0.05) / -(-count // rows) - 0.05
 
     def draw(self, axes: Axes, y: float) -> None:
         finite = self.array[np.isfinite(self.array)]

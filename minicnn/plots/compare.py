@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from ..metrics import rises
 from ..typing import Array
-from .curves import NOT_METRICS
+from .curves import NOT_METRICS, begin_chart, limit_from_zero
 from .panel import spread_out
-from .style import COLOURS, INK, MARKERS, PALE, floats, message, short, styled, whole_numbers
+from .style import COLOURS, INK, MARKERS, PALE, floats, message, short, styled
 
 _NOT_METRICS = (*NOT_METRICS, "learning_rate")
 _MOST = len(COLOURS)
@@ -98,10 +98,7 @@ def _handles(histories: Iterable[str]) -> list[Line2D]:
 def _chart(
     axes: Axes, name: str, histories: Mapping[str, Mapping[str, Sequence[float]]], zoom: bool
 ) -> None:
-    axes.set_title(name.replace("_", " "))
-    axes.set_xlabel("epoch")
-    axes.grid(True, axis="y")
-    axes.xaxis.set_major_locator(whole_numbers(8))
+    begin_chart(axes, name)
     drawn: list[Run] = []
     ends: list[tuple[float, str, str, str]] = []  # height, best value, colour, marker
     for history, colour, marker in zip(histories.values(), COLOURS, MARKERS, strict=False):
@@ -140,10 +137,8 @@ def _limits(axes: Axes, name: str, runs: Sequence[Run], zoom: bool) -> None:
     elif zoom:
         pad = 0.06 * np.ptp(y) or 0.05 * abs(y[0]) or 0.5
         axes.set_ylim(y.min() - pad, y.max() + pad)
-    elif "accuracy" in name:
-        axes.set_ylim(0, 1)
-    elif y.min() >= 0:
-        axes.set_ylim(0, 1.06 * y.max() or 1.0)
+    else:
+        limit_from_zero(axes, name, y)
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -> None:

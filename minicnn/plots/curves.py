@@ -58,10 +58,7 @@ def _chart(
     history: Mapping[str, Sequence[float]],
     batches: Mapping[str, Sequence[float]],
 ) -> None:
-    axes.set_title(name.replace("_", " "), pad=22)
-    axes.set_xlabel("epoch")
-    axes.grid(True, axis="y")
-    axes.xaxis.set_major_locator(whole_numbers(8))
+    begin_chart(axes, name, pad=22)
     epochs = floats(history.get("epoch", range(1, 1 + max(map(len, history.values()), default=0))))
     curves = {
         label: (epochs, floats(history[key]), colour)
@@ -87,6 +84,22 @@ def _chart(
             loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, handlelength=1.4,
             columnspacing=1.2, borderpad=0.1, handletextpad=0.5,
         )  # fmt: skip
+
+
+def begin_chart(axes: Axes, name: str, pad: float | None = None) -> None:
+    """Title and grid of the metric `name` over the epochs."""
+    axes.set_title(name.replace("_", " "), pad=pad)
+    axes.set_xlabel("epoch")
+    axes.grid(True, axis="y")
+    axes.xaxis.set_major_locator(whole_numbers(8))
+
+
+def limit_from_zero(axes: Axes, name: str, y: Array) -> None:
+    """Accuracy from 0 to 1, other values >= 0 from 0."""
+    if "accuracy" in name:
+        axes.set_ylim(0, 1)
+    elif y.size and y.min() >= 0:
+        axes.set_ylim(0, 1.06 * y.max() or 1.0)
 
 
 Curves = dict[str, tuple[Array, Array, str]]
@@ -144,10 +157,7 @@ def _limits(axes: Axes, name: str, curves: Curves, noise: tuple[Array, Array] | 
     first, last = (0.0 if noise else x.min()), x.max()
     pad = 0.5 if first == last else 0.03 * (last - first)
     axes.set_xlim(first - (0 if noise else pad), last + pad)
-    if "accuracy" in name:
-        axes.set_ylim(0, 1)
-    elif y.size and y.min() >= 0:
-        axes.set_ylim(0, 1.06 * y.max() or 1.0)
+    limit_from_zero(axes, name, y)
 
 
 def _unclip(axes: Axes) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minicnn.callbacks import Callback, State, lines
+from minicnn.callbacks import Callback, State
 
 Logs = Mapping[str, float]
 
@@ -28,32 +26,10 @@ class FakeModel:
 
 
 @pytest.fixture
-def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """fill_disk(): from then on a LineFile can write only four bytes."""
-
-    class FullDisk(io.FileIO):
-        def write(self, data: bytes) -> int:  # type: ignore[override]
-            return super().write(data[:4])
-
-    def full(path: Path, mode: str, buffering: int) -> FullDisk:
-        return FullDisk(path, mode)
-
-    return lambda: monkeypatch.setattr(lines, "open", full, raising=False)
-
-
-@pytest.fixture
 def new_state() -> Callable[..., State]:
-    def make(epochs: int = 3, steps: int = 4, batch_size: int = 8, **changes: object) -> State:
-        state = State(
-            model=FakeModel(),  # type: ignore[arg-type]
-            epochs=epochs,
-            steps=steps,
-            batch_size=batch_size,
-            num_samples=steps * batch_size - 3,  # the last batch is smaller
-        )
-        for name, value in changes.items():
-            setattr(state, name, value)
-        return state
+    def make(epochs: int = 3, steps: int = 4) -> State:
+        samples = 8 * steps - 3  # the last batch is smaller
+        return State(FakeModel(), epochs, steps, 8, samples)  # type: ignore[arg-type]
 
     return make
 

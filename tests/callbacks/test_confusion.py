@@ -20,16 +20,6 @@ def test_counts_of_each_epoch():
     assert right == pytest.approx(history.history["val_accuracy"])
 
 
-def test_sparse_targets():
-    one, other = ConfusionMatrix(), ConfusionMatrix()
-    for watcher, y in ((one, YV), (other, YV.argmax(1))):
-        model = new_model()
-        model.compile("sgd", "sparse_categorical_crossentropy" if y.ndim == 1 else
-                      "categorical_crossentropy")  # fmt: skip
-        model.fit(*(XV, y), batch_size=5, verbose=0, callbacks=[watcher], validation_data=(XV, y))
-    np.testing.assert_array_equal(one.matrix, other.matrix)
-
-
 def test_shares_of_the_true_class(tmp_path, drawn):
     watcher = ConfusionMatrix(tmp_path / "a.png", shares=True)
     some = np.flatnonzero(YV.argmax(1) != 1)  # no sample of class 1

@@ -1,14 +1,21 @@
+import io
+
 import pytest
 
 from minicnn import RunWarning
+from minicnn.callbacks import lines
 from minicnn.callbacks.lines import LineFile, WarnOnce
 
 
 @pytest.mark.parametrize("before", [b"", b"old\n"])
-def test_a_line_on_a_full_disk_is_removed(tmp_path, fill_disk, before):
+def test_a_line_on_a_full_disk_is_removed(tmp_path, monkeypatch, before):
+    class FullDisk(io.FileIO):
+        def write(self, data):
+            return super().write(data[:4])
+
     path = tmp_path / "a.txt"
     path.write_bytes(before)
-    fill_disk()
+    monkeypatch.setattr(lines, "open", lambda p, mode, buffering: FullDisk(p, mode), raising=False)
     with pytest.raises(OSError, match="the disk is full"):
         LineFile(path).append("a new line\n", header="head\n")
     assert path.read_bytes() == before

@@ -146,18 +146,3 @@ def test_not_below_min_lr():
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ReduceLROnPlateau(**arguments)
-
-
-@pytest.mark.parametrize("done", WHERE)
-@pytest.mark.parametrize("cooldown", [0, 2])
-def test_a_resumed_run_reduces_in_the_same_epochs(tmp_path, done, cooldown):
-    def watch():
-        return ReduceLROnPlateau(patience=1, min_delta=1e9, factor=0.5, cooldown=cooldown)
-
-    first, second = watch(), watch()
-    whole, history = train([first, Saver(tmp_path)], epochs=6)
-    rest, again = resumed([second], tmp_path, done, epochs=6)
-    assert len(set(rates(history))) > 2
-    assert rates(again) == rates(history)
-    assert second.get_state() == first.get_state()
-    same_weights(rest, whole)

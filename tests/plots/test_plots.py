@@ -215,18 +215,12 @@ def test_counts_are_in_their_cells():
     assert any("up to 100.0 %" in word for word in words)
 
 
-def test_numbers_are_readable_on_every_cell():
-    matrix = np.diag(np.full(30, 500)) + np.arange(900).reshape(30, 30) // 3
-    for text, ink, paper in cells(
-        plots.confusion_matrix(matrix, list(map(str, range(30))))
-    ).values():
-        assert contrast(ink, paper) >= 4.4, (text, paper)
-
-
 def test_mistakes_stand_out_beside_right_answers():
     matrix = np.diag(np.full(10, 1000))
     matrix[3, 5], matrix[4, 9] = 60, 6
-    paper = {place: cell[2] for place, cell in cells(plots.confusion_matrix(matrix, NAMES)).items()}
+    found = cells(plots.confusion_matrix(matrix, NAMES))
+    assert all(contrast(ink, paper) >= 4.4 for _, ink, paper in found.values())
+    paper = {place: cell[2] for place, cell in found.items()}
     assert luminance(paper[3, 5]) < luminance(paper[4, 9]) < 0.95
     assert luminance(paper[3, 5]) < 0.5 * luminance(paper[0, 0])
     assert paper[3, 5][0] > paper[3, 5][2]  # orange
@@ -308,12 +302,6 @@ def test_nan_is_the_last(tested):
     probabilities[3] = NAN
     _, captions = pictures(plots.mistakes(images, true, predicted, probabilities, NAMES))
     assert captions[-1] == "true 3, predicted\n8 (nan %)"
-
-
-def test_mistakes_of_different_lengths(tested):
-    images, true, predicted, probabilities = tested
-    with pytest.raises(ValueError, match="received 6 images, 5 true, 6 predicted, 6 prob"):
-        plots.mistakes(images, true[:5], predicted, probabilities, NAMES)
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28, 1), (9, 28, 28, 3), (70, 5, 9, 1), (3, 90, 9, 1)])

@@ -52,7 +52,7 @@ def test_without_predictions_nothing_is_framed():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="received 4 images, 4 labels, 3 predicted"):
         plots.samples(IMAGES, TRUE, NAMES, predicted=[0, 1, 2])
-    with pytest.raises(ValueError, match="received 4 images, 2 labels"):
-        plots.samples(IMAGES, TRUE[:2], NAMES)
+    with pytest.raises(ValueError, match="received 4 images, 2 true, 4 predicted, 4 prob"):
+        plots.mistakes(IMAGES, TRUE[:2], PREDICTED, [0.5] * 4, NAMES)
     with pytest.raises(ValueError, match=r"\(n, C\), or predicted too, received \(4,\)"):
         plots.samples(IMAGES, TRUE, NAMES, probabilities=[0.5] * 4)
