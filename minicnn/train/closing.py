@@ -91,7 +91,9 @@ def close(
     written = [_save_model(model, folder)]  # first: everything else can be made from it again
     try:
         evaluation = runs.measure(model, *chosen.test)
-        status = _status(chosen, evaluation, results)
+        status = FINISHED if results.epochs >= chosen.recipe.epochs else STOPPED
+        if not math.isfinite(evaluation.loss):
+            status = DIVERGED
         scores = {"test_accuracy": evaluation.accuracy, "test_loss": evaluation.loss}
         content = {
             **record,
@@ -110,18 +112,12 @@ def close(
     except KeyboardInterrupt:
         print(f"\nInterrupted; the model is in {folder}.", file=sys.stderr)
         return 130
-    _print_results(folder, evaluation, results, options, chosen)
+    _print_results(folder, evaluation, results, options, chosen, status)
     if not all(written):
         return 2
     if results.interrupted:
         return 130
     return 1 if status == DIVERGED else 0
-
-
-def _status(chosen: Plan, evaluation: Evaluation, results: FitResults) -> str:
-    if not math.isfinite(evaluation.loss):
-        return DIVERGED
-    return FINISHED if results.epochs >= chosen.recipe.epochs else STOPPED
 
 
 def _written(what: object, write: Callable[[], None]) -> bool:
@@ -153,6 +149,7 @@ def _print_results(
     results: FitResults,
     options: argparse.Namespace,
     chosen: Plan,
+    status: str,
 ) -> None:
     epochs = "epoch" if results.epochs == 1 else "epochs"
     line = (
@@ -165,7 +162,7 @@ def _print_results(
         print(f"{line}; {folder}")
         return
     print(f"\n{line}")
-    diverged = _status(chosen, evaluation, results) == DIVERGED
+    diverged = status == DIVERGED
     if diverged:
         print("Training diverged: the loss is NaN or infinite.")
     print(f"\nIn {folder}:")

@@ -95,6 +95,12 @@ class Visor:
     def _listen(self) -> None:
         """In a thread: read the page's messages until it ends."""
         assert self._process.stdout is not None
+        control = self._control
+        commands = {
+            "pause": control.pause,
+            "continue": control.go_on,
+            "stop": lambda: control.stop(STOPPED),
+        }
         for line in self._process.stdout:
             try:
                 message = object_from_json(line)
@@ -103,16 +109,9 @@ class Visor:
             if "link" in message:
                 self._link = str(message["link"])
                 self._answered.set()
-            self._execute(message.get("command"))
+            if (command := commands.get(str(message.get("command")))) is not None:
+                command()
         self._answered.set()
         self._control.go_on()  # a paused run could not be continued any more
         if self._link and not self._ended:
             print("\nThe page has ended; training continues.")
-
-    def _execute(self, word: object) -> None:
-        if word == "pause":
-            self._control.pause()
-        elif word == "continue":
-            self._control.go_on()
-        elif word == "stop":
-            self._control.stop(STOPPED)
