@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from report_page import NAMES, Page, quietly
 
-from minicnn import Sequential, report, runs, train
+from minicnn import RunWarning, Sequential, report, runs, train
 from minicnn.report import page as report_page_module
 
 ALL = [
@@ -199,7 +199,8 @@ def test_a_perfect_model(copy, sheet, monkeypatch):
 
 def test_a_diverged_run(sheet, tmp_path):
     options = ["--data", sheet, "--epochs", 2, "--optimizer", "sgd", "--lr", 1e9, "--quiet"]
-    assert quietly(train, *options, "--out", tmp_path / "run")[0] == 1
+    with pytest.warns(RunWarning, match="NaN or infinite; they are not saved"):
+        assert quietly(train, *options, "--out", tmp_path / "run")[0] == 1
     page = page_of(tmp_path / "run")
     note = "Training diverged: the network's outputs for 120 of 120 test images are not finite."
     assert page.text.index(note) < page.text.index("test accuracy")
