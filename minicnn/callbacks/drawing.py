@@ -41,10 +41,11 @@ class Drawing(Callback):
     def look(self, outputs: Array, targets: Array, state: State) -> None:
         """Take from the outputs (N, K) and targets of the validation samples what figure()
         needs."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no look(): override it")
 
     def figure(self) -> Figure:
-        raise NotImplementedError
+        """What to draw, from what the last look() took."""
+        raise TypeError(f"{type(self).__name__} has no figure(): override it")
 
     def on_train_begin(self, state: State) -> None:
         self._throttle.begin(state.drawing.throttles if self.path else None)

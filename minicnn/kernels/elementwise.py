@@ -109,7 +109,7 @@ class AdamStep(NamedTuple):
 class _Step(Protocol):
     """engine.operations.Adam."""
 
-    def step(self, numbers: AdamNumbers) -> None: ...
+    def step(self, numbers: tuple[float, ...]) -> None: ...
 
 
 class PreparedAdam:

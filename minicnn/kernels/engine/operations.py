@@ -21,7 +21,6 @@ import numpy as np
 
 from ...typing import Array, Shape
 from .. import numpy_kernels
-from ..elementwise import AdamNumbers
 from ..jit import Kernel
 from ..memory import DType, aligned
 from ..window import Window
@@ -256,8 +255,8 @@ class Adam:
             tuple(array.reshape(-1) for array in kind) for kind in zip(*parameters, strict=True)
         ]
 
-    def step(self, numbers: AdamNumbers) -> None:
-        """Update every w in place."""
+    def step(self, numbers: tuple[float, ...]) -> None:
+        """Update every w in place; `numbers` are AdamNumbers (kernels/elementwise.py)."""
         # Numba takes a plain tuple faster than a NamedTuple
         teams.call(elementwise.adam, *self._flat, tuple(numbers))
 
