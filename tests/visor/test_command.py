@@ -59,15 +59,22 @@ def test_a_damaged_record(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("subject", [".", "model.safetensors"])
-@pytest.mark.parametrize("data", ["nowhere", "empty", "file"])
-def test_missing_data_gives_the_error_of_evaluate(capsys, run, tmp_path, subject, data):
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("nowhere", "expected a folder that holds a sheet, received a path that doesn't exist"),
+        ("empty", "expected one sheet (a file *images.png), found none"),
+        ("file", "expected a folder that holds a sheet, received a file"),
+    ],
+)
+def test_missing_data_gives_the_error_of_evaluate(capsys, run, tmp_path, subject, data, expected):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     arguments = [str(run / subject), "--data", str(tmp_path / data)]
     printed = error(capsys, *arguments)
     assert evaluate.main(arguments) == 2
     assert printed.replace("minicnn.visor", "minicnn.evaluate") == capsys.readouterr().err
-    assert f"{tmp_path / data}: expected " in printed
+    assert f"{tmp_path / data}: {expected}" in printed
 
 
 def test_known_names_of_data_are_not_downloaded():
